@@ -1,0 +1,185 @@
+"""Every on-disk format, in one place.
+
+    dataset/      dataset.json  index.parquet  report.html          ingest      -> all
+    encoder/      encoder.safetensors  encoder.json  history.jsonl  pretrain    -> sample, warmup
+    embeddings/   embeddings.npy  embeddings.json                   sample      -> warmup, evaluate
+    candidates/   candidates.csv  contact_sheet.html  labelstudio.json
+                                                                    sample      -> people
+    labels/       labels.parquet  labels.json                       sample      -> warmup, pseudolabel, calibrate, evaluate
+    classifier/   classifier.safetensors  classifier.json  history.jsonl
+                                                                    warmup, pseudolabel -> next stages
+    calibration/  calibration.json                                  calibrate   -> evaluate, release
+    evaluation/   report.ipynb  report.html  metrics.json  gate.json  predictions.parquet
+                                                                    evaluate    -> release
+    release/      release.json                                      release     -> serving, people
+
+No path, host name or time is written into any of them: equal inputs give equal bytes.
+"""
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from components.common.errors import BadInputError
+from components.common.files import new_file, read_json, sha256_file, write_json
+
+TRAIN, VALIDATION, CALIBRATION, TEST = SPLITS = ("train", "validation", "calibration", "test")
+
+INDEX = pa.schema(
+    [
+        ("id", pa.string()),  # sha256 of the source's bytes, hexadecimal
+        ("shard", pa.int32()),  # position in dataset.json's list of shards
+        ("offset", pa.int64()),  # first byte of the stored image inside its shard
+        ("size", pa.int64()),  # bytes of the stored image
+        ("width", pa.int32()),  # pixels, upright
+        ("height", pa.int32()),
+        ("split", pa.string()),
+        ("label", pa.string()),  # what the source says, or null; only `sample` may look
+        ("group", pa.string()),  # near-duplicate group: the id of its first member
+        ("source", pa.string()),  # path inside the source
+    ]
+)
+
+LABELS = pa.schema(
+    [
+        ("id", pa.string()),
+        ("label", pa.string()),
+        ("purpose", pa.string()),  # train, validation, calibration or test: the split of the image
+        ("source", pa.string()),  # oracle, source or file: who answered
+        ("annotator", pa.string()),
+        ("time", pa.timestamp("s", tz="UTC")),  # null for an oracle, so that equal runs give equal bytes
+        ("weight", pa.float32()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Shard:
+    key: str  # object name under the store
+    sha256: str
+    size: int  # bytes
+    images: int
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """dataset.json and the index beside it; pixels stay in the store's shards."""
+
+    name: str
+    id: str  # digest of the index, the shards and the classes
+    mode: str  # RGB or L
+    classes: tuple[str, ...]  # sorted; empty where the source has no labels
+    shards: tuple[Shard, ...]
+    index: pa.Table = field(repr=False, compare=False)
+
+    def column(self, name: str) -> np.ndarray:
+        return self.index.column(name).to_numpy(zero_copy_only=False)
+
+    def rows(self, split: str) -> np.ndarray:
+        """Rows of one split, ascending, int64."""
+        return np.flatnonzero(self.column("split") == split)
+
+    def counts(self) -> dict[str, int]:
+        return {split: len(self.rows(split)) for split in SPLITS}
+
+
+def save_dataset(folder: Path, dataset: Dataset) -> None:
+    save_table(folder / "index.parquet", dataset.index, INDEX)
+    about = {key: value for key, value in asdict_shallow(dataset).items() if key != "index"}
+    write_json(folder / "dataset.json", {"format": 1, **about, "counts": dataset.counts()})
+
+
+def load_dataset(folder: Path) -> Dataset:
+    about = _read(folder, "dataset.json", writer="ingest")
+    index = load_table(folder / "index.parquet", INDEX)
+    return Dataset(about["name"], about["id"], about["mode"], tuple(about["classes"]), tuple(Shard(**shard) for shard in about["shards"]), index)
+
+
+def asdict_shallow(dataset: Dataset) -> dict[str, Any]:
+    return {"name": dataset.name, "id": dataset.id, "mode": dataset.mode, "classes": list(dataset.classes),
+            "shards": [asdict(shard) for shard in dataset.shards], "index": dataset.index}
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """All that is needed to build a network and to feed it: stored in encoder.json and classifier.json."""
+
+    architecture: str  # resnet9, resnet18, resnet34, resnet50
+    width: int  # channels of the first block (resnet9)
+    stem: str  # 3x3 or 7x7
+    image_size: int  # pixels, square
+    mode: str  # RGB or L
+    mean: tuple[float, ...]  # per channel, of pixels in 0..1
+    std: tuple[float, ...]
+
+    @property
+    def channels(self) -> int:
+        return len(self.mode)  # "L" has one, "RGB" three
+
+
+def save_about(folder: Path, kind: str, spec: ModelSpec, **facts: Any) -> None:
+    """Write encoder.json or classifier.json: how to build the network, and where its weights came from."""
+    write_json(folder / f"{kind}.json", {"format": 1, "model": asdict(spec), **facts})
+
+
+def load_about(folder: Path, kind: str) -> tuple[ModelSpec, dict[str, Any]]:
+    about = _read(folder, f"{kind}.json", writer={"encoder": "pretrain", "classifier": "warmup or pseudolabel"}[kind])
+    model = about["model"]
+    return ModelSpec(**{**model, "mean": tuple(model["mean"]), "std": tuple(model["std"])}), about
+
+
+def save_embeddings(folder: Path, embeddings: np.ndarray, dataset: Dataset) -> None:
+    """`embeddings`: float16 (images, features), unit length, rows in the order of the index."""
+    with new_file(folder / "embeddings.npy") as path, path.open("wb") as file:
+        np.save(file, embeddings.astype(np.float16), allow_pickle=False)
+    write_json(folder / "embeddings.json", {"format": 1, "dataset": dataset.id, "shape": list(embeddings.shape)})
+
+
+def load_embeddings(folder: Path, dataset: Dataset) -> np.ndarray:
+    about = _read(folder, "embeddings.json", writer="sample")
+    if about["dataset"] != dataset.id:
+        raise BadInputError(f"{folder}: embeddings of dataset {about['dataset'][:12]}, not of {dataset.id[:12]}; run `sample` on this dataset")
+    return np.load(folder / "embeddings.npy", allow_pickle=False)
+
+
+def save_labels(folder: Path, labels: pa.Table, classes: list[str], candidates: str) -> None:
+    """`classes` in the order of the classifier's outputs; `candidates`: where people find the picks."""
+    save_table(folder / "labels.parquet", labels, LABELS)
+    counts = {split: int(np.sum(labels.column("purpose").to_numpy(zero_copy_only=False) == split)) for split in SPLITS}
+    write_json(folder / "labels.json", {"format": 1, "classes": classes, "counts": counts, "candidates": candidates,
+                                        "sha256": sha256_file(folder / "labels.parquet")})
+
+
+def load_labels(folder: Path) -> tuple[pa.Table, dict[str, Any]]:
+    """The labels table and labels.json (`classes`, `counts`, `candidates`)."""
+    about = _read(folder, "labels.json", writer="sample")
+    return load_table(folder / "labels.parquet", LABELS), about
+
+
+def save_table(path: Path, table: pa.Table, schema: pa.Schema) -> None:
+    with new_file(path) as temporary:
+        pq.write_table(table.select(schema.names).cast(schema), temporary, compression="zstd")
+
+
+def load_table(path: Path, schema: pa.Schema) -> pa.Table:
+    if not path.is_file():
+        raise BadInputError(f"{path}: no such file")
+    table = pq.read_table(path)
+    missing = [name for name in schema.names if name not in table.column_names]
+    if missing:
+        raise BadInputError(f"{path}: lacks the columns {missing}; it has {table.column_names}")
+    return table.select(schema.names).cast(schema)
+
+
+def _read(folder: Path, name: str, writer: str) -> dict[str, Any]:
+    path = folder / name
+    if not path.is_file():
+        raise BadInputError(f"{folder}: holds no {name}; expected the output of {writer}")
+    about = read_json(path)
+    if about.get("format") != 1:
+        raise BadInputError(f"{path}: format {about.get('format')!r} is not one this version reads (1)")
+    return about

@@ -1,0 +1,119 @@
+"""`python -m components.<stage>`: flags from the signature of the stage's `run`, progress, and how a stage ends.
+
+A stage returns, per output artifact, the figures that Kubeflow's UI shows beside it (or nothing). The executor
+input, `{{$}}` in a pod, says where to write them; without it a stage is an ordinary command.
+"""
+
+import argparse
+import inspect
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+from pydantic import BaseModel, ValidationError
+
+from components.common.errors import BadInputError
+from components.common.files import sha256_tree, write_json
+
+Metadata = dict[str, dict[str, Any]]
+T = TypeVar("T")
+
+OUT_OF_MEMORY = "ran out of memory: lower batch_size or image_size, or give the stage more memory"
+
+
+def main(run: Callable[..., Metadata | None], argv: list[str] | None = None) -> None:
+    """Run one stage as a command: exit code 0, 2 for the user's bad input (one line), 1 for a bug (a traceback)."""
+    stage = run.__module__.split(".")[1]
+    os.environ.setdefault("PYTHONHASHSEED", "0")
+    try:
+        values, executor_input = parse(run, stage, argv)
+        metadata = run(**values)
+        if executor_input:
+            write_executor_output(json.loads(executor_input), metadata or {})
+    except BadInputError as error:
+        print(f"error: {stage}: {error}", file=sys.stderr, flush=True)
+        raise SystemExit(2) from None
+    except MemoryError:
+        print(f"error: {stage}: {OUT_OF_MEMORY}", file=sys.stderr, flush=True)
+        raise SystemExit(1) from None
+
+
+def parse(run: Callable[..., Any], stage: str, argv: list[str] | None) -> tuple[dict[str, Any], str]:
+    """Arguments of `run` from flags: paths, strings and integers as they are, a settings model from JSON or `@file`."""
+    parser = argparse.ArgumentParser(prog=f"python -m components.{stage}", description=inspect.getdoc(run),
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    hints = get_type_hints(run)
+    for name, parameter in inspect.signature(run).parameters.items():
+        kind = hints[name]
+        is_model = isinstance(kind, type) and issubclass(kind, BaseModel)
+        default = "{}" if is_model else parameter.default
+        required = default is inspect.Parameter.empty
+        shown = "JSON|@FILE" if is_model else kind.__name__.upper()
+        parser.add_argument(flag(name), dest=name, metavar=shown, required=required,
+                            default=None if required else default, type=str if is_model else kind)
+    parser.add_argument("--executor-input", default="", metavar="JSON", help="Kubeflow's {{$}}: where to write what the UI shows")
+    values = vars(parser.parse_args(argv))
+    executor_input = values.pop("executor_input")
+    for name in values:
+        if isinstance(hints[name], type) and issubclass(hints[name], BaseModel):
+            values[name] = read_settings(hints[name], values[name], stage)
+    return values, executor_input
+
+
+def flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def read_settings(model: type[BaseModel], text: str, stage: str) -> BaseModel:
+    if text.startswith("@"):
+        text = Path(text[1:]).read_text(encoding="utf-8")
+    try:
+        return model.model_validate(json.loads(text))
+    except json.JSONDecodeError as error:
+        raise BadInputError(f"--settings is not JSON: {error}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join([stage, *(str(part) for part in first["loc"])])
+        raise BadInputError(f"{where}: {first['msg']} (got {first.get('input')!r})") from None
+
+
+def write_executor_output(executor_input: dict[str, Any], metadata: Metadata) -> None:
+    """Write the file that tells Kubeflow about the outputs: each artifact's own figures and the digest of its bytes."""
+    artifacts = executor_input["outputs"].get("artifacts", {})
+    for name, entry in artifacts.items():
+        artifact = entry["artifacts"][0]
+        path = Path(artifact.get("customPath") or local_path(artifact["uri"]))
+        digest = {"digest": sha256_tree(path)} if path.exists() else {}
+        artifact["metadata"] = {**artifact.get("metadata", {}), **digest, **metadata.get(name, {})}
+    write_json(Path(executor_input["outputs"]["outputFile"]), {"artifacts": artifacts})
+
+
+def local_path(uri: str) -> str:
+    """Where Kubeflow's launcher mounts an object (its `{{$.outputs.artifacts['x'].path}}`)."""
+    for scheme in ("gs", "minio", "s3", "oci"):
+        if uri.startswith(f"{scheme}://"):
+            return f"/{scheme}/" + uri.removeprefix(f"{scheme}://")
+    return uri
+
+
+def progress(items: Iterable[T], total: int, what: str, every: int = 1) -> Iterator[T]:
+    """Yield the items; show a bar on a terminal, one JSON line per `every` items elsewhere."""
+    if sys.stderr.isatty():
+        from rich.progress import track
+
+        yield from track(items, total=total, description=what)
+        return
+    report(what, 0, total)
+    for done, item in enumerate(items, start=1):
+        yield item
+        if done % every == 0 or done == total:
+            report(what, done, total)
+
+
+def report(what: str, done: int, total: int, **figures: float) -> None:
+    """One JSON line that a log collector, and `gleaner run`, can read."""
+    rounded = {name: round(float(value), 5) for name, value in figures.items()}
+    print(json.dumps({"progress": what, "done": done, "total": total, **rounded}), flush=True)

@@ -1,0 +1,8 @@
+"""The one exception that is the user's to mend."""
+
+
+class BadInputError(Exception):
+    """Something the user gave is wrong. The message is one line: what, where, what was expected, what to do.
+
+    The command line prints it without a traceback and exits with code 2.
+    """

@@ -1,0 +1,22 @@
+"""Settings of ingest."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from components.common.settings import Count, Settings
+
+
+class IngestSettings(Settings):
+    """How a folder or prefix of images becomes a dataset."""
+
+    labels: str = "folders"
+    """`folders` (the class is the sub-folder), `none`, or the path or s3:// URI of a CSV with the columns path,label."""
+    mode: Literal["RGB", "L"] = "RGB"
+    """Colour or grey; grey trains a third faster where colour says nothing."""
+    shard_size: Annotated[int, Field(ge=1 << 20)] = 64 << 20
+    """Bytes after which a shard is closed: large enough for a full-speed read, small enough to fetch while training."""
+    max_pixels: Count = 100_000_000
+    """Images of more pixels are refused, not decoded: a few kilobytes can unpack to gigabytes."""
+    workers: Annotated[int, Field(ge=1, le=256)] = 2
+    """Processes that decode."""

@@ -1,0 +1,1 @@
+"""SimCLR on the unlabelled train split: an encoder whose neighbours look alike."""

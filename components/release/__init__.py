@@ -1,0 +1,1 @@
+"""Publish an immutable, verifiable bundle, or record why not."""

@@ -1,0 +1,1 @@
+"""Embed every image and pick the few whose labels teach most."""

@@ -1,0 +1,1 @@
+"""A first classifier from the encoder and the few labels."""
