@@ -12,7 +12,7 @@ Count = Annotated[int, Field(ge=1)]
 class Settings(BaseModel):
     """Frozen, and strict about unknown keys: a typing mistake must not train for an hour."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 class Augment(Settings):

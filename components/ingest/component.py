@@ -4,7 +4,8 @@ from components.common.component import stage
 
 
 @container_component
-def ingest(source: str, source_version: str, name: str, store: str, settings: dict, dataset: Output[Dataset], report: Output[HTML]) -> ContainerSpec:
+def ingest(source: str, source_version: str, name: str, store: str, settings: dict,
+           dataset: Output[Dataset], report: Output[HTML]) -> ContainerSpec:
     """Check, split and pack a folder or S3 prefix of images into content-addressed shards."""
     return stage("ingest", image="data", source=source, source_version=source_version, name=name, store=store,
                  settings=settings, dataset=dataset.path, report=report.path)

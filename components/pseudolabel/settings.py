@@ -24,7 +24,11 @@ class PseudolabelSettings(Settings):
     """Unlabelled images per labelled one in a step."""
     threshold: Share = 0.8
     """A guess below this confidence does not teach."""
-    mixup: Annotated[float, Field(ge=0)] = 0.5
+    target_temperature: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Sharpness of the soft targets: 1 leaves the guess as it is, towards 0 it becomes a hard label."""
+    align: bool = True
+    """Scale guesses so that classes come as often as the validation labels say (distribution alignment): no class drowns the others."""
+    mixup: Annotated[float, Field(ge=0)] = 0.2
     """α of the Beta distribution that mixes pairs of images and targets; 0 switches it off."""
     label_smoothing: Share = 0.05
     """Share of each label's target spread over all classes."""

@@ -26,10 +26,11 @@ class SampleSettings(Settings):
     """Who answers. `oracle`: the source's own labels, for the picks alone, as an experiment on a labelled set does;
     `source`: every label the source carries is already paid for; `file`: people, by `labels_file`."""
     labels_file: str | None = None
-    """Path or s3:// URI of answers: a CSV with the columns id,label or Label Studio's JSON export."""
+    """Path or s3:// URI of people's answers: a CSV with the columns id,label or Label Studio's JSON export. With
+    label_access: file and no file yet, the run ends after `sample` with the candidates to label."""
 
     @model_validator(mode="after")
-    def _file_is_named(self) -> "SampleSettings":
-        if (self.label_access == "file") != (self.labels_file is not None):
-            raise ValueError("labels_file and label_access: file belong together")
+    def _file_is_meant(self) -> "SampleSettings":
+        if self.labels_file is not None and self.label_access != "file":
+            raise ValueError(f"labels_file is read with label_access: file only, and it is {self.label_access!r}")
         return self

@@ -1,0 +1,39 @@
+# Everything runs in .venv, which the first command makes; PYTHON names the interpreter it is made from.
+PYTHON ?= python3
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+.PHONY: help demo test check compile bench clean
+
+help:     ## this list
+	@sed -n 's/^\([a-z]*\): .*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+demo: .venv/demo     ## install, then run all eight stages on 5,000 real digits
+	@$(BIN)/gleaner example mnist demo/mnist && $(BIN)/gleaner run pipelines/configs/mnist.yaml
+
+test: check     ## install with the development extras, check, then run every test
+	@$(BIN)/python -m pytest -n 2
+
+check: .venv/dev     ## ruff, mypy and the import rules
+	@$(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports
+
+compile: .venv/demo     ## refresh the compiled pipeline, its picture and the schema of configurations
+	@$(BIN)/gleaner compile
+
+bench: .venv/dev     ## print the figures that README and docstrings quote
+	@$(BIN)/python -m tests.bench
+
+clean:     ## remove .venv, the demo and all local runs
+	@rm -rf .venv demo .gleaner
+
+.venv/bin/python:
+	@echo "making .venv with $(PYTHON)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "gleaner needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
+
+.venv/demo: .venv/bin/python pyproject.toml
+	@echo "installing gleaner and what it needs into .venv (some minutes, the first time)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable . && touch $@
+
+.venv/dev: .venv/bin/python pyproject.toml
+	@echo "installing gleaner with the development extras into .venv (some minutes, the first time)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' && touch $@ .venv/demo

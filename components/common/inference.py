@@ -1,0 +1,37 @@
+"""Forward passes without training, in float32: what is calibrated, measured and served is computed alike."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from components.common.artifacts import ModelSpec
+from components.common.loading import Images
+from components.common.models import normalise
+from components.common.training import device
+
+
+@torch.inference_mode()
+def predict_pixels(model: nn.Module, spec: ModelSpec, pixels: Tensor) -> np.ndarray:
+    """What the model returns for uint8 pixels (n, channels, s, s), as float32 (n, …)."""
+    model = model.to(device(), memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    return model(normalise(pixels.to(device()), spec)).float().cpu().numpy()
+
+
+def in_batches(rows: np.ndarray, batch_size: int, forward: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    if not len(rows):
+        raise ValueError("no rows to compute on")
+    return np.concatenate([forward(rows[start : start + batch_size]) for start in range(0, len(rows), batch_size)])
+
+
+def logits(model: nn.Module, spec: ModelSpec, images: Images, rows: np.ndarray, batch_size: int) -> np.ndarray:
+    """Logits of the rows, float32 (n, classes)."""
+    return in_batches(rows, batch_size, lambda some: predict_pixels(model, spec, images.batch(some)))
+
+
+def embed(encoder: nn.Module, spec: ModelSpec, images: Images, rows: np.ndarray, batch_size: int = 256) -> np.ndarray:
+    """Unit-length features of the rows, float32 (n, features)."""
+    features = in_batches(rows, batch_size, lambda some: predict_pixels(encoder, spec, images.batch(some)))
+    return F.normalize(torch.from_numpy(features), dim=1).numpy()

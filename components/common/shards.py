@@ -1,0 +1,133 @@
+"""Tar shards: plain ustar, one image per member, with the index that DALI and WebDataset read (Aizman et al. 2019).
+
+A shard holds no label and no metadata, and equal images in equal order give equal bytes. Packing by hand, not by
+`tarfile`, since headers are all alike but for three fields, and offsets are wanted anyway.
+"""
+
+import hashlib
+import mmap
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple
+
+from components.common.artifacts import Dataset
+from components.common.storage import Store
+
+BLOCK = 512
+END = bytes(2 * BLOCK)
+# name, mode, uid, gid, size, mtime, checksum, type, link, magic, owner, group, device, prefix; fixed but for name, size and checksum.
+_BEFORE_SIZE = b"0000644\0" + b"0000000\0" + b"0000000\0"
+_AFTER_SUM = b"0" + bytes(100) + b"ustar\x0000" + bytes(32 + 32 + 8 + 8 + 155 + 12)
+
+
+class Member(NamedTuple):
+    name: str  # <id>.<extension>
+    offset: int  # first byte of the contents in the shard
+    size: int  # bytes
+
+
+class Packed(NamedTuple):
+    """A closed shard on local disk."""
+
+    path: Path
+    sha256: str
+    size: int  # bytes
+    members: list[Member]
+
+
+def header(name: str, size: int) -> bytes:
+    """The 512 bytes before a member: mode 0644, owner 0, time 0 (POSIX.1-1988 ustar)."""
+    start = name.encode("ascii").ljust(100, b"\0") + _BEFORE_SIZE + b"%011o\0" % size + b"00000000000\0"
+    if len(start) != 148:
+        raise ValueError(f"{name!r} of {size} bytes does not fit a ustar header: at most 100 characters and 8 GiB")
+    checksum = sum(start) + 8 * ord(" ") + sum(_AFTER_SUM)
+    return start + b"%06o\0 " % checksum + _AFTER_SUM
+
+
+class ShardWriter:
+    """Packs images into `<folder>/<stem>-00000.tar`, -00001 and so on; each is closed once it holds `limit` bytes.
+
+    Every shard gets its .idx beside it. Used as a context manager; afterwards `shards` holds what was packed.
+    """
+
+    def __init__(self, folder: Path, stem: str, limit: int) -> None:
+        self.folder, self.stem, self.limit = folder, stem, limit
+        self.shards: list[Packed] = []
+        self._open: _Shard | None = None
+
+    def add(self, name: str, data: bytes) -> tuple[int, int]:
+        """Append one member; returns the number of the shard and the offset of the contents in it."""
+        if self._open is None:
+            self._open = _Shard(self.folder / f"{self.stem}-{len(self.shards):05d}.tar")
+        number, offset = len(self.shards), self._open.add(name, data)
+        if self._open.size >= self.limit:
+            self._close()
+        return number, offset
+
+    def __enter__(self) -> "ShardWriter":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        if self._open is not None:
+            self.shards.append(self._open.close())
+            self._open = None
+
+
+class _Shard:
+    def __init__(self, path: Path) -> None:
+        self.path, self.size = path, 0
+        self.members: list[Member] = []
+        self.digest = hashlib.sha256()
+        self.file = path.open("wb")
+
+    def add(self, name: str, data: bytes) -> int:
+        offset = self.size + BLOCK
+        self._write(header(name, len(data)) + data + bytes(-len(data) % BLOCK))
+        self.members.append(Member(name, offset, len(data)))
+        return offset
+
+    def close(self) -> Packed:
+        self._write(END)
+        self.file.close()
+        write_index(self.path.with_suffix(".idx"), self.members)
+        return Packed(self.path, self.digest.hexdigest(), self.size, self.members)
+
+    def _write(self, data: bytes) -> None:
+        self.file.write(data)
+        self.digest.update(data)
+        self.size += len(data)
+
+
+def write_index(path: Path, members: list[Member]) -> None:
+    """The index of DALI's `readers.webdataset`, format v1.2: a line `extension offset size name` per member."""
+    lines = [f"{name.partition('.')[2]} {offset} {size} {name}\n" for name, offset, size in members]
+    path.write_text(f"v1.2 {len(members)}\n" + "".join(lines), encoding="ascii")
+
+
+def index_key(shard_key: str) -> str:
+    """Where the store keeps the index of a shard."""
+    return shard_key.removesuffix(".tar") + ".idx"
+
+
+class ShardReader:
+    """Image bytes by row of the index, straight from their offsets; a shard is fetched and verified when first needed."""
+
+    def __init__(self, dataset: Dataset, store: Store) -> None:
+        self.dataset, self.store = dataset, store
+        self._shard, self._offset, self._size = (dataset.column(name) for name in ("shard", "offset", "size"))
+        self._maps: dict[int, mmap.mmap] = {}
+
+    def image_bytes(self, row: int) -> bytes:
+        """The stored file of one image; several threads may ask at once."""
+        start = int(self._offset[row])
+        return self._map(int(self._shard[row]))[start : start + int(self._size[row])]
+
+    def _map(self, number: int) -> mmap.mmap:
+        if number not in self._maps:
+            shard = self.dataset.shards[number]
+            with self.store.local(shard.key, shard.sha256, shard.size).open("rb") as file:
+                self._maps[number] = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        return self._maps[number]

@@ -1,0 +1,57 @@
+"""What the figures say, in sentences: the titles of the charts and the first line of the report."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from components.evaluate.gates import UNMEASURED
+
+
+def share(value: float) -> str:
+    return f"{100 * value:.1f} %"
+
+
+def headline(about: dict[str, Any]) -> str:
+    """The result in one sentence, from metrics.json."""
+    if not about["images"]:
+        return f"Not measured: {UNMEASURED}."
+    low, high = about["accuracy_low"], about["accuracy_high"]
+    return f"{comparison(about)}; the 95 % interval reaches from {100 * low:.1f} to {share(high)}."
+
+
+def comparison(about: dict[str, Any]) -> str:
+    """The final model's accuracy, and how it stands to the warm-up model's."""
+    return f"The final model is right on {share(about['accuracy'])} of {about['images']:,} test images, {_against_warmup(about)}"
+
+
+def _against_warmup(about: dict[str, Any]) -> str:
+    if about["provenance"]["classifier"]["handed_on"]:
+        return "as the warm-up model that it is: pseudo-labels did not improve on it"
+    points = 100 * (about["accuracy"] - about["warmup_accuracy"])
+    if abs(points) < 0.05:
+        return "no better than the warm-up model"
+    return f"{abs(points):.1f} points {'above' if points > 0 else 'below'} the warm-up model"
+
+
+def weakest(names: Sequence[str], f1: np.ndarray) -> str:
+    if np.isnan(f1).all():
+        return "No class was measured"
+    worst = int(np.nanargmin(f1))
+    return "Every class is always right" if f1[worst] == 1 else f"The weakest class is {names[worst]}, with an F1 of {share(f1[worst])}"
+
+
+def most_mistaken(names: Sequence[str], matrix: np.ndarray) -> str:
+    mistakes = matrix - np.diag(np.diag(matrix))
+    if not mistakes.any():
+        return "No test image was mistaken"
+    true, said = np.unravel_index(mistakes.argmax(), mistakes.shape)
+    return f"Most often, {names[true]} is taken for {names[said]}: {mistakes[true, said]:,} of {matrix[true].sum():,}"
+
+
+def calibration(about: dict[str, Any]) -> str:
+    before, after = about["ece_before"], about["ece_after"]
+    if about["temperature"] == 1:
+        return f"Confidences are off by {100 * before:.1f} points on average; no temperature was applied"
+    verb = "lowers" if after < before else "raises"
+    return f"A temperature of {about['temperature']:.2f} {verb} the calibration error from {share(before)} to {share(after)}"

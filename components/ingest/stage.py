@@ -1,0 +1,64 @@
+"""Ingest: a folder or prefix of images becomes a dataset that later stages may trust."""
+
+import re
+import tempfile
+from pathlib import Path
+
+from components.common.artifacts import Dataset
+from components.common.cli import Metadata, progress
+from components.common.errors import BadInputError
+from components.common.files import new_folder, write_text
+from components.common.storage import open_store
+from components.ingest.check import check_all
+from components.ingest.labels import parse_csv, read_csv
+from components.ingest.pack import Contents, build_dataset, pack, publish
+from components.ingest.report import report_html
+from components.ingest.settings import IngestSettings
+from components.ingest.sources import Listing, list_source
+
+LINES = 50  # of progress in a log, at most
+
+
+def run(source: str, source_version: str, name: str, store: str, settings: IngestSettings, dataset: Path, report: Path) -> Metadata:
+    """Check, split and pack the images of a folder or s3:// prefix into content-addressed shards in the store.
+
+    `source_version` is only a name for the state of the source: a new one makes the pipeline look again.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise BadInputError(f"name {name!r}: expected letters, digits, '.', '_' and '-', since it becomes part of an object's name")
+    listing = _labelled(source, settings.labels)
+    dataset.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".ingest-", dir=dataset.parent) as scratch:
+        files, total = [(file.key, file.size) for file in listing.images], len(listing.images)
+        checked = check_all(source, files, settings.mode, settings.max_pixels, settings.workers)
+        contents = pack(progress(zip(listing.images, checked, strict=True), total, "checking images", every=-(-total // LINES)),
+                        listing.brought, Path(scratch), settings.shard_size)
+        if not contents.images:
+            key, reason = contents.refused[0]
+            raise BadInputError(f"{source}: none of its {total} images can be read; {key}: {reason}")
+        made = build_dataset(contents, name, settings.mode)
+        html = report_html(made, contents, listing, Path(scratch))
+        with new_folder(dataset) as folder:
+            publish(made, [shard for shards in contents.shards.values() for shard in shards], folder, open_store(store))
+            write_text(folder / "report.html", html)
+        write_text(report, html)
+    return {"dataset": _figures(made, contents)}
+
+
+def _labelled(source: str, labels: str) -> Listing:
+    """The listing of the source, its images labelled as the settings say."""
+    if labels == "folders":
+        return list_source(source)
+    if labels == "none":
+        listing = list_source(source)
+        return listing._replace(images=[file._replace(label=None) for file in listing.images])
+    data, inside = read_csv(labels, source)
+    listing = list_source(source, label_csv=inside)
+    label_of = parse_csv(data, labels, listing.keys, source)
+    return listing._replace(images=[file._replace(label=label_of.get(file.key)) for file in listing.images])
+
+
+def _figures(dataset: Dataset, contents: Contents) -> dict[str, object]:
+    copies = sum(len(image.copies) - 1 for image in contents.duplicates)
+    return {"images": len(dataset.index), **dataset.counts(), "refused": len(contents.refused), "duplicates": copies,
+            "classes": len(dataset.classes), "id": dataset.id}

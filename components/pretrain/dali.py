@@ -1,0 +1,74 @@
+"""The two views by NVIDIA DALI: decode and change in its own threads, on the GPU where there is one."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from nvidia import dali
+from nvidia.dali import fn, types
+from nvidia.dali.plugin.pytorch import feed_ndarray
+from torch import Tensor
+
+from components.common.settings import Augment
+from components.common.shards import ShardReader
+from components.pretrain.settings import PretrainSettings
+from components.pretrain.views import epoch_order
+
+
+def dali_views(reader: ShardReader, mode: str, rows: np.ndarray, settings: PretrainSettings, seed: int, epoch: int,
+               threads: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Batches of two views, float32 in 0..1, (batch, channels, size, size); an incomplete last batch is dropped.
+
+    The pipeline is made anew for each epoch, its seed drawn from the run's: an epoch repeats wherever training resumes.
+    """
+    order = epoch_order(rows, seed, epoch)
+    steps = len(order) // settings.batch_size
+    gpu = torch.cuda.is_available()
+    derived = int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0] >> 1)
+    pipeline = dali.Pipeline(settings.batch_size, threads, device_id=0 if gpu else None, seed=derived, prefetch_queue_depth=2)
+    with pipeline:
+        encoded = fn.external_source(source=_batches(reader, order, settings.batch_size), dtype=types.UINT8, ndim=1)
+        kind = types.GRAY if mode == "L" else types.RGB
+        pictures = fn.decoders.image(encoded, device="mixed" if gpu else "cpu", output_type=kind)
+        pipeline.set_outputs(*(_view(pictures, settings.augment, settings.image_size, mode) for _ in range(2)))
+    pipeline.build()
+    for _ in range(steps):
+        yield tuple(_to_torch(output) for output in pipeline.run())  # type: ignore[misc]
+
+
+def _batches(reader: ShardReader, order: np.ndarray, batch_size: int) -> Iterator[list[np.ndarray]]:
+    for start in range(0, len(order) - batch_size + 1, batch_size):
+        yield [np.frombuffer(reader.image_bytes(row), np.uint8) for row in order[start : start + batch_size].tolist()]
+
+
+def _view(pictures: dali.data_node.DataNode, changes: Augment, size: int, mode: str) -> dali.data_node.DataNode:
+    """Channels first, float32 in 0..1."""
+    x = fn.random_resized_crop(pictures, size=size, random_area=(changes.crop, 1.0), random_aspect_ratio=(1 / changes.aspect, changes.aspect))
+    if changes.rotate:
+        x = fn.rotate(x, angle=fn.random.uniform(range=(-changes.rotate, changes.rotate)), keep_size=True, fill_value=0)
+    if changes.flip_horizontal or changes.flip_vertical:
+        x = fn.flip(x, horizontal=fn.random.coin_flip(probability=changes.flip_horizontal), vertical=fn.random.coin_flip(probability=changes.flip_vertical))
+    x = fn.brightness_contrast(x, brightness=_around_one(changes.brightness), contrast=_around_one(changes.contrast))
+    if mode == "RGB":
+        kept = 1 - fn.cast(fn.random.coin_flip(probability=changes.greyscale), dtype=types.FLOAT)
+        x = fn.hsv(x, saturation=_around_one(changes.saturation) * kept, hue=fn.random.uniform(range=(-180 * changes.hue, 180 * changes.hue)))
+    if changes.blur:
+        sigma = fn.random.uniform(range=(0.1, 2.0)) * fn.cast(fn.random.coin_flip(probability=changes.blur), dtype=types.FLOAT) + 1e-2
+        x = fn.gaussian_blur(x, sigma=sigma, window_size=9)
+    if changes.cutout:
+        side = fn.random.uniform(range=(0.0, changes.cutout)) ** 0.5
+        x = fn.erase(x, anchor=fn.random.uniform(range=(0.0, 1.0), shape=2), shape=fn.stack(side, side), axes=(0, 1), normalized=True,
+                     centered_anchor=True, fill_value=127)
+    return fn.transpose(fn.cast(x, dtype=types.FLOAT) / 255, perm=[2, 0, 1])
+
+
+def _around_one(reach: float) -> dali.data_node.DataNode:
+    return fn.random.uniform(range=(1 - reach, 1 + reach))
+
+
+def _to_torch(output: dali.tensors.TensorListCPU) -> Tensor:
+    batch = output.as_tensor()
+    device = "cuda" if "GPU" in type(batch).__name__ else "cpu"
+    result = torch.empty(batch.shape(), dtype=torch.float32, device=device)
+    feed_ndarray(batch, result)
+    return result

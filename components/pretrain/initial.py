@@ -1,0 +1,82 @@
+"""Where the encoder starts: random weights, torchvision's, or those of a file."""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from components.common.artifacts import Dataset, ModelSpec
+from components.common.errors import BadInputError
+from components.common.loading import Images
+from components.common.models import build_encoder, load_weights
+from components.common.splits import unlabelled_pool
+from components.common.storage import open_store
+from components.common.training import initialise, seeded
+from components.common.vision import torchvision
+from components.pretrain.settings import PretrainSettings
+
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # mean and std that torchvision's weights were trained with
+GREY = ((0.449,), (0.226,))  # their means over the channels
+SAMPLE = 4096  # images that the mean and the deviation of a new encoder are taken from
+
+
+def initial_encoder(dataset: Dataset, images: Images, settings: PretrainSettings, seed: int) -> tuple[nn.Module, ModelSpec]:
+    """The encoder before training, and how to feed it."""
+    named = settings.init != "random" and not settings.init.endswith(".safetensors")
+    mean, std = (GREY if dataset.mode == "L" else IMAGENET) if named else channel_statistics(dataset, images, seed)
+    spec = ModelSpec(settings.architecture, settings.width, settings.stem, settings.image_size, dataset.mode, mean, std)
+    encoder = initialise(lambda: build_encoder(spec), seed)
+    if named:
+        load_torchvision(encoder, spec, settings.init)
+    elif settings.init != "random":
+        load_file(encoder, settings.init)
+    return encoder, spec
+
+
+def channel_statistics(dataset: Dataset, images: Images, seed: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation per channel, of pixels in 0..1, over a sample of the train split; rounded, so that they print."""
+    pool = unlabelled_pool(dataset)
+    rows = np.sort(seeded(seed, "statistics")[0].choice(pool, min(SAMPLE, len(pool)), replace=False))
+    pixels = images.batch(rows).double().div(255)
+    mean, std = pixels.mean(dim=(0, 2, 3)), pixels.std(dim=(0, 2, 3)).clamp(min=1e-3)
+    return tuple(round(float(v), 6) for v in mean), tuple(round(float(v), 6) for v in std)
+
+
+def load_torchvision(encoder: nn.Module, spec: ModelSpec, name: str) -> None:
+    """Load weights by torchvision's name. A 3x3 stem starts from the middle of the 7x7 kernels, a grey one from their sum."""
+    if spec.architecture == "resnet9":
+        raise BadInputError(f"pretrain.init: torchvision has no weights {name!r} for resnet9; expected init: random, or architecture: resnet18, 34 or 50")
+    full = f"{spec.architecture.replace('resnet', 'ResNet')}_Weights.{name}"
+    try:
+        weights = torchvision().models.get_weight(full)
+    except (AttributeError, ValueError, KeyError):
+        raise BadInputError(f"pretrain.init: torchvision has no weights {full!r}; expected random, IMAGENET1K_V1, or a .safetensors file") from None
+    try:
+        state = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
+    except OSError as error:
+        raise BadInputError(f"pretrain.init: cannot fetch {full} from {weights.url}: {error}; give a .safetensors file instead") from None
+    adapt(state, spec)
+    encoder.load_state_dict(state)
+
+
+def adapt(state: dict[str, torch.Tensor], spec: ModelSpec) -> None:
+    """Fit ImageNet's weights to this encoder, in place: no class head, the stem's kernel and channels as the spec has them."""
+    del state["fc.weight"], state["fc.bias"]
+    if spec.stem == "3x3":
+        state["conv1.weight"] = state["conv1.weight"][:, :, 2:5, 2:5].contiguous()
+    if spec.channels == 1:
+        state["conv1.weight"] = state["conv1.weight"].sum(dim=1, keepdim=True)
+
+
+def load_file(encoder: nn.Module, uri: str) -> None:
+    folder, _, name = uri.rpartition("/")
+    try:
+        data = open_store(folder or ".").read(name)
+    except KeyError:
+        raise BadInputError(f"pretrain.init: {uri} does not exist; expected an encoder.safetensors that `pretrain` wrote") from None
+    with tempfile.TemporaryDirectory() as temporary:
+        path = Path(temporary) / name
+        path.write_bytes(data)
+        load_weights(path, encoder)

@@ -1,0 +1,85 @@
+"""The stage: dataset in, encoder out."""
+
+import json
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor, nn
+
+from components.common.artifacts import VALIDATION, Dataset, ModelSpec, load_dataset, save_about
+from components.common.cli import Metadata
+from components.common.code import code_digest
+from components.common.errors import BadInputError
+from components.common.files import new_folder, sha256_json, write_json, write_text
+from components.common.inference import embed
+from components.common.loading import Images, load_size
+from components.common.models import save_weights
+from components.common.splits import unlabelled_pool
+from components.common.storage import open_store
+from components.common.training import precision_name, seeded, set_threads
+from components.pretrain.initial import initial_encoder
+from components.pretrain.ntxent import knn_accuracy
+from components.pretrain.settings import PretrainSettings
+from components.pretrain.simclr import Checkpoints, Views, train
+from components.pretrain.views import torch_views
+
+KNN_IMAGES = 2000  # validation images that the nearest-neighbour accuracy is taken over, at most
+
+
+def run(dataset: Path, store: str, seed: int, threads: int, settings: PretrainSettings, encoder: Path, metrics: Path) -> Metadata:
+    """Learn an encoder from the train split with SimCLR, without labels."""
+    set_threads(threads)
+    data, place = load_dataset(dataset), open_store(store)
+    pool = unlabelled_pool(data)
+    if len(pool) < 2:
+        raise BadInputError(f"dataset {data.name}: {len(pool)} images in the train split; expected at least 2; ingest more images")
+    settings = settings.model_copy(update={"batch_size": min(settings.batch_size, len(pool)), "loader": choose_loader(settings.loader)})
+    images = Images(data, place, data.mode, load_size(settings.image_size), threads)
+    network, spec = initial_encoder(data, images, settings, seed)
+    made_from = {"dataset": data.id, "settings": settings.model_dump(mode="json"), "seed": seed, "threads": threads,
+                 "precision": precision_name(settings.precision)}
+    checkpoints = Checkpoints(place, f"checkpoints/pretrain/{sha256_json({**made_from, 'code': code_digest()})}.safetensors")
+    measure = measure_by_neighbours(data, Images(data, place, data.mode, spec.image_size, threads), spec, settings, seed)
+    history = train(network, spec, make_views(images, pool, settings, seed, threads), len(pool) // settings.batch_size,
+                    settings, seed, measure, checkpoints)
+    figures = {"epochs": settings.epochs, **{k: v for k, v in (history[-1] if history else {}).items() if k not in ("epoch", "learning_rate")}}
+    with new_folder(encoder) as folder:
+        save_weights(folder / "encoder.safetensors", network)
+        save_about(folder, "encoder", spec, **made_from, figures=figures)
+        write_text(folder / "history.jsonl", "".join(json.dumps(record) + "\n" for record in history))
+    place.delete(checkpoints.key)
+    write_json(metrics, figures)
+    return {"metrics": figures, "encoder": {"architecture": spec.architecture}}
+
+
+def choose_loader(choice: str) -> str:
+    """`auto` is DALI where it is installed."""
+    installed = find_spec("nvidia") is not None and find_spec("nvidia.dali") is not None
+    if choice == "dali" and not installed:
+        raise BadInputError("pretrain.loader: dali is not installed; pip install 'gleaner[dali]', or set loader: torch")
+    return ("dali" if installed else "torch") if choice == "auto" else choice
+
+
+def make_views(images: Images, pool: np.ndarray, settings: PretrainSettings, seed: int, threads: int) -> Views:
+    def views(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        if settings.loader == "dali":
+            from components.pretrain.dali import dali_views
+
+            return dali_views(images.reader, images.mode, pool, settings, seed, epoch, threads)
+        return torch_views(images, pool, settings.batch_size, settings.augment, settings.image_size, seed, epoch)
+
+    return views
+
+
+def measure_by_neighbours(data: Dataset, images: Images, spec: ModelSpec, settings: PretrainSettings,
+                          seed: int) -> Callable[[nn.Module], float | None]:
+    """A function from encoder to kNN accuracy on the validation labels that the source carries; to None where it carries too few."""
+    labels = data.column("label")
+    rows = np.array([row for row in data.rows(VALIDATION) if labels[row] is not None], np.int64)
+    rows = np.sort(seeded(seed, "knn")[0].permutation(rows)[:KNN_IMAGES])
+    classes, known = np.unique(labels[rows].astype(str), return_inverse=True)
+    if len(classes) < 2 or len(rows) <= settings.neighbours:
+        return lambda encoder: None
+    return lambda encoder: knn_accuracy(embed(encoder, spec, images, rows), known, settings.neighbours)

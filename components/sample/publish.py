@@ -1,0 +1,74 @@
+"""What people get: a table, a page of pictures, and an import file for Label Studio."""
+
+import base64
+import csv
+import io
+import json
+
+from components.common.artifacts import SPLITS, Dataset
+from components.common.html import escape, page, table, thumbnails
+from components.common.shards import ShardReader
+from components.sample.answers import Answer
+from components.sample.picks import Pick
+
+SHOWN = 200  # pictures per purpose on the contact sheet
+
+
+def candidates_csv(dataset: Dataset, picks: list[Pick], nearest: list[int | None]) -> str:
+    """One line per pick: id, rank within its purpose, purpose, reason, nearest labelled image, path in the source, empty label."""
+    ids, sources = dataset.column("id"), dataset.column("source")
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["id", "rank", "purpose", "reason", "nearest_labelled", "source", "label"])
+    for (rank, pick), near in zip(ranked(picks), nearest, strict=True):
+        writer.writerow([ids[pick.row], rank, pick.purpose, pick.reason, "" if near is None else ids[near], sources[pick.row], ""])
+    return text.getvalue()
+
+
+def ranked(picks: list[Pick]) -> list[tuple[int, Pick]]:
+    counts = dict.fromkeys(SPLITS, 0)
+    result = []
+    for pick in picks:
+        counts[pick.purpose] += 1
+        result.append((counts[pick.purpose], pick))
+    return result
+
+
+def label_studio_json(dataset: Dataset, reader: ShardReader, picks: list[Pick]) -> str:
+    """Tasks for Label Studio's import; the pictures travel inside, so that no server has to serve them."""
+    ids = dataset.column("id")
+    tasks = []
+    for rank, pick in ranked(picks):
+        data = reader.image_bytes(pick.row)
+        kind = "jpeg" if data[:2] == b"\xff\xd8" else "png"
+        picture = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+        tasks.append({"data": {"image": picture, "id": ids[pick.row], "rank": rank, "purpose": pick.purpose, "reason": pick.reason}})
+    return json.dumps(tasks, indent=1) + "\n"
+
+
+def sheet(dataset: Dataset, reader: ShardReader, picks: list[Pick], labels: dict[int, Answer], answered: int) -> str:
+    """A page with every pick's picture, in the order of picking; the label is shown where it is known."""
+    counts = {split: sum(pick.purpose == split for pick in picks) for split in SPLITS}
+    rows = [[split, str(count), str(sum(pick.purpose == split and pick.row in labels for pick in picks))] for split, count in counts.items() if count]
+    sections = [("Picks", table(["purpose", "images", "labelled"], rows))]
+    for split in SPLITS:
+        shown = [(rank, pick) for rank, pick in ranked(picks) if pick.purpose == split][:SHOWN]
+        if shown:
+            pictures = [(reader.image_bytes(pick.row), caption(rank, pick, labels)) for rank, pick in shown]
+            note = f"<p>{escape(meaning(split))}</p>" + (f"<p>The first {SHOWN} of {counts[split]}.</p>" if counts[split] > SHOWN else "")
+            sections.append((f"{split.capitalize()}: {counts[split]} images", note + thumbnails(pictures)))
+    lead = f"Which {len(picks)} of the {dataset.index.num_rows:,} images of {dataset.name} to label"
+    return page("Label candidates", sections, lead + (f"; {answered} were labelled before." if answered else "."))
+
+
+def caption(rank: int, pick: Pick, labels: dict[int, Answer]) -> str:
+    label = f" · {labels[pick.row].label}" if pick.row in labels else ""
+    return f"{rank}{label}" + (f" · {pick.reason}" if pick.purpose == "train" else "")
+
+
+def meaning(split: str) -> str:
+    if split == "train":
+        return "Chosen by the sampler: their labels teach most."
+    return "Drawn at random: labels that measure must not be chosen by a model."
+
+

@@ -1,0 +1,77 @@
+"""The stage: dataset and encoder in; embeddings, candidates and labels out."""
+
+from pathlib import Path
+
+import numpy as np
+
+from components.common.artifacts import Dataset, load_dataset, load_labels, save_embeddings, save_labels
+from components.common.cli import Metadata
+from components.common.files import new_folder, sha256_tree, write_text
+from components.common.inference import embed
+from components.common.loading import Images
+from components.common.models import load_encoder
+from components.common.splits import unlabelled_pool
+from components.common.storage import Store, open_store
+from components.common.training import set_threads
+from components.sample.answers import Answer, file_answers, labels_table, purposes_of, source_answers
+from components.sample.picks import Pick, held_out_picks, nearest_labelled, training_picks
+from components.sample.publish import candidates_csv, label_studio_json, sheet
+from components.sample.settings import SampleSettings
+
+
+def run(dataset: Path, encoder: Path, name: str, store: str, seed: int, threads: int, settings: SampleSettings,
+        embeddings: Path, candidates: Path, labels: Path, contact_sheet: Path) -> Metadata:
+    """Embed every image and pick the few whose labels teach most."""
+    set_threads(threads)
+    data, place = load_dataset(dataset), open_store(store)
+    network, spec, _ = load_encoder(encoder)
+    images = Images(data, place, spec.mode, spec.image_size, threads)
+    vectors = embed(network, spec, images, np.arange(data.index.num_rows)).astype(np.float16)
+    with new_folder(embeddings) as folder:
+        save_embeddings(folder, vectors, data)
+
+    known = known_answers(data, settings)
+    answered = np.intersect1d(unlabelled_pool(data), np.array(sorted(known), np.int64))
+    picks = training_picks(data, vectors, answered, settings, seed) + held_out_picks(data, settings, seed)
+    answers = known | (source_answers(data, [pick.row for pick in picks]) if settings.label_access == "oracle" else {})
+    shown = to_label(picks, settings)
+    with new_folder(candidates) as folder:
+        write_text(folder / "candidates.csv", candidates_csv(data, shown, nearest_labelled(vectors, shown, answered)))
+        write_text(folder / "contact_sheet.html", sheet(data, images.reader, shown, answers, len(known)))
+        write_text(folder / "labelstudio.json", label_studio_json(data, images.reader, shown))
+    write_text(contact_sheet, (candidates / "contact_sheet.html").read_text(encoding="utf-8"))
+    published = publish(place, candidates, f"candidates/{name}")
+
+    table = labels_table(data, answers, purposes_of(picks, answered), settings.label_access)
+    classes = list(data.classes) or sorted(set(table.column("label").to_pylist()))
+    with new_folder(labels) as folder:
+        save_labels(folder, table, classes, published)
+    publish(place, labels, f"labels/{name}")
+    return {
+        "labels": {**load_labels(labels)[1]["counts"], "source": settings.label_access},
+        "candidates": {"picks": len(shown), "published": published},
+        "embeddings": {"images": len(vectors), "features": vectors.shape[1]},
+    }
+
+
+def known_answers(dataset: Dataset, settings: SampleSettings) -> dict[int, Answer]:
+    """Labels that exist before anything is bought, by row."""
+    if settings.label_access == "source":
+        return source_answers(dataset, range(dataset.index.num_rows))
+    if settings.label_access == "file" and settings.labels_file:
+        return file_answers(dataset, settings.labels_file)
+    return {}
+
+
+def to_label(picks: list[Pick], settings: SampleSettings) -> list[Pick]:
+    """The picks that people are asked about: all, but for a test split that is taken whole because its labels cost nothing."""
+    free = settings.test_budget is None and settings.label_access in ("oracle", "source")
+    return [pick for pick in picks if not (free and pick.purpose == "test")]
+
+
+def publish(store: Store, folder: Path, prefix: str) -> str:
+    """Copy an artifact to the store under the digest of its bytes, and return where; what is there already stays."""
+    key = f"{prefix}/{sha256_tree(folder)[:12]}"
+    for path in sorted(folder.iterdir()):
+        store.write_if_absent(f"{key}/{path.name}", path.read_bytes())
+    return key

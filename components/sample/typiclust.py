@@ -1,0 +1,63 @@
+"""Which images to label first: typical ones of every cluster."""
+
+import numpy as np
+from sklearn.cluster import KMeans
+from threadpoolctl import threadpool_limits
+
+FIT_AT_MOST = 50_000  # images k-means is fitted on; all are assigned to its centres
+
+
+def typiclust(embeddings: np.ndarray, budget: int, labelled: np.ndarray, neighbours: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """TypiClust (Hacohen et al. 2022, algorithm 1): the most typical image of each of the largest uncovered clusters.
+
+    embeddings: (n, features), unit length; labelled: rows that have a label already; neighbours: k of typicality.
+    Returns rows (in the order of picking), the size of each one's cluster and its typicality. Ties go to the smaller row, so that
+    rows sorted by content give the same picks anywhere. Picks at most the images that are not labelled.
+    """
+    x = np.asarray(embeddings, dtype=np.float64)
+    budget = min(budget, len(x) - len(labelled))
+    if budget <= 0:
+        return (np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
+    cluster = assign(x, min(budget + len(labelled), len(np.unique(x, axis=0))), seed)
+    free = np.ones(len(x), bool)
+    free[labelled] = False
+    covered = np.bincount(cluster[labelled], minlength=cluster.max() + 1)
+    picks: list[tuple[int, int, float]] = []
+    sizes = np.bincount(cluster)
+    scores = {c: typicality(x[cluster == c], neighbours) for c in range(len(sizes))}
+    while len(picks) < budget:
+        open_clusters = [c for c in range(len(sizes)) if free[cluster == c].any()]
+        best = min(open_clusters, key=lambda c: (covered[c], -sizes[c], int(np.flatnonzero(cluster == c)[0])))
+        members = np.flatnonzero(cluster == best)
+        score = np.where(free[members], scores[best], -np.inf)
+        row = int(members[score.argmax()])
+        picks.append((row, int(sizes[best]), float(score.max())))
+        free[row] = False
+        covered[best] += 1
+    rows, size, score = zip(*picks, strict=True)
+    return np.array(rows, np.int64), np.array(size, np.int64), np.array(score)
+
+
+def assign(x: np.ndarray, clusters: int, seed: int) -> np.ndarray:
+    """k-means cluster of each row; on one thread, since the order of parallel sums would show in the picks."""
+    rng = np.random.default_rng(seed)
+    fitted = x if len(x) <= FIT_AT_MOST else x[np.sort(rng.choice(len(x), FIT_AT_MOST, replace=False))]
+    with threadpool_limits(1):
+        means = KMeans(clusters, n_init=4, random_state=seed).fit(fitted)
+        return means.predict(x)
+
+
+def typicality(x: np.ndarray, neighbours: int) -> np.ndarray:
+    """Inverse mean distance to the k nearest others (ibid., eq. 1), with k at most the others there are; (n, d) to (n,)."""
+    if len(x) == 1:
+        return np.ones(1)
+    k = min(neighbours, len(x) - 1)
+    result = np.empty(len(x))
+    squares = (x**2).sum(axis=1)
+    for start in range(0, len(x), 1024):
+        block = x[start : start + 1024]
+        squared = np.maximum(squares[start : start + 1024, None] + squares[None] - 2 * block @ x.T, 0)
+        squared[np.arange(len(block)), start + np.arange(len(block))] = 0
+        nearest = np.partition(squared, k, axis=1)[:, : k + 1]
+        result[start : start + 1024] = 1 / (np.sqrt(nearest).sum(axis=1) / k + 1e-12)
+    return np.round(result, 9)

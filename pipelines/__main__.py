@@ -1,0 +1,135 @@
+"""The command line `gleaner`."""
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from components.common.errors import BadInputError
+
+EXAMPLES = """examples:
+  gleaner example mnist demo/mnist              write 5,000 real digits as a folder of class sub-folders
+  gleaner run pipelines/configs/mnist.yaml      all eight stages, from that folder to a release
+  gleaner run my.yaml pretrain.epochs=5         the same with one setting changed
+  gleaner config show my.yaml                   every setting of a run, defaults included
+  gleaner predict demo/store/releases/mnist/VERSION photo.png
+"""
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run one sub-command: exit code 0, 2 for the user's bad input (one line), 1 for a bug, 130 after Ctrl-C."""
+    words = sys.argv[1:] if argv is None else argv
+    try:
+        if words[:1] in (["example"], ["predict"]):  # all that follows belongs to the stage's own command
+            _become({"example": "components.ingest.example", "predict": "components.release.predict"}[words[0]], words[1:])
+        options = _parser().parse_args(words)
+        run: Callable[[argparse.Namespace], int] = options.run
+        raise SystemExit(run(options))
+    except BadInputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        raise SystemExit(130) from None
+    except BrokenPipeError:  # `gleaner config show … | head`
+        sys.stderr.close()
+        raise SystemExit(141) from None
+
+
+def _parser() -> argparse.ArgumentParser:
+    plain = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(prog="gleaner", description="From a folder of images and a few labels to a calibrated, released classifier.",
+                                     epilog=EXAMPLES, formatter_class=plain)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    run = commands.add_parser("run", help="run the pipeline on this machine", formatter_class=plain,
+                              description="Run all stages here; a stage whose code, inputs and settings are unchanged is not run again.",
+                              epilog="example:\n  gleaner run pipelines/configs/mnist.yaml pretrain.epochs=5 sample.train_budget=100")
+    run.add_argument("config", metavar="CONFIG", type=Path, help="run configuration (YAML)")
+    run.add_argument("overrides", metavar="key=value", nargs="*", help="settings that go before the file's")
+    run.add_argument("--workdir", type=Path, default=Path(".gleaner"), help="where runs, logs and the cache are kept (default: %(default)s)")
+    run.add_argument("--no-cache", action="store_true", help="run every stage again")
+    run.set_defaults(run=_run)
+
+    compile_ = commands.add_parser("compile", help="write the compiled pipeline, its picture and the schema of configurations",
+                                   description="Write pipelines/compiled/training.yaml and .svg, and pipelines/configs/schema.json.")
+    compile_.set_defaults(run=_compile)
+
+    config = commands.add_parser("config", help="show a configuration, or the schema of all").add_subparsers(metavar="COMMAND", required=True)
+    show = config.add_parser("show", help="print a configuration with everything resolved", formatter_class=plain,
+                             epilog="example:\n  gleaner config show pipelines/configs/mnist.yaml seed=1")
+    show.add_argument("config", metavar="CONFIG", type=Path)
+    show.add_argument("overrides", metavar="key=value", nargs="*")
+    show.set_defaults(run=_config_show)
+    config.add_parser("schema", help="print the JSON schema of configurations, for editors").set_defaults(run=_config_schema)
+
+    commands.add_parser("example", help="write an example data set as a folder: gleaner example NAME DIR")
+    commands.add_parser("predict", help="classify images with a release: gleaner predict RELEASE IMAGE…")
+    commands.add_parser("version", help="print the version").set_defaults(run=_version)
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    from pipelines.config import load_config
+
+    config = load_config(options.config, options.overrides)  # before kfp: a typing mistake is told at once
+    from pipelines.local import run_config
+    from pipelines.progress import open_display
+    from pipelines.record import StageFailed
+    from pipelines.summary import print_summary
+
+    signal.signal(signal.SIGTERM, _terminated)  # ends the running stage too
+    try:
+        run = run_config(config, options.workdir, open_display(), fresh=options.no_cache)
+    except StageFailed as failed:
+        print(f"{failed.line}\nlog: {failed.log}", file=sys.stderr)
+        return failed.code
+    print_summary(run, config.store)
+    return 0
+
+
+def _compile(options: argparse.Namespace) -> int:
+    from pipelines.compile import write
+
+    for path in write():
+        print(path)
+    return 0
+
+
+def _config_show(options: argparse.Namespace) -> int:
+    from pipelines.config import load_config, show
+
+    print(show(load_config(options.config, options.overrides)), end="")
+    return 0
+
+
+def _config_schema(options: argparse.Namespace) -> int:
+    from pipelines.config import schema
+
+    print(schema(), end="")
+    return 0
+
+
+def _version(options: argparse.Namespace) -> int:
+    from importlib.metadata import version
+
+    print(f"gleaner {version('gleaner')}")
+    return 0
+
+
+def _become(module: str, words: list[str]) -> NoReturn:
+    """Go on as a stage's own command: this process stays light, and no stage is imported here."""
+    path = os.pathsep.join(filter(None, [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]))
+    sys.stdout.flush()
+    os.execve(sys.executable, [sys.executable, "-m", module, *words], {**os.environ, "PYTHONPATH": path})
+
+
+def _terminated(number: int, frame: object) -> NoReturn:
+    raise SystemExit(128 + number)
+
+
+if __name__ == "__main__":
+    main()

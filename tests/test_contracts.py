@@ -1,0 +1,130 @@
+"""One contract for every stage, found by its folder, and the rules that a ninth must keep too."""
+
+import ast
+import importlib
+import inspect
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import pytest
+from pydantic import BaseModel
+
+from pipelines.config import STAGES, RunConfig
+
+ROOT = Path(__file__).parents[1]
+FOLDERS = sorted(path.parent.name for path in (ROOT / "components").glob("*/component.py") if path.parent.name != "common")
+SOURCES = sorted(path for folder in ("components", "pipelines", "tests") for path in (ROOT / folder).rglob("*.py"))
+ALLOWED = {  # import -> the only files that may
+    "boto3": {"components/common/storage.py"},
+    "botocore": {"components/common/storage.py"},
+    "kfp": {f"components/{stage}/component.py" for stage in [*FOLDERS, "common"]},
+    "pickle": set(),
+}
+
+
+def test_one_noun_per_stage_everywhere():
+    from pipelines.training import training
+
+    assert sorted(STAGES) == FOLDERS
+    assert sorted(training.pipeline_spec.root.dag.tasks) == FOLDERS
+    assert [stage for stage in FOLDERS if not (ROOT / "tests" / stage).is_dir()] == []
+
+
+@pytest.mark.parametrize("stage", FOLDERS)
+def test_component_is_its_signature(stage):
+    path = ROOT / "components" / stage / "component.py"
+    text = path.read_text(encoding="utf-8")
+    function = next(node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef))
+    assert len(text.splitlines()) <= 15
+    assert function.name == stage
+    assert len((ast.get_docstring(function) or "").splitlines()) == 1  # shown in the UI
+    assert f"components.{stage}.stage" not in text
+
+
+@pytest.mark.parametrize("stage", FOLDERS)
+def test_flags_are_the_arguments_of_run(stage):
+    executor = _executors()[f"exec-{stage}"]
+    assert executor["command"] == ["python", "-m", f"components.{stage}"]
+    flags = [word for word in executor["args"] if word.startswith("--")]
+    assert flags[0] == "--executor-input"
+    run = importlib.import_module(f"components.{stage}.stage").run
+    assert [word.removeprefix("--").replace("-", "_") for word in flags[1:]] == list(inspect.signature(run).parameters)
+    hints = get_type_hints(run)
+    assert hints["settings"] is RunConfig.model_fields[stage].annotation
+    for name, kind in hints.items():
+        assert name in ("settings", "return") or kind in (Path, str, int), name
+
+
+@pytest.mark.parametrize("stage", FOLDERS)
+def test_images_are_named_in_one_place(stage):
+    images = json.loads((ROOT / "docker" / "images.json").read_text(encoding="utf-8"))
+    assert _executors()[f"exec-{stage}"]["image"] in images.values()
+
+
+@pytest.mark.parametrize("stage", FOLDERS)
+def test_command_is_two_lines_of_main(stage):
+    lines = (ROOT / "components" / stage / "__main__.py").read_text(encoding="utf-8").split("\n")
+    assert f"from components.{stage}.stage import run" in lines
+    assert "main(run)" in [line.strip() for line in lines]
+
+
+def _models(model: type[BaseModel]) -> list[type[BaseModel]]:
+    inner = [field.annotation for field in model.model_fields.values()]
+    return [model, *(found for kind in inner if isinstance(kind, type) and issubclass(kind, BaseModel) for found in _models(kind))]
+
+
+@pytest.mark.parametrize("model", dict.fromkeys(_models(RunConfig)), ids=lambda model: model.__name__)
+def test_settings_are_frozen_strict_and_explained(model):
+    assert model.model_config["frozen"]
+    assert model.model_config["extra"] == "forbid"
+    assert model.__doc__
+    for name, field in model.model_fields.items():
+        plain = not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel))
+        told_by_the_type = name in ("weight_decay", "precision")
+        assert not plain or told_by_the_type or field.description, name
+
+
+def test_settings_import_nothing_heavy():
+    code = "import sys, pipelines.config; print(sorted({'torch', 'numpy', 'pyarrow', 'PIL', 'kfp', 'boto3', 'sklearn'} & sys.modules.keys()))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True).stdout == "[]\n"
+
+
+def test_sources_keep_the_house_rules():
+    complaints = [f"{path.relative_to(ROOT)}: {complaint}" for path in SOURCES for complaint in _complaints(path)]
+    assert complaints == []
+
+
+def _complaints(path: Path) -> Iterator[str]:
+    text = path.read_text(encoding="utf-8")
+    name = path.relative_to(ROOT).as_posix()
+    tree = ast.parse(text)
+    if len(text.splitlines()) > 300:
+        yield "longer than 300 lines"
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and (node.end_lineno or 0) - node.lineno >= 50:
+            yield f"{node.name} is longer than 50 lines"
+    if not name.startswith("components/"):
+        return
+    for module in _imported(tree):
+        if name not in ALLOWED.get(module.partition(".")[0], {name}):
+            yield f"imports {module}"
+    for banned in re.findall(r"allow_pickle=True|weights_only=False|torch\.load\(|@sha256", text):
+        yield f"holds {banned}"
+
+
+def _imported(tree: ast.AST) -> list[str]:
+    names = [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
+    return names + [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+
+
+def _executors() -> dict[str, Any]:
+    from google.protobuf.json_format import MessageToDict
+
+    from pipelines.training import training
+
+    return {label: executor["container"] for label, executor in MessageToDict(training.pipeline_spec)["deploymentSpec"]["executors"].items()}

@@ -1,0 +1,128 @@
+"""A tiny world for the tests of the last stages: scikit-learn's 8x8 digits as a dataset in a store, labels, embeddings, and two classifiers.
+
+Each classifier is a ResNet-9 of random weights whose head scikit-learn fits in a fraction of a second: about nine answers in ten are right.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import torch
+from PIL import Image
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+from torch.nn import functional as F
+
+from components.common.artifacts import (
+    INDEX,
+    LABELS,
+    SPLITS,
+    TRAIN,
+    Dataset,
+    ModelSpec,
+    Shard,
+    load_labels,
+    save_about,
+    save_dataset,
+    save_embeddings,
+    save_labels,
+)
+from components.common.files import sha256_bytes, sha256_file, sha256_json
+from components.common.images import png
+from components.common.models import Classifier, build_encoder, normalise, save_weights
+from components.common.shards import ShardWriter, index_key
+from components.common.splits import split_of
+from components.common.storage import open_store
+
+SPEC = ModelSpec("resnet9", 4, "3x3", 8, "L", (0.3,), (0.35,))
+
+
+class World(NamedTuple):
+    """Folders of artifacts, and the store they refer to."""
+
+    dataset: Path
+    labels: Path
+    embeddings: Path
+    warm: Path
+    classifier: Path
+    store: str
+    data: Dataset
+    rows: dict[str, np.ndarray]  # labelled rows by purpose
+
+
+def build(folder: Path, budgets: dict[str, int] | None = None, images: int = 900, store: str | None = None) -> World:
+    """`budgets`: labels by purpose, taken from the start of each split; all of a split where it is not named."""
+    store = store or str(folder / "store")
+    digits = load_digits()
+    pixels = np.minimum(digits.images[:images] * 16, 255).astype(np.uint8)
+    names = np.array([str(digit) for digit in digits.target[:images]])
+    data, order = dataset(folder, store, pixels, names)
+    rows = {split: data.rows(split)[: (budgets or {}).get(split)] for split in SPLITS}
+    labels(folder / "labels", data, rows)
+    features = embed(pixels[order])
+    save_embeddings(folder / "embeddings", features.numpy(), data)
+    for stage, count in (("warmup", 60), ("pseudolabel", None)):
+        classifier(folder / stage, data, features, data.rows(TRAIN)[:count], stage, sha256_file(folder / "labels" / "labels.parquet"))
+    return World(folder / "dataset", folder / "labels", folder / "embeddings", folder / "warmup", folder / "pseudolabel", store, data, rows)
+
+
+def dataset(folder: Path, store: str, pixels: np.ndarray, names: np.ndarray) -> tuple[Dataset, np.ndarray]:
+    """The dataset, and the order in which its rows hold the images (by id)."""
+    data = [png(Image.fromarray(image)) for image in pixels]
+    ids = np.array([sha256_bytes(each) for each in data])
+    order = np.argsort(ids)
+    (folder / "shards").mkdir(parents=True)
+    with ShardWriter(folder / "shards", "digits", 1 << 26) as writer:
+        places = [writer.add(f"{ids[i]}.png", data[i]) for i in order]
+    target, shards = open_store(store), []
+    for packed in writer.shards:
+        key = f"datasets/digits/{packed.path.name}"
+        target.upload(key, packed.path)
+        target.upload(index_key(key), packed.path.with_suffix(".idx"))
+        shards.append(Shard(key, packed.sha256, packed.size, len(packed.members)))
+    side = pixels.shape[1]
+    index = pa.table({"id": ids[order], "shard": [n for n, _ in places], "offset": [o for _, o in places], "size": [len(data[i]) for i in order],
+                      "width": [side] * len(order), "height": [side] * len(order), "split": [split_of(ids[i]) for i in order],
+                      "label": names[order], "group": ids[order], "source": [f"{i}.png" for i in order]}).cast(INDEX)
+    made = Dataset("digits", sha256_json([shard.sha256 for shard in shards]), "L", tuple(sorted(set(names))), tuple(shards), index)
+    save_dataset(folder / "dataset", made)
+    return made, order
+
+
+def labels(folder: Path, data: Dataset, rows: dict[str, np.ndarray]) -> None:
+    """What an oracle answers for the rows of each purpose."""
+    chosen = np.concatenate(list(rows.values()))
+    purposes = [purpose for purpose, part in rows.items() for _ in part]
+    n = len(chosen)
+    table = pa.table({"id": data.column("id")[chosen], "label": data.column("label")[chosen], "purpose": purposes, "source": ["oracle"] * n,
+                      "annotator": ["oracle"] * n, "time": pa.nulls(n, pa.timestamp("s", tz="UTC")), "weight": np.ones(n, np.float32)})
+    save_labels(folder, table.cast(LABELS), list(data.classes), "candidates/digits/")
+
+
+def embed(pixels: np.ndarray) -> torch.Tensor:
+    """Unit-length features (images, features) of a ResNet-9 whose weights follow from seed 0."""
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(0)
+        encoder = build_encoder(SPEC).eval()
+        return F.normalize(encoder(normalise(torch.from_numpy(pixels)[:, None], SPEC)), dim=1)
+
+
+def classifier(folder: Path, data: Dataset, features: torch.Tensor, rows: np.ndarray, stage: str, labels_digest: str) -> None:
+    """The encoder of `embed` with a head fitted on the rows' labels."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = Classifier(build_encoder(SPEC), len(data.classes)).eval()
+    scaled = (features * features.shape[1] ** 0.5).numpy()
+    head = LogisticRegression(C=3.0, max_iter=300).fit(scaled[rows], data.column("label")[rows])
+    with torch.no_grad():
+        network.head.weight.copy_(torch.from_numpy(head.coef_))
+        network.head.bias.copy_(torch.from_numpy(head.intercept_))
+    folder.mkdir()
+    save_weights(folder / "classifier.safetensors", network)
+    save_about(folder, "classifier", SPEC, classes=list(data.classes), dataset=data.id, labels=labels_digest, settings={"steps": len(rows)}, seed=0,
+               threads=1, stage=stage, validation_accuracy=0.9, handed_on=False, why="")
+    (folder / "history.jsonl").write_text("{}\n")
+
+
+__all__ = ["SPEC", "World", "build", "load_labels"]
