@@ -41,8 +41,8 @@ def main(argv: list[str] | None = None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     plain = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(prog="gleaner", description="From a folder of images and a few labels to a calibrated, released classifier.",
-                                     epilog=EXAMPLES, formatter_class=plain)
+    parser = argparse.ArgumentParser(prog="gleaner", epilog=EXAMPLES, formatter_class=plain,
+                                     description="From a folder of images and a few labels to a calibrated, released classifier.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
     run = commands.add_parser("run", help="run the pipeline on this machine", formatter_class=plain,
@@ -50,7 +50,8 @@ def _parser() -> argparse.ArgumentParser:
                               epilog="example:\n  gleaner run pipelines/configs/mnist.yaml pretrain.epochs=5 sample.train_budget=100")
     run.add_argument("config", metavar="CONFIG", type=Path, help="run configuration (YAML)")
     run.add_argument("overrides", metavar="key=value", nargs="*", help="settings that go before the file's")
-    run.add_argument("--workdir", type=Path, default=Path(".gleaner"), help="where runs, logs and the cache are kept (default: %(default)s)")
+    run.add_argument("--workdir", metavar="DIR", type=Path, default=Path(".gleaner"),
+                     help="where runs, logs and the cache are kept (default: %(default)s)")
     run.add_argument("--no-cache", action="store_true", help="run every stage again")
     run.set_defaults(run=_run)
 
@@ -58,13 +59,14 @@ def _parser() -> argparse.ArgumentParser:
                                    description="Write pipelines/compiled/training.yaml and .svg, and pipelines/configs/schema.json.")
     compile_.set_defaults(run=_compile)
 
-    config = commands.add_parser("config", help="show a configuration, or the schema of all").add_subparsers(metavar="COMMAND", required=True)
-    show = config.add_parser("show", help="print a configuration with everything resolved", formatter_class=plain,
-                             epilog="example:\n  gleaner config show pipelines/configs/mnist.yaml seed=1")
+    config = commands.add_parser("config", help="show a configuration, or the schema of all")
+    config_commands = config.add_subparsers(metavar="COMMAND", required=True)
+    show = config_commands.add_parser("show", help="print a configuration with everything resolved", formatter_class=plain,
+                                      epilog="example:\n  gleaner config show pipelines/configs/mnist.yaml seed=1")
     show.add_argument("config", metavar="CONFIG", type=Path)
     show.add_argument("overrides", metavar="key=value", nargs="*")
     show.set_defaults(run=_config_show)
-    config.add_parser("schema", help="print the JSON schema of configurations, for editors").set_defaults(run=_config_schema)
+    config_commands.add_parser("schema", help="print the JSON schema of configurations, for editors").set_defaults(run=_config_schema)
 
     commands.add_parser("example", help="write an example data set as a folder: gleaner example NAME DIR")
     commands.add_parser("predict", help="classify images with a release: gleaner predict RELEASE IMAGE…")
@@ -78,13 +80,13 @@ def _run(options: argparse.Namespace) -> int:
     config = load_config(options.config, options.overrides)  # before kfp: a typing mistake is told at once
     from pipelines.local import run_config
     from pipelines.progress import open_display
-    from pipelines.record import StageFailed
+    from pipelines.record import StageError
     from pipelines.summary import print_summary
 
     signal.signal(signal.SIGTERM, _terminated)  # ends the running stage too
     try:
         run = run_config(config, options.workdir, open_display(), fresh=options.no_cache)
-    except StageFailed as failed:
+    except StageError as failed:
         print(f"{failed.line}\nlog: {failed.log}", file=sys.stderr)
         return failed.code
     print_summary(run, config.store)
@@ -124,7 +126,7 @@ def _become(module: str, words: list[str]) -> NoReturn:
     """Go on as a stage's own command: this process stays light, and no stage is imported here."""
     path = os.pathsep.join(filter(None, [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]))
     sys.stdout.flush()
-    os.execve(sys.executable, [sys.executable, "-m", module, *words], {**os.environ, "PYTHONPATH": path})
+    os.execve(sys.executable, [sys.executable, "-m", module, *words], {**os.environ, "PYTHONPATH": path})  # noqa: S606 - no shell is wanted
 
 
 def _terminated(number: int, frame: object) -> NoReturn:

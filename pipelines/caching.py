@@ -1,5 +1,6 @@
 """When a stage need not run again: kfp's local cache, keyed on the bytes of code, inputs, settings and named files."""
 
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -110,8 +111,9 @@ def _intact(artifact: Any) -> bool:
 
 
 def _published(outputs: Outputs, store: str) -> bool:
-    """Whether what a stage left in the store is still there: a dataset's shards, candidates, a release."""
+    """Whether what a stage left in the store is still there: a dataset's shards, candidates, a release and its championship."""
     keys: set[str] = set()
+    champions: dict[str, str] = {}
     for artifact in outputs.values():
         if not isinstance(artifact, dsl.Artifact):
             continue
@@ -119,8 +121,16 @@ def _published(outputs: Outputs, store: str) -> bool:
         if about.is_file():
             keys |= {shard["key"] for shard in read_json(about)["shards"]}
         published = artifact.metadata.get("published")
-        keys |= {published} if published and isinstance(published, str) else set()
+        if published and isinstance(published, str):
+            key = published.removeprefix(f"{store.rstrip('/')}/")
+            keys.add(key)
+            if artifact.metadata.get("promoted"):
+                champions[f"{key.rpartition('/')[0]}/champion.json"] = artifact.metadata["version"]
+    if not keys:
+        return True
     try:
-        return all(next(open_store(store).list(key), None) is not None for key in keys)
-    except BadInputError:
+        place = open_store(store)
+        return all(next(place.list(key), None) for key in keys) and all(
+            json.loads(place.read(key))["version"] == version for key, version in champions.items())
+    except (BadInputError, KeyError):
         return False  # the stage itself says what is wrong with the store

@@ -76,8 +76,15 @@ def load_config(path: Path, overrides: list[str] | None = None) -> RunConfig:
 
 def pipeline_arguments(config: RunConfig) -> dict[str, Any]:
     """The DAG's parameters; each stage gets all its settings, so that the record of a run does not lean on later defaults."""
-    values = config.model_dump(mode="json", exclude={"version"})
+    values = _null_in_words(config.model_dump(mode="json", exclude={"version"}))
     return {f"{key}_settings" if key in STAGES else key: value for key, value in values.items()}
+
+
+def _null_in_words(value: Any) -> Any:
+    """Settings reads it back; kfp refuses a null inside a parameter."""
+    if isinstance(value, dict):
+        return {key: _null_in_words(inner) for key, inner in value.items()}
+    return "null" if value is None else value
 
 
 def show(config: RunConfig) -> str:
@@ -99,7 +106,8 @@ def _merge(layers: list[Layer], places: dict[KeyPath, str]) -> dict[str, Any]:
         for layer in layers:
             value = _at(layer.values, path)
             if isinstance(value, str) and RESOLVER.search(value):
-                raise BadInputError(f"{place}: {'.'.join(path)}: got {value!r}, expected a plain ${{key}}: a configuration reads nothing but itself")
+                raise BadInputError(f"{place}: {'.'.join(path)}: got {value!r}, expected a plain ${{key}}: "
+                                    "a configuration reads nothing but itself")
     try:
         merged = OmegaConf.merge(*(OmegaConf.create(_without_empty_sections(layer.values)) for layer in layers))
         values = OmegaConf.to_container(merged, resolve=True)

@@ -32,12 +32,11 @@ class Layer:
 class _Loader(yaml.SafeLoader):
     """YAML as people mean it: 1e-3 is a number, 2026-11-22 is text."""
 
-    yaml_implicit_resolvers = {
-        first: [(tag, pattern) for tag, pattern in resolvers if tag not in ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:float")]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
 
-
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:float")]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile(r"^[-+]?(?:(?:\d+\.\d*|\.\d+)(?:[eE][-+]?\d+)?|\d+[eE][-+]?\d+|\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"),
@@ -76,8 +75,8 @@ def read_file(path: Path) -> Layer:
     except (OSError, UnicodeDecodeError) as error:
         raise BadInputError(f"{path}: cannot be read as text: {error}") from None
     layer = _parse(text, str(path))
-    layer.values = _migrate(layer.values, path, layer.places.get(("version",), f"{path}:1"))
-    return layer
+    values = _migrate(layer.values, path, layer.places.get(("version",), f"{path}:1"))
+    return Layer(values, {key: layer.places.get(key, str(path)) for key in _inner_paths(values)})
 
 
 def read_override(text: str, text_keys: Container[KeyPath] = ()) -> Layer:
@@ -113,7 +112,7 @@ def _parse(text: str, name: str) -> Layer:
         if node is None:
             return Layer({}, places)
         if not isinstance(node, yaml.MappingNode):
-            raise BadInputError(f"{name}: holds a {node.id}, expected `key: value` lines")
+            raise BadInputError(f"{name}: holds a {node.tag.rpartition(':')[2]}, expected `key: value` lines")
         _walk(node, name, (), places)
         return Layer(loader.construct_document(node), places)
     except yaml.MarkedYAMLError as error:

@@ -28,7 +28,7 @@ from pipelines.record import Run, new_run
 
 
 def run_config(settings: RunConfig, workdir: Path, display: Bars | Lines, fresh: bool = False) -> Run:
-    """Run the training pipeline; raises StageFailed. `fresh`: every stage again, whatever the cache holds."""
+    """Run the training pipeline; raises StageError. `fresh`: every stage again, whatever the cache holds."""
     from pipelines.training import training
 
     arguments = pipeline_arguments(settings)
@@ -42,7 +42,7 @@ def run_config(settings: RunConfig, workdir: Path, display: Bars | Lines, fresh:
 
 def run_pipeline(spec: PipelineSpec, arguments: dict[str, Any], run: Run, cache_folder: Path, fresh: bool = False,
                  digest_of: Callable[[str], str] = code_digest) -> None:
-    """Run a compiled pipeline of container components; raises StageFailed. `digest_of`: the digest of a module's code."""
+    """Run a compiled pipeline of container components; raises StageError. `digest_of`: the digest of a module's code."""
     try:
         with _seam(run, StageCache(cache_folder, run.cached, fresh)):
             pipeline_orchestrator.run_local_pipeline(_with_local_images(spec, digest_of), arguments)

@@ -9,16 +9,22 @@ STYLE = """
   .card { fill: #ffffff; stroke: #d1d9e0 }
   .stage { font-weight: 600; text-anchor: middle }
   .small { font-size: 11.5px; fill: #59636e }
+  .label { paint-order: stroke; stroke: #ffffff; stroke-width: 5px }
   .guide { stroke: #d1d9e0; stroke-dasharray: 2 4 }
   .flow { stroke: #818b98; stroke-width: 1.5; fill: none }
-  .data rect { fill: #ddf4ff; stroke: #54aeff } .train rect { fill: #fff1e5; stroke: #fb8f44 } .report rect { fill: #dafbe1; stroke: #4ac26b }
-  .line { stroke-width: 2.5; stroke-linecap: round } .written { stroke-width: 2 } .label { paint-order: stroke; stroke: #ffffff; stroke-width: 5px }
-  .data .line, .data .written { stroke: #218bff } .train .line, .train .written { stroke: #e16f24 } .report .line, .report .written { stroke: #2da44e }
-  .data .read { fill: #218bff } .train .read { fill: #e16f24 } .report .read { fill: #2da44e } .written { fill: #ffffff }
+  .line { stroke: currentColor; stroke-width: 2.5; stroke-linecap: round }
+  .read { fill: currentColor }
+  .written { fill: #ffffff; stroke: currentColor; stroke-width: 2 }
+  .data { color: #218bff } .train { color: #e16f24 } .report { color: #2da44e }
+  .data rect { fill: #ddf4ff; stroke: #54aeff }
+  .train rect { fill: #fff1e5; stroke: #fb8f44 }
+  .report rect { fill: #dafbe1; stroke: #4ac26b }
   @media (prefers-color-scheme: dark) {
-    text { fill: #f0f6fc } .card { fill: #0d1117; stroke: #3d444d } .small { fill: #9198a1 } .guide { stroke: #3d444d }
-    .data rect { fill: #0c2d6b; stroke: #388bfd } .train rect { fill: #5a1e02; stroke: #db6d28 } .report rect { fill: #033a16; stroke: #2ea043 }
-    .label { stroke: #0d1117 } .written { fill: #0d1117 }
+    text { fill: #f0f6fc } .small { fill: #9198a1 } .label { stroke: #0d1117 }
+    .card { fill: #0d1117; stroke: #3d444d } .guide { stroke: #3d444d } .written { fill: #0d1117 }
+    .data rect { fill: #0c2d6b; stroke: #388bfd }
+    .train rect { fill: #5a1e02; stroke: #db6d28 }
+    .report rect { fill: #033a16; stroke: #2ea043 }
   }
 """
 
@@ -101,7 +107,8 @@ def _stage(column: int, stage: str, role: str, floor: int, last: bool) -> list[s
 def _line(line: Line, role: str, y: int) -> list[str]:
     start, end = _middle(line.writer), _middle(line.readers[-1])
     dots = [f'<circle class="read" cx="{_middle(reader)}" cy="{y}" r="4.5"/>' for reader in line.readers]
-    return [f'<g class="{role}"><path class="line" d="M{start} {y}H{end}"/>', *dots, f'<circle class="written" cx="{start}" cy="{y}" r="4.5"/>',
+    return [f'<g class="{role}"><path class="line" d="M{start} {y}H{end}"/>', *dots,
+            f'<circle class="written" cx="{start}" cy="{y}" r="4.5"/>',
             f'<text class="label" x="{start + 10}" y="{y - 7}">{escape(_words(line.name))}</text></g>']
 
 

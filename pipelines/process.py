@@ -16,7 +16,7 @@ from kfp.local.task_handler_interface import ITaskHandler
 from components.common.files import read_json
 from pipelines.caching import ROOT
 from pipelines.progress import read_progress, seconds
-from pipelines.record import Run, Stage, StageFailed
+from pipelines.record import Run, Stage, StageError
 
 TICK = 0.1  # seconds between two looks at a stage's log
 GRACE = 5.0  # seconds that an interrupted stage has before it is killed
@@ -83,20 +83,20 @@ def environment(threads: int) -> dict[str, str]:
     return {"PYTHONHASHSEED": "0", "PYTHONPATH": path, "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1", **pinned}
 
 
-def failure(stage: str, log: Path, returncode: int) -> StageFailed:
+def failure(stage: str, log: Path, returncode: int) -> StageError:
     """The stage's own last words as gleaner's: exit code 2 stays 2, a signal or a traceback becomes 1."""
     text = log.read_bytes()[-(1 << 16):].decode("utf-8", "replace")
     lines = [line for line in text.splitlines() if line.strip()]
     last = lines[-1] if lines else ""
     if last.startswith("error: "):
-        return StageFailed(last, log, 2 if returncode == 2 else 1)
+        return StageError(last, log, 2 if returncode == 2 else 1)
     if returncode < 0:
         name = signal.Signals(-returncode).name
         hint = "; most likely out of memory: lower batch_size or image_size" if name == "SIGKILL" else ""
-        return StageFailed(f"error: {stage}: ended by {name}{hint}", log, 1)
-    _, _, trace = text.rpartition("Traceback (most recent call last):\n")
-    words = next((line for line in trace.splitlines() if line.strip() and not line.startswith(" ")), last)
-    return StageFailed(f"error: {stage}: {words.strip()} (exit code {returncode}, a bug: please report it with the log)", log, 1)
+        return StageError(f"error: {stage}: ended by {name}{hint}", log, 1)
+    _, found, trace = text.rpartition("Traceback (most recent call last):\n")
+    words = next((line for line in trace.splitlines() if line.strip() and not line.startswith(" ")), last) if found else last
+    return StageError(f"error: {stage}: {words.strip()} (exit code {returncode}, a bug: please report it with the log)", log, 1)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

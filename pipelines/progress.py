@@ -24,7 +24,7 @@ def read_progress(line: str) -> dict[str, Any] | None:
 
 def seconds(value: float) -> str:
     minutes, rest = divmod(round(value), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{value:.1f} s"
+    return f"{value:.1f} s" if value < 59.95 else f"{minutes} min {rest} s"
 
 
 class Lines:

@@ -10,7 +10,7 @@ from components.common.files import write_json
 from pipelines.progress import Bars, Lines
 
 
-class StageFailed(Exception):
+class StageError(Exception):
     """A stage ended badly: its own error line, its log, and gleaner's exit code (2 for bad input, 1 for anything else)."""
 
     def __init__(self, line: str, log: Path, code: int) -> None:
@@ -35,7 +35,7 @@ class Run:
     display: Bars | Lines
     threads: int
     stages: list[Stage] = field(default_factory=list)
-    failure: StageFailed | None = None
+    failure: StageError | None = None
     start: float = field(default_factory=time.monotonic)
 
     def log(self, name: str) -> Path:

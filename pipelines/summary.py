@@ -12,6 +12,9 @@ from pipelines.record import Run, Stage, peak_memory
 
 Row = tuple[str, str]
 PURPOSES = ("train", "validation", "calibration", "test")
+PAGES = (("report", "evaluate", "evaluation", "report.html"),
+         ("data report", "ingest", "dataset", "report.html"),
+         ("contact sheet", "sample", "candidates", "contact_sheet.html"))
 
 
 def print_summary(run: Run, store: str, file: TextIO | None = None) -> None:
@@ -40,13 +43,12 @@ def summary(run: Run, store: str) -> Iterator[Row]:
     yield from _accuracy(stages)
     yield from _gates(_figures(stages, "evaluate", "evaluation"))
     yield from _release(_figures(stages, "release", "release"), store)
-    for label, stage, output, name in (("report", "evaluate", "evaluation", "report.html"), ("data report", "ingest", "dataset", "report.html"),
-                                       ("contact sheet", "sample", "candidates", "contact_sheet.html")):
+    for label, stage, output, name in PAGES:
         if stage in stages and output in stages[stage].outputs:
             yield label, _relative(Path(stages[stage].outputs[output]["uri"]) / name)
     published = _figures(stages, "sample", "candidates").get("published")
     if published:
-        yield "candidates", f"{store.rstrip('/')}/{published}"
+        yield "candidates", _in_store(store, published)
     yield "stages", ", ".join(f"{stage.name} {'cached' if stage.seconds is None else seconds(stage.seconds)}" for stage in run.stages)
     memory = f", at most {peak_memory() / 1e9:.2f} GB in one process" if any(stage.seconds is not None for stage in run.stages) else ""
     yield "total", f"{seconds(run.seconds())}{memory}"
@@ -68,8 +70,10 @@ def _accuracy(stages: dict[str, Stage]) -> Iterator[Row]:
     if "warmup_accuracy" in figures:
         yield "accuracy of warm-up", _percent(figures["warmup_accuracy"])
     if "accuracy" in figures:
-        interval = (f" (95 % interval {_percent(figures['accuracy_low'])} to {_percent(figures['accuracy_high'])}, {figures['images']:g} test images)"
-                    if {"accuracy_low", "accuracy_high", "images"} <= figures.keys() else "")
+        interval = ""
+        if {"accuracy_low", "accuracy_high", "images"} <= figures.keys():
+            low, high = _percent(figures["accuracy_low"]), _percent(figures["accuracy_high"])
+            interval = f" (95 % interval {low} to {high}, {figures['images']:g} test images)"
         yield "accuracy, final", _percent(figures["accuracy"]) + interval
     final = _figures(stages, "pseudolabel", "classifier")
     if final.get("handed_on"):
@@ -90,13 +94,19 @@ def _gates(evaluation: dict[str, Any]) -> Iterator[Row]:
 def _release(release: dict[str, Any], store: str) -> Iterator[Row]:
     if "promoted" not in release:
         return
-    where = f" at {store.rstrip('/')}/{release['published']}" if release.get("published") else ""
+    where = f" at {_in_store(store, release['published'])}" if release.get("published") else ""
     state = "promoted to champion" if release["promoted"] else f"not promoted: {release.get('why', '')}".rstrip(": ")
     yield "release", f"{release.get('version') or 'none'}, {state}{where}"
 
 
 def _figures(stages: dict[str, Stage], stage: str, output: str) -> dict[str, Any]:
     return stages[stage].outputs.get(output, {}).get("metadata", {}) if stage in stages else {}
+
+
+def _in_store(store: str, published: str) -> str:
+    """`published`: a key in the store or the whole address."""
+    root = f"{store.rstrip('/')}/"
+    return root + published.removeprefix(root)
 
 
 def _percent(share: float) -> str:

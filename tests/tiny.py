@@ -1,10 +1,10 @@
-"""A tiny world for the tests of the last stages: scikit-learn's 8x8 digits as a dataset in a store, labels, embeddings, and two classifiers.
+"""A tiny world for the tests of the last stages: scikit-learn's 8x8 digits as a dataset in a store, labels, embeddings, two classifiers.
 
-Each classifier is a ResNet-9 of random weights whose head scikit-learn fits in a fraction of a second: about nine answers in ten are right.
+Each classifier is a ResNet-9 of random weights whose head scikit-learn fits in a fraction of a second: four answers in five are right.
 """
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +14,8 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from torch.nn import functional as F
 
+from components.calibrate.settings import CalibrateSettings
+from components.calibrate.stage import run as run_calibrate
 from components.common.artifacts import (
     INDEX,
     LABELS,
@@ -22,7 +24,6 @@ from components.common.artifacts import (
     Dataset,
     ModelSpec,
     Shard,
-    load_labels,
     save_about,
     save_dataset,
     save_embeddings,
@@ -34,6 +35,8 @@ from components.common.models import Classifier, build_encoder, normalise, save_
 from components.common.shards import ShardWriter, index_key
 from components.common.splits import split_of
 from components.common.storage import open_store
+from components.evaluate.settings import EvaluateSettings
+from components.evaluate.stage import run as run_evaluate
 
 SPEC = ModelSpec("resnet9", 4, "3x3", 8, "L", (0.3,), (0.35,))
 
@@ -82,8 +85,9 @@ def dataset(folder: Path, store: str, pixels: np.ndarray, names: np.ndarray) -> 
         target.upload(index_key(key), packed.path.with_suffix(".idx"))
         shards.append(Shard(key, packed.sha256, packed.size, len(packed.members)))
     side = pixels.shape[1]
-    index = pa.table({"id": ids[order], "shard": [n for n, _ in places], "offset": [o for _, o in places], "size": [len(data[i]) for i in order],
-                      "width": [side] * len(order), "height": [side] * len(order), "split": [split_of(ids[i]) for i in order],
+    index = pa.table({"id": ids[order], "shard": [n for n, _ in places], "offset": [o for _, o in places],
+                      "size": [len(data[i]) for i in order], "width": [side] * len(order), "height": [side] * len(order),
+                      "split": [split_of(ids[i]) for i in order],
                       "label": names[order], "group": ids[order], "source": [f"{i}.png" for i in order]}).cast(INDEX)
     made = Dataset("digits", sha256_json([shard.sha256 for shard in shards]), "L", tuple(sorted(set(names))), tuple(shards), index)
     save_dataset(folder / "dataset", made)
@@ -120,9 +124,27 @@ def classifier(folder: Path, data: Dataset, features: torch.Tensor, rows: np.nda
         network.head.bias.copy_(torch.from_numpy(head.intercept_))
     folder.mkdir()
     save_weights(folder / "classifier.safetensors", network)
-    save_about(folder, "classifier", SPEC, classes=list(data.classes), dataset=data.id, labels=labels_digest, settings={"steps": len(rows)}, seed=0,
-               threads=1, stage=stage, validation_accuracy=0.9, handed_on=False, why="")
+    save_about(folder, "classifier", SPEC, classes=list(data.classes), dataset=data.id, labels=labels_digest, settings={"steps": len(rows)},
+               seed=0, threads=1, stage=stage, validation_accuracy=0.9, handed_on=False, why="")
     (folder / "history.jsonl").write_text("{}\n")
 
 
-__all__ = ["SPEC", "World", "build", "load_labels"]
+class Evaluated(NamedTuple):
+    """Output artifacts of calibrate and evaluate, and what evaluate tells Kubeflow."""
+
+    calibration: Path
+    evaluation: Path
+    report: Path
+    metrics: Path
+    confusion: Path
+    metadata: dict[str, dict[str, Any]]
+
+
+def evaluated(world: World, folder: Path, **changes: Any) -> Evaluated:
+    """Run calibrate and evaluate. `changes`: settings of evaluate."""
+    names = ("calibration", "evaluation", "report", "metrics", "confusion")
+    fitted, evaluation, report, metrics, confusion = (folder / name for name in names)
+    run_calibrate(world.dataset, world.classifier, world.labels, world.store, 1, CalibrateSettings(), fitted, folder / "fitted")
+    metadata = run_evaluate(world.dataset, world.embeddings, world.labels, world.warm, world.classifier, fitted, world.store, 0, 1,
+                            EvaluateSettings.model_validate({"map_points": 200, **changes}), evaluation, report, metrics, confusion)
+    return Evaluated(fitted, evaluation, report, metrics, confusion, metadata or {})

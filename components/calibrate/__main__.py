@@ -1,5 +1,5 @@
-from components.common.cli import main
 from components.calibrate.stage import run
+from components.common.cli import main
 
 if __name__ == "__main__":
     main(run)

@@ -102,9 +102,10 @@ def local_path(uri: str) -> str:
 def progress(items: Iterable[T], total: int, what: str, every: int = 1) -> Iterator[T]:
     """Yield the items; show a bar on a terminal, one JSON line per `every` items elsewhere."""
     if sys.stderr.isatty():
+        from rich.console import Console
         from rich.progress import track
 
-        yield from track(items, total=total, description=what)
+        yield from track(items, total=total, description=what, console=Console(stderr=True))
         return
     report(what, 0, total)
     for done, item in enumerate(items, start=1):

@@ -91,9 +91,8 @@ def note(text: str) -> str:
 
 def thumbnails(items: Iterable[tuple[bytes, str]]) -> str:
     """A grid of pictures (PNG or JPEG bytes), each with its caption in plain text."""
-    below = "<figcaption>{}</figcaption>"
-    cells = "\n".join(f"<figure>{image_tag(data, caption)}{below.format(escape(caption)) if caption else ''}</figure>" for data, caption in items)
-    return f'<div class="thumbnails">\n{cells}\n</div>'
+    cells = [f"<figure>{image_tag(data, caption)}<figcaption>{escape(caption)}</figcaption></figure>" for data, caption in items]
+    return '<div class="thumbnails">\n' + "\n".join(cells) + "\n</div>"
 
 
 def named_rows(rows: Iterable[tuple[str, str]]) -> str:

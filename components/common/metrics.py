@@ -63,7 +63,7 @@ class Bins(NamedTuple):
 
     lower: Array
     upper: Array
-    count: Array  # images, int64
+    images: Array  # int64
     confidence: Array  # their mean confidence
     accuracy: Array  # the share of them that is right
 
@@ -73,10 +73,10 @@ def reliability(confidence: Array, correct: Array, bins: int) -> Bins:
     edges = np.arange(bins + 1) / bins
     confidence = np.asarray(confidence, dtype=np.float64)
     place = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, bins - 1)
-    count = np.bincount(place, minlength=bins)
-    mean = _ratio(np.bincount(place, weights=confidence, minlength=bins), count)
-    right = _ratio(np.bincount(place, weights=np.asarray(correct, dtype=np.float64), minlength=bins), count)
-    return Bins(edges[:-1], edges[1:], count, mean, right)
+    images = np.bincount(place, minlength=bins)
+    mean = _ratio(np.bincount(place, weights=confidence, minlength=bins), images)
+    right = _ratio(np.bincount(place, weights=np.asarray(correct, dtype=np.float64), minlength=bins), images)
+    return Bins(edges[:-1], edges[1:], images, mean, right)
 
 
 def ece(probabilities: Array, true: Array, bins: int) -> float:
@@ -85,9 +85,9 @@ def ece(probabilities: Array, true: Array, bins: int) -> float:
     Confidence is the highest probability (Naeini et al. 2015; Guo et al. 2017).
     """
     table = reliability(probabilities.max(axis=1), probabilities.argmax(axis=1) == true, bins)
-    filled = table.count > 0
+    filled = table.images > 0
     gaps = np.abs(table.accuracy[filled] - table.confidence[filled])
-    return float(np.sum(table.count[filled] * gaps) / len(true))
+    return float(np.sum(table.images[filled] * gaps) / len(true))
 
 
 def nll(probabilities: Array, true: Array) -> float:

@@ -1,8 +1,8 @@
 """Settings that several stages share. Imports nothing heavy: configurations are validated before a pod starts."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -13,6 +13,12 @@ class Settings(BaseModel):
     """Frozen, and strict about unknown keys: a typing mistake must not train for an hour."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_in_words(cls, values: Any) -> Any:
+        """Parameters of a pipeline cannot hold null, so it travels as a word."""
+        return {key: None if value == "null" else value for key, value in values.items()} if isinstance(values, dict) else values
 
 
 class Augment(Settings):

@@ -98,8 +98,8 @@ class FolderStore:
                 path = Path(where, name)
                 key = path.relative_to(self.root).as_posix()
                 own = name == LOCK or (name.startswith(".") and name.endswith(".partial"))
-                if key.startswith(prefix) and not own and path.is_file():
-                    found[key] = path.stat().st_size
+                if key.startswith(prefix) and not own and (path.is_file() or not path.exists()):  # a broken link is listed, a pipe is not
+                    found[key] = path.stat().st_size if path.exists() else 0
         for key in sorted(found):
             yield Stat(key, found[key], "")
 
@@ -264,7 +264,7 @@ class S3Store:
                 raise BadInputError(f"{self.uri}: no permission ({code}); check the credentials and the bucket's policy") from None
             raise
         except (boto.NoCredentialsError, boto.PartialCredentialsError, boto.CredentialRetrievalError, boto.ProfileNotFound):
-            raise BadInputError(f"{self.uri}: no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile or a role") from None
+            raise BadInputError(f"{self.uri}: no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile") from None
         except boto.ParamValidationError:
             raise BadInputError(f"{self.uri}: {self.bucket!r} cannot be the name of a bucket; expected s3://bucket/prefix") from None
         except (boto.ConnectionError, boto.HTTPClientError) as error:

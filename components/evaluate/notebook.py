@@ -53,7 +53,7 @@ def write_report(folder: Path, inputs: dict[str, Path], store: str, parameters: 
 
 
 def _execute(work: Path, parameters: dict[str, Any]) -> None:
-    write_json(work / "kernels" / "python3" / "kernel.json", get_kernel_dict(["--log-level=ERROR"]))
+    write_json(work / "kernels" / "python3" / "kernel.json", get_kernel_dict(["--log-level=CRITICAL"]))
     homes = {name: str(work / name.lower()) for name in HOMES}
     search = os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])])
     command = [sys.executable, "-m", "papermill", "--kernel", "python3", "--cwd", str(work), "--no-progress-bar", "--log-level", "WARNING",

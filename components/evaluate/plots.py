@@ -20,7 +20,7 @@ INK, GREY, PALE, LINE = "#1f2933", "#7b8794", "#cbd2d9", "#e4e7eb"
 BLUE, ORANGE = "#0072b2", "#d55e00"  # of Okabe and Ito's palette
 CLASSES = ("#332288", "#44aa99", "#cc6677", "#ddaa33", "#88ccee", "#117733", "#aa4499", "#999933", "#882255", "#4477aa")  # after Paul Tol
 MOST_CLASSES = 30  # rows that stay readable on one chart
-STYLE = {
+STYLE: Any = {
     "font.size": 9, "text.color": INK, "text.parse_math": False, "legend.frameon": False,
     "figure.facecolor": "white", "savefig.facecolor": "white",
     "axes.labelcolor": INK, "axes.edgecolor": PALE, "axes.grid": True, "axes.axisbelow": True, "axes.spines.top": False,
@@ -124,7 +124,7 @@ def reliability(title: str, panels: Sequence[tuple[str, Bins]]) -> Figure:
     for (name, bins), top, bottom in zip(panels, grid[0], grid[1], strict=False):
         _bars(top, bins)
         top.set_title(name, color=INK)
-        bottom.bar(bins.lower, bins.count, bins.upper - bins.lower, align="edge", color=PALE, edgecolor="white")
+        bottom.bar(bins.lower, bins.images, bins.upper - bins.lower, align="edge", color=PALE, edgecolor="white")
         bottom.set(xlabel="confidence", xlim=(0, 1))
     grid[0, 0].set_ylabel("accuracy")
     grid[1, 0].set_ylabel("images")
@@ -133,7 +133,7 @@ def reliability(title: str, panels: Sequence[tuple[str, Bins]]) -> Figure:
 
 
 def _bars(axes: Axes, bins: Bins) -> None:
-    full = bins.count > 0
+    full = bins.images > 0
     left, width = bins.lower[full], (bins.upper - bins.lower)[full]
     right, said = bins.accuracy[full], bins.confidence[full]
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=(0, (4, 3)), label="perfect calibration")
@@ -149,14 +149,16 @@ def embedding_map(title: str, points: np.ndarray, names: Sequence[str], label: n
     figure = blank(6.6, title)
     axes = figure.subplots()
     unknown = label < 0
-    axes.scatter(*points[unknown].T, s=7, color=PALE, linewidths=0)
+    ringed = picked & ~unknown
+    x, y = points.T
+    axes.scatter(x[unknown], y[unknown], s=7, color=PALE, linewidths=0)
     colours = np.array([CLASSES[c % len(CLASSES)] for c in range(len(names))] or [INK])
-    axes.scatter(*points[~unknown].T, s=13, c=colours[label[~unknown]], linewidths=0, alpha=0.9)
-    axes.scatter(*points[picked & ~unknown].T, s=60, c=colours[label[picked & ~unknown]], edgecolors=INK, linewidths=1.4)
+    axes.scatter(x[~unknown], y[~unknown], s=13, c=colours[label[~unknown]], linewidths=0, alpha=0.9)
+    axes.scatter(x[ringed], y[ringed], s=60, c=colours[label[ringed]], edgecolors=INK, linewidths=1.4)
     if len(names) <= MOST_CLASSES:
         for c in np.unique(label[~unknown]):
-            x, y = np.median(points[label == c], axis=0)
-            axes.text(x, y, names[c], fontsize=11, fontweight="bold", ha="center", va="center",
+            across, up = np.median(points[label == c], axis=0)
+            axes.text(across, up, names[c], fontsize=11, fontweight="bold", ha="center", va="center",
                       path_effects=[withStroke(linewidth=3, foreground="white")])
     axes.scatter([], [], s=60, facecolors="white", edgecolors=INK, linewidths=1.4, label="labelled for training")
     axes.scatter([], [], s=14, color=GREY, label="other labelled image, coloured by class")

@@ -95,9 +95,8 @@ def result(facts: Evaluation) -> HTML:
     if not about["images"]:
         return HTML(note(findings.headline(about)) + figures([passed]))
     change = 100 * (about["accuracy"] - about["warmup_accuracy"])
-    return HTML(figures([("accuracy", findings.share(about["accuracy"])),
-                         ("95 % interval, %", f"{100 * about['accuracy_low']:.1f}–{100 * about['accuracy_high']:.1f}"),
-                         ("points over warm-up", f"{change:+.1f}"), ("mean F1 of the classes", findings.share(about["macro_f1"])),
+    interval = f"accuracy; 95 % interval {100 * about['accuracy_low']:.1f} to {100 * about['accuracy_high']:.1f}"
+    return HTML(figures([(interval, findings.share(about["accuracy"])), ("points over warm-up", f"{change:+.1f}"), ("mean F1 of the classes", findings.share(about["macro_f1"])),
                          ("calibration error", findings.share(about["ece_after"])), ("test images", about["images"]), passed]))
 
 
@@ -155,8 +154,9 @@ def calibration(facts: Evaluation) -> Image:
     def panel(name: str, column: str, error: float) -> tuple[str, Bins]:
         return f"{name}: calibration error {findings.share(error)}", reliability(columns[column], right, about["bins"])
 
-    panels = [panel("Before, T = 1", "raw_confidence", about["ece_before"])]
-    if about["temperature"] != 1:
+    applied = about["temperature"] != 1
+    panels = [panel("Before, T = 1" if applied else "T = 1", "raw_confidence", about["ece_before"])]
+    if applied:
         panels.append(panel(f"After, T = {about['temperature']:.2f}", "confidence", about["ece_after"]))
     return picture(plots.reliability(findings.calibration(about), panels))
 

@@ -61,7 +61,7 @@ def _check_one(store: Store, key: str, mode: str, max_pixels: int) -> Checked:
         shown = key.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
         return Checked(shown, "", None, "its name is not UTF-8; rename it")
     except KeyError:
-        return Checked(key, "", None, "gone since the source was listed")
+        return Checked(key, "", None, "not there: a broken link, or removed meanwhile")
     except ImageError as error:
         return Checked(key, "", None, str(error))
     except OSError as error:

@@ -50,7 +50,7 @@ def _counts(dataset: Dataset, listing: Listing) -> str:
         if outside:
             rule += f" {_many(outside, 'file')} beside those folders: their own folder is not read as a class."
     else:
-        rule = "The split of an image follows from its contents, so it never changes: seven tenths train, and a tenth is in each of the others."
+        rule = "The split of an image follows from its contents, so it never changes: seven tenths train, a tenth lies in each other one."
     return html.table(["class", *SPLITS, "all"], rows, total) + html.note(rule)
 
 

@@ -17,6 +17,7 @@ from components.common.storage import IntegrityError, Store
 
 FORMAT = 1
 DIGITS = 16  # of the sha256 in a version
+CHANGED = "it was changed after its release"
 FILES = ("classifier.safetensors", "classifier.json", "preprocessing.json", "calibration.json", "metrics.json", "gate.json")
 
 
@@ -65,8 +66,8 @@ def verified_release(store: Store, folder: str) -> dict[str, Any]:
     release = _json(store, folder + "release.json")
     found = version_of(release)
     if release.get("version") != found:
-        raise IntegrityError(f"{store.uri}/{folder}release.json: expected version {release.get('version')}, found contents of version {found}; "
-                             "it was changed after its release")
+        raise IntegrityError(f"{store.uri}/{folder}release.json: expected contents of version {release.get('version')}, "
+                             f"found those of {found}; {CHANGED}")
     return release
 
 
@@ -76,11 +77,11 @@ def verified_file(store: Store, folder: str, release: dict[str, Any], name: str)
     try:
         data = store.read(folder + name)
     except KeyError:
-        raise IntegrityError(f"{store.uri}/{folder}{name}: missing; release {release['version']} expects {expected['size']} bytes") from None
+        raise IntegrityError(f"{store.uri}/{folder}{name}: missing; expected {expected['size']} bytes; {CHANGED}") from None
     found = sha256_bytes(data)
     if len(data) != expected["size"] or found != expected["sha256"]:
         raise IntegrityError(f"{store.uri}/{folder}{name}: expected sha256 {expected['sha256'][:16]}… of {expected['size']} bytes, "
-                             f"found {found[:16]}… of {len(data)} bytes; it was changed after its release")
+                             f"found {found[:16]}… of {len(data)} bytes; {CHANGED}")
     return data
 
 
@@ -92,11 +93,12 @@ def find(store: Store) -> tuple[str, dict[str, Any]]:
     if store.stat("release.json") is not None:
         return "", verified_release(store, "")
     if store.stat("champion.json") is None:
-        raise BadInputError(f"{store.uri}: holds neither release.json nor champion.json; expected …/releases/<model>/<version> or …/releases/<model>")
+        raise BadInputError(f"{store.uri}: holds neither release.json nor champion.json; "
+                            "expected …/releases/<model>/<version> or …/releases/<model>")
     version = _json(store, "champion.json")["version"]
     release = verified_release(store, f"{version}/")
     if release["version"] != version:
-        raise IntegrityError(f"{store.uri}/{version}/release.json: expected version {version}, found {release['version']}; it is another release")
+        raise IntegrityError(f"{store.uri}/{version}/release.json: expected version {version}, found {release['version']}; {CHANGED}")
     return f"{version}/", release
 
 
@@ -106,4 +108,4 @@ def _json(store: Store, key: str) -> dict[str, Any]:
     except KeyError:
         raise BadInputError(f"{store.uri}/{key}: no such object; release again, or name another version") from None
     except ValueError as error:
-        raise IntegrityError(f"{store.uri}/{key}: expected JSON, found something else ({error}); it was changed after its release") from None
+        raise IntegrityError(f"{store.uri}/{key}: expected JSON, found something else ({error}); {CHANGED}") from None

@@ -14,8 +14,8 @@ from components.release.bundle import describe, promote, publish
 from components.release.settings import ReleaseSettings
 
 
-def run(dataset: Path, labels: Path, classifier: Path, calibration: Path, evaluation: Path, name: str, store: str, settings: ReleaseSettings,
-        release: Path) -> Metadata:
+def run(dataset: Path, labels: Path, classifier: Path, calibration: Path, evaluation: Path, name: str, store: str,
+        settings: ReleaseSettings, release: Path) -> Metadata:
     """Publish an immutable bundle and move the champion pointer if every gate passes; else record why not."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         raise BadInputError(f"name {name!r} cannot be part of an address; expected letters, digits, dots, dashes and underscores")
@@ -32,8 +32,9 @@ def run(dataset: Path, labels: Path, classifier: Path, calibration: Path, evalua
     if settings.promote:
         promote(target, described)
     reason = "every gate passed" if settings.promote else "every gate passed; published without promotion (release.promote: false)"
-    return _record(release, {"model": name, "promoted": settings.promote, "version": described["version"],
-                             "published": f"{target.uri}/{folder}".rstrip("/"), "why": reason, "gates": verdict["gates"], "release": described})
+    published = f"{target.uri}/{folder}".rstrip("/")
+    return _record(release, {"model": name, "promoted": settings.promote, "version": described["version"], "published": published,
+                             "why": reason, "gates": verdict["gates"], "release": described})
 
 
 def bundle_files(classifier: Path, calibration: Path, evaluation: Path) -> dict[str, bytes]:
@@ -61,9 +62,10 @@ def about(dataset: Path, labels: Path, classifier: Path, calibration: Path, eval
         if digest != weights:
             raise BadInputError(f"{classifier}: sha256 {weights[:12]}, but {stage} saw {digest[:12]}; run {stage} on this classifier")
     if measured["temperature"] != fitted["temperature"]:
-        raise BadInputError(f"{evaluation}: measured at T={measured['temperature']}, but {calibration} says {fitted['temperature']}; run evaluate")
-    return {"model": name, "classes": classifier_about["classes"], "temperature": fitted["temperature"],
-            "settings": {classifier_about["stage"]: classifier_about["settings"], "evaluate": measured["provenance"]["evaluate"]["settings"]},
+        raise BadInputError(f"{evaluation}: measured at T={measured['temperature']}, but {calibration} has {fitted['temperature']}; "
+                            "run evaluate on this calibration")
+    settings = {classifier_about["stage"]: classifier_about["settings"], "evaluate": measured["provenance"]["evaluate"]["settings"]}
+    return {"model": name, "classes": classifier_about["classes"], "temperature": fitted["temperature"], "settings": settings,
             "seed": classifier_about["seed"], "threads": classifier_about["threads"],
             "digests": {"dataset": data.id, "labels": labels_about["sha256"], "code": code_digest()}}
 

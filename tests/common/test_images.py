@@ -148,8 +148,8 @@ def test_an_animation_is_its_first_frame(kind: str) -> None:
 
 
 @pytest.mark.parametrize(("kind", "options"), [
-    ("JPEG", {}), ("JPEG", {"progressive": True}), ("PNG", {}), ("BMP", {}), ("GIF", {}), ("TIFF", {}), ("TIFF", {"compression": "tiff_lzw"}),
-    ("WEBP", {}), ("WEBP", {"lossless": True}),
+    ("JPEG", {}), ("JPEG", {"progressive": True}), ("PNG", {}), ("BMP", {}), ("GIF", {}), ("TIFF", {}),
+    ("TIFF", {"compression": "tiff_lzw"}), ("WEBP", {}), ("WEBP", {"lossless": True}),
 ])
 def test_a_truncated_file_is_refused_wherever_it_ends(kind: str, options: dict[str, object]) -> None:
     data = saved(PIXELS, kind, **options)

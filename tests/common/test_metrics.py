@@ -31,7 +31,8 @@ def slow_ece(probabilities: np.ndarray, true: np.ndarray, bins: int) -> float:
 
 @given(predictions(), st.integers(1, 20))
 def test_ece_is_the_gap_summed_over_the_bins(case, bins):
-    assert metrics.ece(*case, bins) == pytest.approx(slow_ece(*case, bins), abs=1e-12)
+    probabilities, true = case
+    assert metrics.ece(probabilities, true, bins) == pytest.approx(slow_ece(probabilities, true, bins), abs=1e-12)
 
 
 @given(predictions())
@@ -80,8 +81,8 @@ def test_confidence_that_equals_accuracy_costs_nothing():
 @pytest.mark.parametrize("bins", [7, 10, 15])
 def test_a_confidence_on_an_edge_belongs_to_the_bin_below(bins):
     edges = np.arange(1, bins + 1) / bins
-    assert list(metrics.reliability(edges, np.ones(bins), bins).count) == [1] * bins
-    assert metrics.reliability(np.array([0.0]), np.array([0]), bins).count[0] == 1
+    assert list(metrics.reliability(edges, np.ones(bins), bins).images) == [1] * bins
+    assert metrics.reliability(np.array([0.0]), np.array([0]), bins).images[0] == 1
 
 
 def test_wilson_interval_solves_its_equation_and_stays_inside_0_and_1():

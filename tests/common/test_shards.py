@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -92,8 +93,8 @@ def test_dali_reads_a_shard_with_its_index(tmp_path: Path) -> None:
 
     reading = Pipeline(batch_size=len(FILES), num_threads=1, device_id=None)
     with reading:
-        files = fn.readers.webdataset(paths=[str(s.path) for s in shards], index_paths=[str(s.path.with_suffix(".idx")) for s in shards],
-                                      ext=["png;jpg"], missing_component_behavior="error")
+        files: Any = fn.readers.webdataset(paths=[str(s.path) for s in shards], ext=["png;jpg"], missing_component_behavior="error",
+                                           index_paths=[str(s.path.with_suffix(".idx")) for s in shards])
         reading.set_outputs(fn.decoders.image(files))
     reading.build()
     (images,) = reading.run()

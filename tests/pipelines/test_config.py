@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -47,7 +47,7 @@ def test_defaults_then_base_then_file_then_overrides(write):
     assert config.pretrain.augment.crop == 0.4
     assert config.warmup == RunConfig.model_fields["warmup"].default
     with pytest.raises(ValidationError):
-        config.seed = 3
+        config.seed = 3  # type: ignore[misc]
 
 
 def test_values_mean_what_people_mean(write):
@@ -61,7 +61,8 @@ def test_values_mean_what_people_mean(write):
 
 
 def test_references_inside_a_configuration(write):
-    path = write("version: 1\nname: cats\nsource: data/${name}\nstore: out\nwarmup: {augment: '${pretrain.augment}'}\npretrain: {augment: {blur: 0.5}}\n")
+    path = write("version: 1\nname: cats\nsource: data/${name}\nstore: out\n"
+                 "pretrain: {augment: {blur: 0.5}}\nwarmup: {augment: '${pretrain.augment}'}\n")
     config = load_config(path, ["name=dogs"])
     assert config.source == "data/dogs"
     assert config.warmup.augment.blur == 0.5
@@ -120,7 +121,8 @@ def test_a_mistake_in_an_override_names_it(write, override, expected):
     ("version: one\n", "a.yaml:1: version 'one' is not one that this gleaner reads ([1])"),
     ("version: true\n", "a.yaml:1: version True is not one that this gleaner reads ([1])"),
     ("- a\n- b\n", "a.yaml: holds a sequence, expected `key: value` lines"),
-    ("version: 1\nname: cats\nstore: out\n", "a.yaml: lacks 'source'; expected: Folder (relative to where gleaner is started) or s3:// prefix of the images"),
+    ("version: 1\nname: cats\nstore: out\n",
+     "a.yaml: lacks 'source'; expected: Folder (relative to where gleaner is started) or s3:// prefix of the images"),
     ("", "a.yaml: does not say its version; expected a line `version: 1`"),
 ])
 def test_a_file_that_is_no_configuration(write, text, expected):
@@ -183,6 +185,7 @@ def test_schema_describes_every_key():
     assert about["$defs"]["PretrainSettings"]["additionalProperties"] is False
 
 
+@settings(deadline=None)
 @given(st.text(st.sampled_from("ab:=.{}[]$&*!|>'\"\\-#, \n\t0e"), max_size=30))
 def test_no_text_is_a_traceback(text):
     for attempt in (lambda: config_files.read_override(text), lambda: config_files._parse(text, "a.yaml")):
@@ -190,3 +193,12 @@ def test_no_text_is_a_traceback(text):
             attempt()
         except BadInputError as error:
             assert "\n" not in str(error)  # noqa: PT017
+
+
+def test_settings_come_back_from_the_dag_as_they_went(write):
+    config = load_config(write(LEAST), ["evaluate.gates.max_ece=null", "evaluate.gates.max_drop=0.5"])
+    arguments = pipeline_arguments(config)
+    assert "None" not in str(arguments)  # kfp refuses it
+    for stage in STAGES:
+        settings = getattr(config, stage)
+        assert type(settings).model_validate(arguments[f"{stage}_settings"]) == settings

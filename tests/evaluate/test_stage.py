@@ -1,0 +1,100 @@
+"""The stage on the tiny world: figures against scikit-learn, the page self-contained, equal bytes, and no test labels."""
+
+import json
+import re
+import sys
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from kfp.dsl import ClassificationMetrics
+from sklearn import metrics as sk
+
+from components.common.errors import BadInputError
+from components.common.files import read_json, sha256_tree, write_json
+from components.common.metrics import wilson_interval
+from components.evaluate.gates import UNMEASURED
+from components.evaluate.settings import EvaluateSettings
+from components.evaluate.stage import run
+from tests import tiny
+
+
+def test_the_figures_are_scikit_learns(tiny_world, tiny_evaluated):
+    rows = pq.read_table(tiny_evaluated.evaluation / "predictions.parquet").to_pydict()
+    figures = read_json(tiny_evaluated.evaluation / "metrics.json")
+    assert rows["id"] == list(tiny_world.data.column("id")[tiny_world.rows["test"]])
+    assert rows["label"] == list(tiny_world.data.column("label")[tiny_world.rows["test"]])
+    assert figures["accuracy"] == sk.accuracy_score(rows["label"], rows["predicted"])
+    assert figures["warmup_accuracy"] == sk.accuracy_score(rows["label"], rows["warmup_predicted"])
+    assert figures["confusion"] == sk.confusion_matrix(rows["label"], rows["predicted"], labels=figures["classes"]).tolist()
+    low, high = wilson_interval(round(figures["accuracy"] * figures["images"]), figures["images"])
+    assert (figures["accuracy_low"], figures["accuracy_high"]) == (low, high)
+    precision, recall, f1, support = sk.precision_recall_fscore_support(rows["label"], rows["predicted"], labels=figures["classes"])
+    for name, values in (("precision", precision), ("recall", recall), ("f1", f1), ("support", support)):
+        assert [line[name] for line in figures["per_class"]] == pytest.approx(list(values))
+    assert figures["macro_f1"] == pytest.approx(np.mean(f1))
+    changed = figures["mistakes_mended"] - figures["mistakes_made"]
+    assert changed / figures["images"] == pytest.approx(figures["accuracy"] - figures["warmup_accuracy"])
+
+
+def test_kubeflow_is_told_in_its_own_form(tiny_evaluated):
+    figures = read_json(tiny_evaluated.evaluation / "metrics.json")
+    theirs = ClassificationMetrics()
+    theirs.log_confusion_matrix(figures["classes"], figures["confusion"])
+    assert tiny_evaluated.metadata["confusion"] == theirs.metadata == read_json(tiny_evaluated.confusion)
+    assert all(isinstance(value, int | float) for value in tiny_evaluated.metadata["metrics"].values())
+    assert {"accuracy", "accuracy_low", "accuracy_high", "warmup_accuracy", "ece_before", "ece_after", "nll", "brier", "images"} <= set(
+        read_json(tiny_evaluated.metrics))
+    gates = json.loads(tiny_evaluated.metadata["evaluation"]["gates"])
+    assert gates == read_json(tiny_evaluated.evaluation / "gate.json")["gates"]
+    assert [gate["name"] for gate in gates] == ["max_ece", "max_drop"]
+
+
+def test_the_page_is_whole_without_code_and_without_the_web(tiny_world, tiny_evaluated):
+    page = (tiny_evaluated.evaluation / "report.html").read_text(encoding="utf-8")
+    assert tiny_evaluated.report.read_text(encoding="utf-8") == page
+    assert "<script" not in page
+    assert "<link" not in page
+    assert not re.search(r"""(src|href)\s*=\s*["']?(https?:)?//""", page)
+    assert not re.search(r"url\(\s*[\"']?https?:", page)
+    assert "report.load" not in page
+    assert page.count("data:image/png;base64,") >= 5
+    assert 'alt="The final model is right on' in page
+    figures = read_json(tiny_evaluated.evaluation / "metrics.json")
+    assert f"{100 * figures['accuracy']:.1f} %" in page
+    assert tiny_world.data.id in page
+    assert "Traceback" not in page
+
+
+def test_a_second_run_gives_equal_bytes_whatever_kernels_are_installed(tiny_world, tiny_evaluated, tmp_path, monkeypatch):
+    home = tmp_path / "home"  # read-only, with a kernel named python3 that cannot start
+    write_json(home / ".local/share/jupyter/kernels/python3/kernel.json", {"argv": ["false"], "display_name": "No", "language": "python"})
+    home.chmod(0o555)
+    for name, value in {"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache"), "XDG_CONFIG_HOME": str(home / "config")}.items():
+        monkeypatch.setenv(name, value)
+    again = tiny.evaluated(tiny_world, tmp_path / "again")
+    for first, second in zip(tiny_evaluated[:-1], again[:-1], strict=True):
+        assert sha256_tree(first) == sha256_tree(second), first.name
+    written = (again.evaluation / "report.ipynb").read_text(encoding="utf-8")
+    assert str(tmp_path) not in written
+    assert sys.prefix not in written
+
+
+def test_without_test_labels_the_run_ends_and_the_gates_fail(tiny_world, tmp_path):
+    tiny.labels(tmp_path / "labels", tiny_world.data, {**tiny_world.rows, "test": np.array([], dtype=int)})
+    done = tiny.evaluated(tiny_world._replace(labels=tmp_path / "labels"), tmp_path, map_points=0)
+    gate = read_json(done.evaluation / "gate.json")
+    assert not gate["passed"]
+    assert {entry["why"] for entry in gate["gates"]} == {UNMEASURED}
+    assert done.metadata["metrics"] == {"images": 0}
+    page = done.report.read_text(encoding="utf-8")
+    assert "Not measured" in page
+    assert "evaluate.map_points asks for 0" in page
+
+
+def test_a_calibration_of_another_classifier_is_refused(tiny_world, tiny_evaluated, tmp_path):
+    outputs = [tmp_path / name for name in ("evaluation", "report", "metrics", "confusion")]
+    with pytest.raises(BadInputError, match="fitted for another classifier; run calibrate"):
+        run(tiny_world.dataset, tiny_world.embeddings, tiny_world.labels, tiny_world.warm, tiny_world.warm, tiny_evaluated.calibration,
+            tiny_world.store, 0, 1, EvaluateSettings(), *outputs)
+    assert not any(path.exists() for path in outputs)

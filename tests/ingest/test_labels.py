@@ -1,0 +1,57 @@
+"""Label CSVs: what is read, and the line that a mistake ends in."""
+
+from pathlib import Path
+
+import pytest
+
+from components.common.errors import BadInputError
+from components.ingest.labels import parse_csv, read_csv
+
+KNOWN = frozenset({"a.png", "deep/b.png", "c, d.png"})
+
+
+def parse(text: str | bytes) -> dict[str, str]:
+    return parse_csv(text.encode() if isinstance(text, str) else text, "labels.csv", KNOWN, "photos")
+
+
+def test_labels_by_path() -> None:
+    expected = {"a.png": "cat", "deep/b.png": "dog"}
+    assert parse("path,label\na.png,cat\ndeep/b.png,dog\n") == expected
+    assert parse("\ufefflabel, path ,who\r\ncat,./a.png,me\r\n dog ,deep//b.png,\r\n\r\n") == expected
+    assert parse('path,label\n"c, d.png","a ""big"" one"\na.png,\n') == {"c, d.png": 'a "big" one'}
+    assert parse("path,label\na.png,cat\na.png,cat\n") == {"a.png": "cat"}
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ("path,label\n" + "a.png,cat\n" * 15 + "gone.png,cat\n", r"labels\.csv:17: 'gone\.png' is not a file in photos"),
+    ("path,label\na.png,cat\n\na.png,dog\n", r"labels\.csv:4: 'a\.png' is 'dog' here and 'cat' in line 2"),
+    ("path,label\na.png,cat\na.png,\n", r"labels\.csv:3: 'a\.png' is '' here and 'cat' in line 2"),
+    ("path,label\na.png,\na.png,cat\n", r"labels\.csv:3: 'a\.png' is 'cat' here and '' in line 2"),
+    ("file,label\na.png,cat\n", r"labels\.csv:1: expected the columns path,label; found file,label"),
+    ("path;label\na.png;cat\n", r"labels\.csv:1: expected the columns path,label; found path;label"),
+    ("", r"labels\.csv:1: expected the columns path,label; found nothing"),
+    ('path,label\na.png,"cat\n', r"labels\.csv:\d: not CSV"),
+    (b"path,label\na.png,caf\xe9\n", r"labels\.csv: not UTF-8 at byte 20"),
+])
+def test_mistakes_name_the_line(text: str | bytes, message: str) -> None:
+    with pytest.raises(BadInputError, match=message):
+        parse(text)
+
+
+def test_a_csv_is_found_here_or_in_the_source(tmp_path: Path, s3_bucket: str) -> None:
+    from components.common.storage import open_store
+
+    source = tmp_path / "photos"
+    source.mkdir()
+    (source / "in.csv").write_bytes(b"in")
+    (tmp_path / "out.csv").write_bytes(b"out")
+    assert read_csv(str(tmp_path / "out.csv"), str(source)) == (b"out", None)
+    assert read_csv(str(source / "in.csv"), str(source)) == (b"in", "in.csv")
+    assert read_csv("in.csv", str(source)) == (b"in", "in.csv")
+    open_store(s3_bucket).write("photos/labels/l.csv", b"far")
+    assert read_csv(f"{s3_bucket}/photos/labels/l.csv", f"{s3_bucket}/photos") == (b"far", "labels/l.csv")
+    assert read_csv(f"{s3_bucket}/photos/labels/l.csv", str(source)) == (b"far", None)
+    assert read_csv("labels/l.csv", f"{s3_bucket}/photos/") == (b"far", "labels/l.csv")
+    for labels, where in (("gone.csv", str(source)), (f"{s3_bucket}/gone.csv", str(source)), ("folder", f"{s3_bucket}/photos")):
+        with pytest.raises(BadInputError, match=f"{labels}: no such file"):
+            read_csv(labels, where)

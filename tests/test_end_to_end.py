@@ -1,0 +1,151 @@
+"""All eight stages on 400 real digits, by the commands that a person types: twice at once, from one seed."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.common.files import sha256_file
+from components.ingest.example import write_example
+from pipelines.config import STAGES
+
+ROOT = Path(__file__).parents[1]
+CONFIG = """
+version: 1
+name: tiny
+source: photos
+store: store
+threads: 1
+ingest: {mode: L, workers: 1}
+pretrain: &small
+  architecture: resnet9
+  width: 4
+  image_size: 8
+  epochs: 2
+  batch_size: 64
+  loader: torch
+  precision: float32
+  augment: {flip_horizontal: 0, crop: 0.7}
+sample: {train_budget: 40, validation_budget: 20, calibration_budget: 20}
+warmup: {head_steps: 40, steps: 20, precision: float32, augment: {flip_horizontal: 0, crop: 0.7}}
+pseudolabel: {steps: 10, precision: float32, augment: {flip_horizontal: 0, crop: 0.7}}
+evaluate: {gates: {max_ece: null, max_drop: 1}, map_points: 60, mistakes: 4}
+"""
+SAME = {"ingest": ["dataset"], "pretrain": ["encoder"], "sample": ["embeddings", "candidates", "labels"], "warmup": ["classifier"],
+        "pseudolabel": ["classifier"], "calibrate": ["calibration"]}
+
+
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+def gleaner(where: Path, *words: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "pipelines", *words]
+    return subprocess.run(command, cwd=where, env=ENVIRONMENT, capture_output=True, text=True, timeout=300)
+
+
+def record(where: Path) -> dict[str, Any]:
+    """run.json of the latest run."""
+    return json.loads(max(where.glob(".gleaner/runs/*/run.json"), key=lambda path: path.stat().st_mtime_ns).read_text())
+
+
+def closing_table(text: str) -> dict[str, str]:
+    return dict(line.split(": ", 1) for line in text.splitlines())
+
+
+@pytest.fixture(scope="module")
+def worlds(tmp_path_factory) -> list[tuple[Path, str]]:
+    """Two folders with the same photos, each with its finished run and what that printed."""
+    folders = [tmp_path_factory.mktemp(name) for name in ("one", "two")]
+    write_example("digits", folders[0] / "all")
+    for folder in folders:
+        for number in range(10):
+            (folder / "photos" / str(number)).mkdir(parents=True)
+            for image in sorted((folders[0] / "all" / str(number)).iterdir())[:40]:
+                shutil.copyfile(image, folder / "photos" / str(number) / image.name)
+        (folder / "tiny.yaml").write_text(CONFIG)
+    command = [sys.executable, "-m", "pipelines", "run", "tiny.yaml"]
+    runs = [subprocess.Popen(command, cwd=folder, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            for folder in folders]
+    said = [run.communicate(timeout=300) for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], [error for _, error in said]
+    return [(folder, table) for folder, (table, _) in zip(folders, said, strict=True)]
+
+
+def test_the_closing_table(worlds):
+    folder, text = worlds[0]
+    table = closing_table(text)
+    assert table["images"].startswith("400 (")
+    assert table["labels used"].startswith("40 train, 20 validation, 20 calibration, ")
+    assert table["labels used"].endswith("(answered by: oracle)")
+    assert {"accuracy of warm-up", "accuracy, final", "calibration error", "gate max_drop"} <= table.keys()
+    assert "promoted to champion at store/releases/tiny/" in table["release"]
+    for name in ("report", "data report", "contact sheet"):
+        assert "<html" in (folder / table[name]).read_text(encoding="utf-8")[:2000].lower()
+    assert [stage["name"] for stage in record(folder)["stages"]] == STAGES
+
+
+def test_one_seed_gives_equal_bytes(worlds):
+    one, two = ({stage["name"]: stage["outputs"] for stage in record(folder)["stages"]} for folder, _ in worlds)
+    for stage, names in SAME.items():
+        for name in names:
+            assert one[stage][name]["metadata"]["digest"] == two[stage][name]["metadata"]["digest"], f"{stage}: {name}"
+    for stage in STAGES:
+        assert one[stage].get("metrics", {}).get("metadata") == two[stage].get("metrics", {}).get("metadata")
+    stores = [{path.relative_to(store).as_posix(): sha256_file(path) for path in store.rglob("*") if path.is_file()}
+              for store in (folder / "store" for folder, _ in worlds)]
+    assert any(path.startswith("releases/tiny/") for path in stores[0])
+    assert stores[0] == stores[1]  # shards, labels, candidates, the release and the champion
+
+
+def test_nothing_changed_nothing_runs(worlds):
+    folder, first = worlds[0]
+    again = gleaner(folder, "run", "tiny.yaml")
+    assert again.returncode == 0, again.stderr
+    assert [stage["seconds"] for stage in record(folder)["stages"]] == [None] * 8
+    same = ("labels used", "accuracy of warm-up", "accuracy, final", "calibration error", "release", "report", "contact sheet")
+    assert [closing_table(again.stdout)[name] for name in same] == [closing_table(first)[name] for name in same]
+    assert "\x1b" not in again.stdout + again.stderr
+
+
+def test_only_what_changed_runs(worlds):
+    folder, _ = worlds[1]
+    again = gleaner(folder, "run", "tiny.yaml", "release.promote=false")
+    assert again.returncode == 0, again.stderr
+    assert [stage["name"] for stage in record(folder)["stages"] if stage["seconds"] is not None] == ["release"]
+    assert "not promoted" in closing_table(again.stdout)["release"]
+    next((folder / "photos" / "0").iterdir()).touch()  # the source may have changed; its bytes did not
+    assert gleaner(folder, "run", "tiny.yaml").returncode == 0
+    assert [stage["name"] for stage in record(folder)["stages"] if stage["seconds"] is not None] == ["ingest"]
+
+
+def test_a_lost_release_is_published_again(worlds):
+    folder, _ = worlds[1]
+    shutil.rmtree(folder / "store" / "releases")
+    again = gleaner(folder, "run", "tiny.yaml")
+    assert [stage["name"] for stage in record(folder)["stages"] if stage["seconds"] is not None] == ["release"]
+    assert (folder / closing_table(again.stdout)["release"].rpartition(" at ")[2] / "release.json").is_file()
+
+
+def test_predict_reads_the_release(worlds):
+    folder, text = worlds[0]
+    release = closing_table(text)["release"].rpartition(" at ")[2]
+    image = next((folder / "photos" / "3").iterdir())
+    answer = gleaner(folder, "predict", release, str(image), "--json")
+    assert answer.returncode == 0, answer.stderr
+    assert '"confidence"' in answer.stdout
+
+
+def test_a_bad_source_is_one_line_and_exit_code_2(tmp_path):
+    (tmp_path / "tiny.yaml").write_text(CONFIG)
+    failed = gleaner(tmp_path, "run", "tiny.yaml", "source=nowhere")
+    assert failed.returncode == 2
+    assert failed.stdout == ""
+    line, log = failed.stderr.splitlines()[-2:]
+    assert line.startswith("error: ingest: nowhere: ")
+    assert Path(log.removeprefix("log: ")).read_text().rstrip().endswith(line)
+    assert "Traceback" not in failed.stderr
