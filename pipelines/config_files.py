@@ -112,7 +112,7 @@ def _parse(text: str, name: str) -> Layer:
         if node is None:
             return Layer({}, places)
         if not isinstance(node, yaml.MappingNode):
-            raise BadInputError(f"{name}: holds a {node.tag.rpartition(':')[2]}, expected `key: value` lines")
+            raise BadInputError(f"{name}: expected `key: value` lines at the top")
         _walk(node, name, (), places)
         return Layer(loader.construct_document(node), places)
     except yaml.MarkedYAMLError as error:

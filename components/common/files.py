@@ -20,6 +20,7 @@ def new_file(path: Path) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
+        temporary.chmod(0o644)  # some writers make private files; a release is read by others
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

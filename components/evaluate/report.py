@@ -96,7 +96,8 @@ def result(facts: Evaluation) -> HTML:
         return HTML(note(findings.headline(about)) + figures([passed]))
     change = 100 * (about["accuracy"] - about["warmup_accuracy"])
     interval = f"accuracy; 95 % interval {100 * about['accuracy_low']:.1f} to {100 * about['accuracy_high']:.1f}"
-    return HTML(figures([(interval, findings.share(about["accuracy"])), ("points over warm-up", f"{change:+.1f}"), ("mean F1 of the classes", findings.share(about["macro_f1"])),
+    return HTML(figures([(interval, findings.share(about["accuracy"])), ("points over warm-up", f"{change:+.1f}"),
+                         ("mean F1 of the classes", findings.share(about["macro_f1"])),
                          ("calibration error", findings.share(about["ece_after"])), ("test images", about["images"]), passed]))
 
 

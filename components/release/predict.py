@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -46,9 +47,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(json.dumps(answers, indent=1, ensure_ascii=False))
     else:
         show(answers)
-    unreadable = sum("error" in answer for answer in answers)
+    unreadable = [answer for answer in answers if "error" in answer]
+    for answer in unreadable:
+        print(f"error: predict: {answer['image']}: {answer['error']}", file=sys.stderr)
     if unreadable:
-        print(f"error: predict: {unreadable} of {len(answers)} images could not be read", file=sys.stderr)
         raise SystemExit(2)
 
 
@@ -130,20 +132,20 @@ def _answers(folder: Path, about: dict[str, Any], images: Sequence[Path], top: i
 
 
 def show(answers: Sequence[dict[str, Any]]) -> None:
-    """A table on the terminal; plain columns where output goes elsewhere."""
-    width = max((len(answer.get("top", [])) for answer in answers), default=1)
+    """A table of the images that could be read; never wrapped where another program reads it."""
+    readable = [answer for answer in answers if "top" in answer]
+    if not readable:
+        return
+    width = len(readable[0]["top"])
     table = Table(box=None, pad_edge=False)
     for heading in ("image", "class", "confidence", *(f"{n}." for n in range(2, width + 1))):
         table.add_column(heading, overflow="fold", justify="right" if heading == "confidence" else "left")
-    for answer in answers:
-        if "error" in answer:
-            table.add_row(answer["image"], f"unreadable: {answer['error']}")
-            continue
+    for answer in readable:
         others = [f"{one['class']} {one['confidence']:.1%}" for one in answer["top"][1:]]
         table.add_row(answer["image"], answer["class"], f"{answer['confidence']:.1%}", *others)
     console = Console(highlight=False, markup=False)
     if not console.is_terminal:
-        console.width = 10_000  # never wrap what another program reads
+        console.width = 10_000
     console.print(table)
 
 
@@ -166,4 +168,5 @@ def _count(text: str) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `… | head` ends it quietly
     main()

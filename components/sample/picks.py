@@ -28,7 +28,7 @@ def training_picks(dataset: Dataset, embeddings: np.ndarray, answered: np.ndarra
         return [Pick(int(row), TRAIN, "random draw") for row in order[:budget]]
     rows, sizes, scores = typiclust(embeddings[pool], budget, np.flatnonzero(np.isin(pool, answered)), settings.neighbours, seed)
     return [
-        Pick(int(pool[row]), TRAIN, f"most typical of a cluster of {size} images (typicality {score:.2f})")
+        Pick(int(pool[row]), TRAIN, f"typical of a cluster of {size} (typicality {score:.2f})")
         for row, size, score in zip(rows, sizes, scores, strict=True)
     ]
 

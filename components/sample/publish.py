@@ -63,7 +63,7 @@ def sheet(dataset: Dataset, reader: ShardReader, picks: list[Pick], labels: dict
 
 def caption(rank: int, pick: Pick, labels: dict[int, Answer]) -> str:
     label = f" · {labels[pick.row].label}" if pick.row in labels else ""
-    return f"{rank}{label}" + (f" · {pick.reason}" if pick.purpose == "train" else "")
+    return f"{rank}{label}" + (f" · {pick.reason.partition(' (')[0]}" if pick.purpose == "train" else "")
 
 
 def meaning(split: str) -> str:

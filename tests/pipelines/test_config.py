@@ -120,7 +120,7 @@ def test_a_mistake_in_an_override_names_it(write, override, expected):
     ("name: cats\nversion: 2\n", "a.yaml:2: version 2 is newer than this gleaner, which reads [1]; install a newer gleaner"),
     ("version: one\n", "a.yaml:1: version 'one' is not one that this gleaner reads ([1])"),
     ("version: true\n", "a.yaml:1: version True is not one that this gleaner reads ([1])"),
-    ("- a\n- b\n", "a.yaml: holds a sequence, expected `key: value` lines"),
+    ("- a\n- b\n", "a.yaml: expected `key: value` lines at the top"),
     ("version: 1\nname: cats\nstore: out\n",
      "a.yaml: lacks 'source'; expected: Folder (relative to where gleaner is started) or s3:// prefix of the images"),
     ("", "a.yaml: does not say its version; expected a line `version: 1`"),

@@ -12,7 +12,6 @@ from pipelines.progress import Bars, Lines, open_display, read_progress, seconds
 from pipelines.record import Run, Stage
 from pipelines.summary import print_summary, summary
 
-
 TRACE = "Traceback (most recent call last):\n"
 
 

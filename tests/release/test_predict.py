@@ -130,4 +130,8 @@ def test_an_unreadable_image_is_a_line_and_the_others_are_still_answered(world, 
     answers = json.loads(output.out)
     assert [sorted(answer) for answer in answers] == [["class", "confidence", "image", "top"], ["error", "image"], ["error", "image"],
                                                       ["class", "confidence", "image", "top"]]
-    assert "2 of 4 images could not be read" in output.err
+    assert output.err.splitlines() == [f"error: predict: {tmp_path / 'text.png'}: not a JPEG, PNG, WebP, BMP, TIFF or GIF image",
+                                       f"error: predict: {tmp_path / 'absent.png'}: No such file or directory"]
+    with pytest.raises(SystemExit):
+        main([str(world / "store" / "releases" / "digits"), *images])
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["image", *good]
