@@ -11,7 +11,7 @@ demo: .venv/demo     ## install, then run all eight stages on 5,000 real digits
 	@$(BIN)/gleaner example mnist demo/mnist && $(BIN)/gleaner run pipelines/configs/mnist.yaml
 
 test: check     ## install with the development extras, check, then run every test
-	@$(BIN)/python -m pytest -n 2
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: .venv/dev     ## ruff, mypy and the import rules
 	@$(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports

@@ -109,7 +109,7 @@ def _merge(layers: list[Layer], places: dict[KeyPath, str]) -> dict[str, Any]:
                 raise BadInputError(f"{place}: {'.'.join(path)}: got {value!r}, expected a plain ${{key}}: "
                                     "a configuration reads nothing but itself")
     try:
-        merged = OmegaConf.merge(*(OmegaConf.create(_without_empty_sections(layer.values)) for layer in layers))
+        merged = OmegaConf.merge(_defaults(), *(OmegaConf.create(_without_empty_sections(layer.values)) for layer in layers))
         values = OmegaConf.to_container(merged, resolve=True)
     except OmegaConfBaseException as error:
         key = str(getattr(error, "full_key", None) or "")
@@ -118,6 +118,11 @@ def _merge(layers: list[Layer], places: dict[KeyPath, str]) -> dict[str, Any]:
         raise BadInputError(f"{place}: {key}: {reason}") from None
     assert isinstance(values, dict)
     return {str(key): value for key, value in values.items()}
+
+
+def _defaults() -> dict[str, Any]:
+    return {name: field.default.model_dump(mode="json") if name in STAGES else field.default
+            for name, field in RunConfig.model_fields.items() if not field.is_required()}
 
 
 def _without_empty_sections(values: dict[str, Any]) -> dict[str, Any]:

@@ -43,7 +43,8 @@ def warp(x: Tensor, settings: Augment, size: int, draws: torch.Generator) -> Ten
     """Crop, stretch, rotation and flips as one affine map, sampled once."""
     n, device = len(x), x.device
     area = uniform(n, settings.crop, 1, draws, device)
-    stretch = uniform(n, -math.log(settings.aspect), math.log(settings.aspect), draws, device).exp()
+    reach = math.log(settings.aspect) if settings.crop < 1 else 0.0  # without a crop there is nothing to stretch
+    stretch = uniform(n, -reach, reach, draws, device).exp()
     scale_x = (area * stretch).sqrt().clamp(max=1)
     scale_y = (area / stretch).sqrt().clamp(max=1)
     shift_x = uniform(n, -1, 1, draws, device) * (1 - scale_x)

@@ -85,13 +85,14 @@ def save_weights(path: Path, module: nn.Module) -> None:
         save_file(tensors, temporary)
 
 
-def load_weights(path: Path, module: nn.Module) -> None:
-    """Raises BadInputError where the file is not of this network."""
+def load_weights(path: Path, module: nn.Module, called: str = "") -> None:
+    """Raises BadInputError where the file is not of this network; `called`: what its user calls the file, if not by its path."""
     try:
         module.load_state_dict(load_file(path))
     except Exception as error:
-        reason = str(error).splitlines()[0]
-        raise BadInputError(f"{path}: these are not the weights of this network ({reason}); expected the safetensors file written with it") from None
+        lines = str(error).splitlines()  # torch begins with a heading, and what differs comes after it
+        reason = lines[min(1, len(lines) - 1)].strip()[:200]
+        raise BadInputError(f"{called or path}: these are not the weights of this network ({reason}); expected the safetensors file written with it") from None
 
 
 def load_encoder(folder: Path) -> tuple[nn.Module, ModelSpec, dict[str, Any]]:

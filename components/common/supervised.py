@@ -30,6 +30,8 @@ def soft_cross_entropy(scores: Tensor, targets: Tensor) -> Tensor:
 
 def endless(count: int, batch_size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
     """Batches of positions below `count`, for ever: pass after pass, each a new shuffle, so that no image is drawn twice as often."""
+    if count < 1:
+        raise ValueError("nothing to draw batches from")
     line = np.empty(0, np.int64)
     while True:
         while len(line) < batch_size:

@@ -48,10 +48,11 @@ def _view(pictures: dali.data_node.DataNode, changes: Augment, size: int, mode: 
         x = fn.rotate(x, angle=fn.random.uniform(range=(-changes.rotate, changes.rotate)), keep_size=True, fill_value=0)
     if changes.flip_horizontal or changes.flip_vertical:
         x = fn.flip(x, horizontal=fn.random.coin_flip(probability=changes.flip_horizontal), vertical=fn.random.coin_flip(probability=changes.flip_vertical))
-    x = fn.brightness_contrast(x, brightness=_around_one(changes.brightness), contrast=_around_one(changes.contrast))
-    if mode == "RGB":
+    if changes.brightness or changes.contrast:
+        x = fn.brightness_contrast(x, brightness=_around(1, changes.brightness), contrast=_around(1, changes.contrast))
+    if mode == "RGB" and (changes.saturation or changes.hue or changes.greyscale):
         kept = 1 - fn.cast(fn.random.coin_flip(probability=changes.greyscale), dtype=types.FLOAT)
-        x = fn.hsv(x, saturation=_around_one(changes.saturation) * kept, hue=fn.random.uniform(range=(-180 * changes.hue, 180 * changes.hue)))
+        x = fn.hsv(x, saturation=_around(1, changes.saturation) * kept, hue=_around(0, 360 * changes.hue))
     if changes.blur:
         sigma = fn.random.uniform(range=(0.1, 2.0)) * fn.cast(fn.random.coin_flip(probability=changes.blur), dtype=types.FLOAT) + 1e-2
         x = fn.gaussian_blur(x, sigma=sigma, window_size=9)
@@ -62,8 +63,9 @@ def _view(pictures: dali.data_node.DataNode, changes: Augment, size: int, mode: 
     return fn.transpose(fn.cast(x, dtype=types.FLOAT) / 255, perm=[2, 0, 1])
 
 
-def _around_one(reach: float) -> dali.data_node.DataNode:
-    return fn.random.uniform(range=(1 - reach, 1 + reach))
+def _around(middle: float, reach: float) -> dali.data_node.DataNode | float:
+    """A draw within `reach` of the middle; DALI refuses to draw from a range without width."""
+    return fn.random.uniform(range=(middle - reach, middle + reach)) if reach else middle
 
 
 def _to_torch(output: dali.tensors.TensorListCPU) -> Tensor:

@@ -79,4 +79,4 @@ def load_file(encoder: nn.Module, uri: str) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         path = Path(temporary) / name
         path.write_bytes(data)
-        load_weights(path, encoder)
+        load_weights(path, encoder, called=f"pretrain.init: {uri}")

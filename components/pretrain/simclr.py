@@ -56,7 +56,7 @@ def train(encoder: nn.Module, spec: ModelSpec, views: Views, steps: int, setting
         accuracy = measure(network.encoder.eval())  # type: ignore[union-attr,operator]
         history.append({"epoch": epoch + 1, **record} | ({} if accuracy is None else {"knn_accuracy": accuracy}))
         report("pretrain", epoch + 1, settings.epochs, **{k: v for k, v in history[-1].items() if k != "epoch"})
-        if record["spread"] < settings.min_spread:
+        if not record["spread"] >= settings.min_spread:  # a loss that is no number any more has a spread that is none either
             raise BadInputError(
                 f"the embeddings collapsed in epoch {epoch + 1}: spread {record['spread']:.3f} is below pretrain.min_spread {settings.min_spread};"
                 " lower pretrain.learning_rate, raise pretrain.batch_size, or widen pretrain.augment.crop"

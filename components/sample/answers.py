@@ -56,7 +56,7 @@ def _table(text: str, uri: str) -> Iterable[tuple[str, str, Answer]]:
         raise BadInputError(f"{uri}:1: lacks the columns {sorted(missing)}; expected id,label")
     for row in reader:
         if row["label"] and row["label"].strip():  # an empty answer is no answer yet
-            yield f"{uri}:{reader.line_num}", row["id"].strip(), Answer(row["label"].strip(), row.get("annotator") or "person")
+            yield f"{uri}:{reader.line_num}", (row["id"] or "").strip(), Answer(row["label"].strip(), row.get("annotator") or "person")
 
 
 def _label_studio(text: str, uri: str) -> Iterable[tuple[str, str, Answer]]:

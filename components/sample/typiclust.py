@@ -1,5 +1,7 @@
 """Which images to label first: typical ones of every cluster."""
 
+from heapq import heappop, heappush
+
 import numpy as np
 from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
@@ -19,23 +21,24 @@ def typiclust(embeddings: np.ndarray, budget: int, labelled: np.ndarray, neighbo
     if budget <= 0:
         return (np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
     cluster = assign(x, min(budget + len(labelled), len(np.unique(x, axis=0))), seed)
+    sizes = np.bincount(cluster)
+    covered = np.bincount(cluster[labelled], minlength=len(sizes))
     free = np.ones(len(x), bool)
     free[labelled] = False
-    covered = np.bincount(cluster[labelled], minlength=cluster.max() + 1)
-    picks: list[tuple[int, int, float]] = []
-    sizes = np.bincount(cluster)
-    scores = {c: typicality(x[cluster == c], neighbours) for c in range(len(sizes))}
-    while len(picks) < budget:
-        open_clusters = [c for c in range(len(sizes)) if free[cluster == c].any()]
-        best = min(open_clusters, key=lambda c: (covered[c], -sizes[c], int(np.flatnonzero(cluster == c)[0])))
-        members = np.flatnonzero(cluster == best)
-        score = np.where(free[members], scores[best], -np.inf)
-        row = int(members[score.argmax()])
-        picks.append((row, int(sizes[best]), float(score.max())))
-        free[row] = False
-        covered[best] += 1
-    rows, size, score = zip(*picks, strict=True)
-    return np.array(rows, np.int64), np.array(size, np.int64), np.array(score)
+    score = np.empty(len(x))
+    waiting: list[tuple[int, int, int, list[int]]] = []  # labels, minus the size, first row, and the unlabelled rows, most typical last
+    for count, members in zip(covered.tolist(), np.split(np.argsort(cluster, kind="stable"), np.cumsum(sizes)[:-1]), strict=True):
+        score[members] = typicality(x[members], neighbours)
+        line = members[free[members]]
+        if len(line):
+            heappush(waiting, (count, -len(members), int(members[0]), line[np.argsort(-score[line], kind="stable")][::-1].tolist()))
+    rows: list[int] = []
+    while len(rows) < budget:
+        count, size, first, queue = heappop(waiting)
+        rows.append(queue.pop())
+        if queue:
+            heappush(waiting, (count + 1, size, first, queue))
+    return np.array(rows, np.int64), sizes[cluster[rows]], score[rows]
 
 
 def assign(x: np.ndarray, clusters: int, seed: int) -> np.ndarray:
@@ -57,7 +60,7 @@ def typicality(x: np.ndarray, neighbours: int) -> np.ndarray:
     for start in range(0, len(x), 1024):
         block = x[start : start + 1024]
         squared = np.maximum(squares[start : start + 1024, None] + squares[None] - 2 * block @ x.T, 0)
-        squared[np.arange(len(block)), start + np.arange(len(block))] = 0
+        squared[squared < 1e-12] = 0  # the distance of an image to its twin, or to itself, but for rounding
         nearest = np.partition(squared, k, axis=1)[:, : k + 1]
-        result[start : start + 1024] = 1 / (np.sqrt(nearest).sum(axis=1) / k + 1e-12)
-    return np.round(result, 9)
+        result[start : start + 1024] = np.sqrt(nearest).sum(axis=1) / k
+    return 1 / np.maximum(np.round(result, 9), 1e-9)

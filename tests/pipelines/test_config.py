@@ -63,8 +63,9 @@ def test_values_mean_what_people_mean(write):
 def test_references_inside_a_configuration(write):
     path = write("version: 1\nname: cats\nsource: data/${name}\nstore: out\n"
                  "pretrain: {augment: {blur: 0.5}}\nwarmup: {augment: '${pretrain.augment}'}\n")
-    config = load_config(path, ["name=dogs"])
+    config = load_config(path, ["name=dogs", "warmup.batch_size=${pretrain.batch_size}"])
     assert config.source == "data/dogs"
+    assert config.warmup.batch_size == config.pretrain.batch_size  # which only the defaults name
     assert config.warmup.augment.blur == 0.5
 
 
@@ -91,6 +92,8 @@ def test_references_inside_a_configuration(write):
     ("pretrain:\n  epochs: [5\nseed: 1\n", "a.yaml:7: is not YAML: expected ',' or ']', but got ':'"),
     ("pretrain: &a\n  augment: *a\n", "a.yaml:6: nested more than 10 keys deep"),
     ("source_version: ${nobody}\n", "a.yaml:5: source_version: Interpolation key 'nobody' not found"),
+    ("source_version: ${source_version}\n", "a.yaml:5: source_version: Recursive interpolation detected"),
+    ("source_version: ${name\n", "a.yaml:5: source_version: no viable alternative at input '${name'"),
     ("source_version: ${oc.env:HOME}\n",
      "a.yaml:5: source_version: got '${oc.env:HOME}', expected a plain ${key}: a configuration reads nothing but itself"),
     ("extends: b.yaml\n", "a.yaml:5: extends 'b.yaml': no such file (b.yaml)"),

@@ -1,0 +1,21 @@
+"""`make bench`: print the figures that README and docstrings quote; name benches to run only those."""
+
+import importlib
+import sys
+
+from tests.bench.machine import machine
+
+BENCHES = ("accuracy", "throughput")
+
+
+def main(names: list[str]) -> None:
+    unknown = set(names) - set(BENCHES)
+    if unknown:
+        raise SystemExit(f"no bench {sorted(unknown)}; expected some of {list(BENCHES)}")
+    print(f"machine: {machine()}\n", flush=True)
+    for name in names or BENCHES:
+        importlib.import_module(f"tests.bench.{name}").main()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,68 @@
+"""Two views per image: each epoch an exact shuffle, and the same bytes whenever it is made again."""
+
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from components.common.loading import Images
+from components.common.storage import open_store
+from components.pretrain.views import epoch_order, torch_views
+from tests import tiny
+from tests.stages import DIGITS, OFF
+
+
+@pytest.fixture(scope="module")
+def images(tiny_world: tiny.World) -> Images:
+    return Images(tiny_world.data, open_store(tiny_world.store), "L", 8, 1)
+
+
+def made(images: Images, rows: np.ndarray, seed: int = 0, epoch: int = 0, batch: int = 16, changes=DIGITS, size: int = 8) -> list[tuple[Tensor, Tensor]]:
+    return list(torch_views(images, rows, batch, changes, size, seed, epoch))
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 10_000), min_size=1, unique=True), st.integers(0, 99), st.integers(0, 99))
+def test_an_epoch_visits_every_row_once(rows, seed, epoch):
+    assert sorted(epoch_order(np.array(rows), seed, epoch)) == sorted(rows)
+
+
+def test_orders_differ_between_epochs_and_seeds():
+    orders = {epoch_order(np.arange(50), seed, epoch).tobytes() for seed in range(3) for epoch in range(3)}
+    assert len(orders) == 9
+
+
+def test_an_incomplete_last_batch_is_dropped(images):
+    batches = made(images, np.arange(40))
+    assert [tuple(first.shape) for first, _ in batches] == [(16, 1, 8, 8)] * 2
+    assert all(view.dtype == torch.float32 and 0 <= float(view.min()) and float(view.max()) <= 1 for pair in batches for view in pair)
+
+
+def test_an_epoch_repeats_to_the_byte_and_differs_from_others(images):
+    def content(**which: int) -> bytes:
+        return b"".join(view.numpy().tobytes() for pair in made(images, np.arange(40), **which) for view in pair)
+
+    assert content(epoch=3) == content(epoch=3)
+    assert len({content(epoch=3), content(epoch=4), content(epoch=3, seed=1)}) == 3
+
+
+def test_the_two_views_show_the_same_images_changed_apart(images):
+    for first, second in made(images, np.arange(40), changes=OFF):
+        assert torch.equal(first, second)
+    for first, second in made(images, np.arange(40)):
+        assert not any(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+def test_unchanged_views_are_the_images_in_the_order_of_the_epoch(images):
+    order = epoch_order(np.arange(40), 5, 2)
+    seen = torch.cat([first for first, _ in made(images, np.arange(40), seed=5, epoch=2, changes=OFF)])
+    torch.testing.assert_close(seen, images.batch(order[:32]) / 255, atol=1e-5, rtol=0)
+
+
+def test_only_the_rows_asked_for_are_decoded(tiny_world):
+    fresh = Images(tiny_world.data, open_store(tiny_world.store), "L", 8, 1)
+    made(fresh, np.array([3, 5, 8, 13]), batch=2)
+    assert np.flatnonzero(fresh._has).tolist() == [3, 5, 8, 13]
