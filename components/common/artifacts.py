@@ -96,7 +96,8 @@ def save_dataset(folder: Path, dataset: Dataset) -> None:
 def load_dataset(folder: Path) -> Dataset:
     about = _read(folder, "dataset.json", writer="ingest")
     index = load_table(folder / "index.parquet", INDEX)
-    return Dataset(about["name"], about["id"], about["mode"], tuple(about["classes"]), tuple(Shard(**shard) for shard in about["shards"]), index)
+    shards = tuple(Shard(**shard) for shard in about["shards"])
+    return Dataset(about["name"], about["id"], about["mode"], tuple(about["classes"]), shards, index)
 
 
 def asdict_shallow(dataset: Dataset) -> dict[str, Any]:
@@ -142,7 +143,8 @@ def save_embeddings(folder: Path, embeddings: np.ndarray, dataset: Dataset) -> N
 def load_embeddings(folder: Path, dataset: Dataset) -> np.ndarray:
     about = _read(folder, "embeddings.json", writer="sample")
     if about["dataset"] != dataset.id:
-        raise BadInputError(f"{folder}: embeddings of dataset {about['dataset'][:12]}, not of {dataset.id[:12]}; run `sample` on this dataset")
+        other = about["dataset"][:12]
+        raise BadInputError(f"{folder}: embeddings of dataset {other}, not of {dataset.id[:12]}; run `sample` on this dataset")
     return np.load(folder / "embeddings.npy", allow_pickle=False)
 
 

@@ -92,7 +92,8 @@ def load_weights(path: Path, module: nn.Module, called: str = "") -> None:
     except Exception as error:
         lines = str(error).splitlines()  # torch begins with a heading, and what differs comes after it
         reason = lines[min(1, len(lines) - 1)].strip()[:200]
-        raise BadInputError(f"{called or path}: these are not the weights of this network ({reason}); expected the safetensors file written with it") from None
+        wanted = "expected the safetensors file written with it"
+        raise BadInputError(f"{called or path}: these are not the weights of this network ({reason}); {wanted}") from None
 
 
 def load_encoder(folder: Path) -> tuple[nn.Module, ModelSpec, dict[str, Any]]:

@@ -37,7 +37,8 @@ def labelled(dataset: Dataset, labels: pa.Table, classes: list[str], purpose: st
             continue
         row = row_of.get(entry["id"])
         if row is None:
-            raise BadInputError(f"labels: image {entry['id'][:12]} is not in dataset {dataset.name}@{dataset.id[:12]}; run `sample` on it again")
+            where = f"dataset {dataset.name}@{dataset.id[:12]}"
+            raise BadInputError(f"labels: image {entry['id'][:12]} is not in {where}; run `sample` on it again")
         if splits[row] != purpose:
             raise BadInputError(f"labels: image {entry['id'][:12]} is labelled for {purpose} but lies in the {splits[row]} split")
         if entry["label"] not in index_of:

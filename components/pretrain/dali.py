@@ -5,8 +5,9 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from nvidia import dali
-from nvidia.dali import fn, types
+from nvidia.dali import fn
 from nvidia.dali.plugin.pytorch import feed_ndarray
+from nvidia.dali.types import DALIDataType, DALIImageType
 from torch import Tensor
 
 from components.common.settings import Augment
@@ -27,8 +28,8 @@ def dali_views(reader: ShardReader, mode: str, rows: np.ndarray, settings: Pretr
     derived = int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0] >> 1)
     pipeline = dali.Pipeline(settings.batch_size, threads, device_id=0 if gpu else None, seed=derived, prefetch_queue_depth=2)
     with pipeline:
-        encoded = fn.external_source(source=_batches(reader, order, settings.batch_size), dtype=types.UINT8, ndim=1)
-        kind = types.GRAY if mode == "L" else types.RGB
+        encoded = fn.external_source(source=_batches(reader, order, settings.batch_size), dtype=DALIDataType.UINT8, ndim=1)
+        kind = DALIImageType.GRAY if mode == "L" else DALIImageType.RGB
         pictures = fn.decoders.image(encoded, device="mixed" if gpu else "cpu", output_type=kind)
         pipeline.set_outputs(*(_view(pictures, settings.augment, settings.image_size, mode) for _ in range(2)))
     pipeline.build()
@@ -43,24 +44,27 @@ def _batches(reader: ShardReader, order: np.ndarray, batch_size: int) -> Iterato
 
 def _view(pictures: dali.data_node.DataNode, changes: Augment, size: int, mode: str) -> dali.data_node.DataNode:
     """Channels first, float32 in 0..1."""
-    x = fn.random_resized_crop(pictures, size=size, random_area=(changes.crop, 1.0), random_aspect_ratio=(1 / changes.aspect, changes.aspect))
+    aspect = (1 / changes.aspect, changes.aspect)
+    x = fn.random_resized_crop(pictures, size=size, random_area=(changes.crop, 1.0), random_aspect_ratio=aspect)
     if changes.rotate:
         x = fn.rotate(x, angle=fn.random.uniform(range=(-changes.rotate, changes.rotate)), keep_size=True, fill_value=0)
     if changes.flip_horizontal or changes.flip_vertical:
-        x = fn.flip(x, horizontal=fn.random.coin_flip(probability=changes.flip_horizontal), vertical=fn.random.coin_flip(probability=changes.flip_vertical))
+        mirrored, upended = (fn.random.coin_flip(probability=p) for p in (changes.flip_horizontal, changes.flip_vertical))
+        x = fn.flip(x, horizontal=mirrored, vertical=upended)
     if changes.brightness or changes.contrast:
         x = fn.brightness_contrast(x, brightness=_around(1, changes.brightness), contrast=_around(1, changes.contrast))
     if mode == "RGB" and (changes.saturation or changes.hue or changes.greyscale):
-        kept = 1 - fn.cast(fn.random.coin_flip(probability=changes.greyscale), dtype=types.FLOAT)
+        kept = 1 - fn.cast(fn.random.coin_flip(probability=changes.greyscale), dtype=DALIDataType.FLOAT)
         x = fn.hsv(x, saturation=_around(1, changes.saturation) * kept, hue=_around(0, 360 * changes.hue))
     if changes.blur:
-        sigma = fn.random.uniform(range=(0.1, 2.0)) * fn.cast(fn.random.coin_flip(probability=changes.blur), dtype=types.FLOAT) + 1e-2
+        chosen = fn.cast(fn.random.coin_flip(probability=changes.blur), dtype=DALIDataType.FLOAT)
+        sigma = fn.random.uniform(range=(0.1, 2.0)) * chosen + 1e-2
         x = fn.gaussian_blur(x, sigma=sigma, window_size=9)
     if changes.cutout:
         side = fn.random.uniform(range=(0.0, changes.cutout)) ** 0.5
         x = fn.erase(x, anchor=fn.random.uniform(range=(0.0, 1.0), shape=2), shape=fn.stack(side, side), axes=(0, 1), normalized=True,
                      centered_anchor=True, fill_value=127)
-    return fn.transpose(fn.cast(x, dtype=types.FLOAT) / 255, perm=[2, 0, 1])
+    return fn.transpose(fn.cast(x, dtype=DALIDataType.FLOAT) / 255, perm=[2, 0, 1])
 
 
 def _around(middle: float, reach: float) -> dali.data_node.DataNode | float:
@@ -68,7 +72,7 @@ def _around(middle: float, reach: float) -> dali.data_node.DataNode | float:
     return fn.random.uniform(range=(middle - reach, middle + reach)) if reach else middle
 
 
-def _to_torch(output: dali.tensors.TensorListCPU) -> Tensor:
+def _to_torch(output: dali.tensors.TensorListCPU | dali.tensors.TensorListGPU) -> Tensor:
     batch = output.as_tensor()
     device = "cuda" if "GPU" in type(batch).__name__ else "cpu"
     result = torch.empty(batch.shape(), dtype=torch.float32, device=device)

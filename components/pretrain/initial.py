@@ -47,12 +47,13 @@ def channel_statistics(dataset: Dataset, images: Images, seed: int) -> tuple[tup
 def load_torchvision(encoder: nn.Module, spec: ModelSpec, name: str) -> None:
     """Load weights by torchvision's name. A 3x3 stem starts from the middle of the 7x7 kernels, a grey one from their sum."""
     if spec.architecture == "resnet9":
-        raise BadInputError(f"pretrain.init: torchvision has no weights {name!r} for resnet9; expected init: random, or architecture: resnet18, 34 or 50")
+        raise BadInputError(f"pretrain.init: torchvision has no {name!r} for resnet9; expected init: random, or architecture: resnet18")
     full = f"{spec.architecture.replace('resnet', 'ResNet')}_Weights.{name}"
     try:
         weights = torchvision().models.get_weight(full)
     except (AttributeError, ValueError, KeyError):
-        raise BadInputError(f"pretrain.init: torchvision has no weights {full!r}; expected random, IMAGENET1K_V1, or a .safetensors file") from None
+        wanted = "expected random, IMAGENET1K_V1, or a .safetensors file"
+        raise BadInputError(f"pretrain.init: torchvision has no weights {full!r}; {wanted}") from None
     try:
         state = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
     except OSError as error:

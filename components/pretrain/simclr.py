@@ -12,7 +12,17 @@ from components.common.cli import report
 from components.common.errors import BadInputError
 from components.common.models import normalise
 from components.common.storage import Store
-from components.common.training import adamw, autocast, device, initialise, load_checkpoint, precision_of, save_checkpoint, set_rate, warmup_cosine
+from components.common.training import (
+    adamw,
+    autocast,
+    device,
+    initialise,
+    load_checkpoint,
+    precision_of,
+    save_checkpoint,
+    set_rate,
+    warmup_cosine,
+)
 from components.pretrain.ntxent import nt_xent, spread
 from components.pretrain.settings import PretrainSettings
 
@@ -53,12 +63,12 @@ def train(encoder: nn.Module, spec: ModelSpec, views: Views, steps: int, setting
         first, history = resumed[0], json.loads(resumed[1])
     for epoch in range(first, settings.epochs):
         record = run_epoch(network, spec, views(epoch), optimizer, epoch, steps, settings)
-        accuracy = measure(network.encoder.eval())  # type: ignore[union-attr,operator]
+        accuracy = measure(network.encoder.eval())  # type: ignore[union-attr]
         history.append({"epoch": epoch + 1, **record} | ({} if accuracy is None else {"knn_accuracy": accuracy}))
         report("pretrain", epoch + 1, settings.epochs, **{k: v for k, v in history[-1].items() if k != "epoch"})
         if not record["spread"] >= settings.min_spread:  # a loss that is no number any more has a spread that is none either
             raise BadInputError(
-                f"the embeddings collapsed in epoch {epoch + 1}: spread {record['spread']:.3f} is below pretrain.min_spread {settings.min_spread};"
+                f"the embeddings collapsed in epoch {epoch + 1}: spread {record['spread']:.3f} is below min_spread {settings.min_spread};"
                 " lower pretrain.learning_rate, raise pretrain.batch_size, or widen pretrain.augment.crop"
             )
         if checkpoints and epoch + 1 < settings.epochs:

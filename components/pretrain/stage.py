@@ -44,7 +44,8 @@ def run(dataset: Path, store: str, seed: int, threads: int, settings: PretrainSe
     measure = measure_by_neighbours(data, Images(data, place, data.mode, spec.image_size, threads), spec, settings, seed)
     history = train(network, spec, make_views(images, pool, settings, seed, threads), len(pool) // settings.batch_size,
                     settings, seed, measure, checkpoints)
-    figures = {"epochs": settings.epochs, **{k: v for k, v in (history[-1] if history else {}).items() if k not in ("epoch", "learning_rate")}}
+    last = history[-1] if history else {}
+    figures = {"epochs": settings.epochs, **{name: last[name] for name in ("loss", "spread", "knn_accuracy") if name in last}}
     with new_folder(encoder) as folder:
         save_weights(folder / "encoder.safetensors", network)
         save_about(folder, "encoder", spec, **made_from, figures=figures)

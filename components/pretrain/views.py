@@ -16,7 +16,8 @@ def epoch_order(rows: np.ndarray, seed: int, epoch: int) -> np.ndarray:
     return seeded(seed, f"order {epoch}")[0].permutation(rows)
 
 
-def torch_views(images: Images, rows: np.ndarray, batch_size: int, changes: Augment, size: int, seed: int, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+def torch_views(images: Images, rows: np.ndarray, batch_size: int, changes: Augment, size: int, seed: int,
+                epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Batches of two views, float32 in 0..1, (batch, channels, size, size); an incomplete last batch is dropped."""
     order = epoch_order(rows, seed, epoch)
     draws = seeded(seed, f"views {epoch}")[1]

@@ -42,7 +42,8 @@ def run(dataset: Path, warm: Path, labels: Path, store: str, seed: int, threads:
     n = len(held)
     better, why = verdict(before[:n] == truth, after[:n] == truth, before[n:], after[n:], classes)
     right = (after if better else before)[:n] == truth
-    figures = {"labels": len(trained.rows), "unlabelled": len(pool), "validation_images": n, "confident": history[-1]["confident"] if history else 0.0}
+    figures = {"labels": len(trained.rows), "unlabelled": len(pool), "validation_images": n,
+               "confident": history[-1]["confident"] if history else 0.0}
     figures |= {"validation_accuracy": float(right.mean()), "warmup_validation_accuracy": float((before[:n] == truth).mean())} if n else {}
     save_classifier(
         classifier, new if better else model, spec, history, stage="pseudolabel", classes=classes, dataset=data.id, labels=known["sha256"],

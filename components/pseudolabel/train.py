@@ -65,7 +65,8 @@ def train(warm: Classifier, spec: ModelSpec, images: Images, labels: Labelled, p
         some, unlabelled = next(few), images.batch(pool[next(others)]).to(device())
         guessed, confident = guesses(guess(average.network, spec, unlabelled, settings))
         pixels = torch.cat([images.batch(labels.rows[some]).to(device()), unlabelled])
-        figures = learn(student, optimizer, spec, pixels, torch.cat([targets[some].to(device()), guessed]), confident, weight, settings, rng, draws)
+        wanted = torch.cat([targets[some].to(device()), guessed])
+        figures = learn(student, optimizer, spec, pixels, wanted, confident, weight, settings, rng, draws)
         average.update(student, step)
         if (step + 1) % every == 0 or step + 1 == settings.steps:
             history.append({"step": step + 1, "unlabelled_weight": round(weight, 6), **figures})
@@ -111,7 +112,8 @@ def learn(student: Classifier, optimizer: torch.optim.Optimizer, spec: ModelSpec
             "confident": round(float(confident.float().mean()), 6)}
 
 
-def mix(x: Tensor, targets: Tensor, confident: Tensor, alpha: float, rng: np.random.Generator, draws: torch.Generator) -> tuple[Tensor, Tensor]:
+def mix(x: Tensor, targets: Tensor, confident: Tensor, alpha: float, rng: np.random.Generator,
+        draws: torch.Generator) -> tuple[Tensor, Tensor]:
     """Mixup among the labelled images, and among the confident ones."""
     labelled = len(x) - len(confident)
     share = torch.from_numpy(rng.beta(alpha, alpha, len(x))).float().to(x.device)

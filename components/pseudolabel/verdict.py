@@ -6,7 +6,8 @@ RARE = 20  # predictions of a class by the warm-up model, below which its share 
 VANISHED = 0.25  # of that share, below which the class counts as lost
 
 
-def verdict(warm_right: np.ndarray, new_right: np.ndarray, warm_predicted: np.ndarray, new_predicted: np.ndarray, classes: list[str]) -> tuple[bool, str]:
+def verdict(warm_right: np.ndarray, new_right: np.ndarray, warm_predicted: np.ndarray, new_predicted: np.ndarray,
+            classes: list[str]) -> tuple[bool, str]:
     """Hand on the new model? And why, in a sentence.
 
     warm_right, new_right: boolean, the same validation images; warm_predicted, new_predicted: class indices of the same unlabelled

@@ -34,7 +34,8 @@ def file_answers(dataset: Dataset, uri: str) -> dict[int, Answer]:
     try:
         text = open_store(folder or ".").read(name).decode("utf-8-sig")
     except KeyError:
-        raise BadInputError(f"sample.labels_file: {uri} does not exist; expected a CSV with the columns id,label or Label Studio's JSON export") from None
+        wanted = "expected a CSV with the columns id,label or Label Studio's JSON export"
+        raise BadInputError(f"sample.labels_file: {uri} does not exist; {wanted}") from None
     except UnicodeDecodeError as error:
         raise BadInputError(f"{uri}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
     rows = {image: row for row, image in enumerate(dataset.column("id"))}
@@ -45,7 +46,8 @@ def file_answers(dataset: Dataset, uri: str) -> dict[int, Answer]:
         if dataset.classes and answer.label not in dataset.classes:
             raise BadInputError(f"{where}: class {answer.label!r} is not one of {list(dataset.classes)}")
         if answers.setdefault(rows[image], answer).label != answer.label:
-            raise BadInputError(f"{where}: image {image[:16]!r} is {answer.label!r} here and {answers[rows[image]].label!r} before; keep one answer")
+            before = answers[rows[image]].label
+            raise BadInputError(f"{where}: image {image[:16]!r} is {answer.label!r} here and {before!r} before; keep one answer")
     return answers
 
 
@@ -68,7 +70,8 @@ def _label_studio(text: str, uri: str) -> Iterable[tuple[str, str, Answer]]:
                 if choices and not annotation.get("was_cancelled"):
                     yield f"{uri}: task {number}", task["data"]["id"], Answer(choices[0], str(annotation.get("completed_by", "person")))
     except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-        raise BadInputError(f"{uri}: not an export of Label Studio ({type(error).__name__}: {error}); expected JSON with annotations[].result[].value.choices") from None
+        wanted = "expected JSON with annotations[].result[].value.choices"
+        raise BadInputError(f"{uri}: not an export of Label Studio ({type(error).__name__}: {error}); {wanted}") from None
 
 
 def labels_table(dataset: Dataset, answers: dict[int, Answer], purposes: dict[int, str], source: str) -> pa.Table:
@@ -87,4 +90,4 @@ def labels_table(dataset: Dataset, answers: dict[int, Answer], purposes: dict[in
 
 def purposes_of(picks: list[Pick], answered_train: Iterable[int]) -> dict[int, str]:
     """What a label may be used for: held-out labels only where the image was drawn, training labels wherever they exist."""
-    return {row: "train" for row in answered_train} | {pick.row: pick.purpose for pick in picks}
+    return dict.fromkeys(answered_train, "train") | {pick.row: pick.purpose for pick in picks}

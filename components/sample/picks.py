@@ -46,10 +46,11 @@ def held_out_picks(dataset: Dataset, settings: SampleSettings, seed: int) -> lis
 
 def nearest_labelled(embeddings: np.ndarray, picks: list[Pick], answered: np.ndarray) -> list[int | None]:
     """For each pick, the row of the nearest image that is labelled already or was picked for training before it."""
-    known = list(answered)
+    vectors, known = embeddings.astype(np.float32), [int(row) for row in answered]
     nearest: list[int | None] = []
     for pick in picks:
-        nearest.append(int(known[int(np.argmax(embeddings[known].astype(np.float32) @ embeddings[pick.row].astype(np.float32)))]) if known else None)
+        likeness = vectors[known] @ vectors[pick.row]
+        nearest.append(int(known[int(likeness.argmax())]) if known else None)
         if pick.purpose == TRAIN:
             known.append(pick.row)
     return nearest

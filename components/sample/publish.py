@@ -49,7 +49,8 @@ def label_studio_json(dataset: Dataset, reader: ShardReader, picks: list[Pick]) 
 def sheet(dataset: Dataset, reader: ShardReader, picks: list[Pick], labels: dict[int, Answer], answered: int) -> str:
     """A page with every pick's picture, in the order of picking; the label is shown where it is known."""
     counts = {split: sum(pick.purpose == split for pick in picks) for split in SPLITS}
-    rows = [[split, str(count), str(sum(pick.purpose == split and pick.row in labels for pick in picks))] for split, count in counts.items() if count]
+    known = {split: sum(pick.purpose == split and pick.row in labels for pick in picks) for split in SPLITS}
+    rows = [[split, str(count), str(known[split])] for split, count in counts.items() if count]
     sections = [("Picks", table(["purpose", "images", "labelled"], rows))]
     for split in SPLITS:
         shown = [(rank, pick) for rank, pick in ranked(picks) if pick.purpose == split][:SHOWN]

@@ -9,7 +9,8 @@ from threadpoolctl import threadpool_limits
 FIT_AT_MOST = 50_000  # images k-means is fitted on; all are assigned to its centres
 
 
-def typiclust(embeddings: np.ndarray, budget: int, labelled: np.ndarray, neighbours: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def typiclust(embeddings: np.ndarray, budget: int, labelled: np.ndarray, neighbours: int,
+              seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """TypiClust (Hacohen et al. 2022, algorithm 1): the most typical image of each of the largest uncovered clusters.
 
     embeddings: (n, features), unit length; labelled: rows that have a label already; neighbours: k of typicality.

@@ -50,7 +50,8 @@ def training_labels(data: Dataset, labels: Path, store: str) -> tuple[np.ndarray
     classes: list[str] = about["classes"]
     if len(classes) < 2:
         have = f"the labels name {classes or 'no class'}" if classes else "no image is labelled yet"
-        raise BadInputError(f"{have}; expected at least two classes; label the images of {candidates} and give the file as sample.labels_file")
+        raise BadInputError(f"{have}; expected at least two classes; label the images of {candidates} and name the file as"
+                            " sample.labels_file, with label_access: file")
     rows, known = labelled(data, table, classes, TRAIN)
     missing = [name for index, name in enumerate(classes) if index not in known]
     if missing:

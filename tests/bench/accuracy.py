@@ -42,6 +42,7 @@ def main() -> None:
             print(f"  {'seconds of the stages that ran':42} {spread([run['seconds'] for run in runs], 1, 0, ' s')}\n", flush=True)
 
 
+ARTIFACTS = (("ingest", "dataset"), ("sample", "labels"), ("warmup", "classifier"))
 NAMES = {
     "scratch": "supervised from scratch, same labels",
     "warmup_accuracy": "warm-up (SimCLR encoder, same labels)",
@@ -60,8 +61,8 @@ def one_run(root: Path, seed: int, budget: int) -> dict[str, Any]:
     record = json.loads(max((workdir / "runs").glob("*/run.json"), key=lambda path: path.stat().st_mtime_ns).read_text())
     stages = {stage["name"]: stage for stage in record["stages"]}
     figures: dict[str, Any] = stages["evaluate"]["outputs"]["metrics"]["metadata"]
-    uris = {name: Path(stages[stage]["outputs"][name]["uri"]) for stage, name in (("ingest", "dataset"), ("sample", "labels"), ("warmup", "classifier"))}
-    return {**figures, "seconds": record["seconds"], "scratch": scratch(uris["dataset"], uris["labels"], uris["classifier"], str(root / "store"), seed)}
+    data, labels, warm = (Path(stages[stage]["outputs"][name]["uri"]) for stage, name in ARTIFACTS)
+    return {**figures, "seconds": record["seconds"], "scratch": scratch(data, labels, warm, str(root / "store"), seed)}
 
 
 def scratch(dataset: Path, labels: Path, warm: Path, store: str, seed: int, threads: int = 2) -> float:

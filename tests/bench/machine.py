@@ -10,7 +10,8 @@ from pathlib import Path
 def machine() -> str:
     import torch
 
-    model = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), "")
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "")
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
     return f"{os.cpu_count()} cores ({model or platform.machine()}), {gpu}, Python {platform.python_version()}, torch {torch.__version__}"
 

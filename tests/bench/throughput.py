@@ -33,7 +33,8 @@ def main() -> None:
     print(f"  ratio of the means                         {np.mean(ours) / np.mean(peers):.1f}\n")
     spec = ModelSpec("resnet9", 16, "3x3", 28, "L", (0.13,), (0.31,))
     for name in ("auto", "float32"):
-        print(f"SimCLR step, ResNet-9 width 16, 28 pixels, batch {BATCH}, {name:8} images/s  {spread(rates(simclr_step(spec, name)), digits=0)}")
+        print(f"SimCLR step, ResNet-9 width 16, 28 pixels, batch {BATCH}, {name:8} images/s  "
+              f"{spread(rates(simclr_step(spec, name)), digits=0)}")
 
 
 def rates(work: Callable[[], object]) -> list[float]:
@@ -66,6 +67,7 @@ def simclr_step(spec: ModelSpec, precision: str) -> Callable[[], object]:
     def step() -> None:
         with autocast(precision_of(precision)):
             z = network(x)
-        nt_xent(*z.float().chunk(2), 0.2).backward()
+        first, second = z.float().chunk(2)
+        nt_xent(first, second, 0.2).backward()
 
     return step
