@@ -19,7 +19,8 @@ from components.warmup.settings import WarmupSettings
 from components.warmup.stage import run as run_warmup
 from tests import tiny
 
-OFF = Augment(crop=1, aspect=1, flip_horizontal=0, flip_vertical=0, rotate=0, brightness=0, contrast=0, saturation=0, hue=0, greyscale=0, blur=0, cutout=0)
+OFF = Augment(crop=1, aspect=1, flip_horizontal=0, flip_vertical=0, rotate=0, brightness=0, contrast=0, saturation=0, hue=0, greyscale=0,
+              blur=0, cutout=0)
 DIGITS = Augment(crop=0.7, flip_horizontal=0)
 SMALL: dict[str, Any] = {"augment": DIGITS, "precision": "float32"}
 
@@ -64,4 +65,5 @@ def warmup(world: tiny.World, folder: Path, seed: int = 0, **changes: Any) -> Me
 def pseudolabel(world: tiny.World, folder: Path, seed: int = 0, **changes: Any) -> Metadata:
     """Writes `classifier` and `metrics` into the folder."""
     settings = PseudolabelSettings.model_validate({**SMALL, "steps": 10, "batch_size": 16, **changes})
-    return run_pseudolabel(world.dataset, world.warm, world.labels, world.store, seed, 1, settings, folder / "classifier", folder / "metrics")
+    return run_pseudolabel(world.dataset, world.warm, world.labels, world.store, seed, 1, settings, folder / "classifier",
+                           folder / "metrics")

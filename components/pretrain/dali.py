@@ -30,7 +30,9 @@ def dali_views(reader: ShardReader, mode: str, rows: np.ndarray, settings: Pretr
     with pipeline:
         encoded = fn.external_source(source=_batches(reader, order, settings.batch_size), dtype=DALIDataType.UINT8, ndim=1)
         kind = DALIImageType.GRAY if mode == "L" else DALIImageType.RGB
-        pictures = fn.decoders.image(encoded, device="mixed" if gpu else "cpu", output_type=kind)
+        shape = fn.cast(fn.peek_image_shape(encoded), dtype=DALIDataType.FLOAT)
+        side = dali.math.min(shape[0], shape[1])  # of the centre square, which is all that prediction looks at
+        pictures = fn.decoders.image_crop(encoded, device="mixed" if gpu else "cpu", output_type=kind, crop_h=side, crop_w=side)
         pipeline.set_outputs(*(_view(pictures, settings.augment, settings.image_size, mode) for _ in range(2)))
     pipeline.build()
     for _ in range(steps):

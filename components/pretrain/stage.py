@@ -45,7 +45,8 @@ def run(dataset: Path, store: str, seed: int, threads: int, settings: PretrainSe
     history = train(network, spec, make_views(images, pool, settings, seed, threads), len(pool) // settings.batch_size,
                     settings, seed, measure, checkpoints)
     last = history[-1] if history else {}
-    figures = {"epochs": settings.epochs, **{name: last[name] for name in ("loss", "spread", "knn_accuracy") if name in last}}
+    figures: dict[str, float] = {"epochs": settings.epochs}
+    figures |= {name: last[name] for name in ("loss", "spread", "knn_accuracy") if name in last}
     with new_folder(encoder) as folder:
         save_weights(folder / "encoder.safetensors", network)
         save_about(folder, "encoder", spec, **made_from, figures=figures)

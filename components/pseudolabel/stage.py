@@ -41,6 +41,8 @@ def run(dataset: Path, warm: Path, labels: Path, store: str, seed: int, threads:
     before, after = (validation_predictions(network, spec, plain, np.concatenate([held, watched])) for network in (model, new))
     n = len(held)
     better, why = verdict(before[:n] == truth, after[:n] == truth, before[n:], after[n:], classes)
+    if not settings.steps:
+        better, why = False, "pseudolabel.steps is 0; the warm-up model is handed on"
     right = (after if better else before)[:n] == truth
     figures = {"labels": len(trained.rows), "unlabelled": len(pool), "validation_images": n,
                "confident": history[-1]["confident"] if history else 0.0}

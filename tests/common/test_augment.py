@@ -12,8 +12,8 @@ from components.common.settings import Augment
 from tests.stages import OFF, alone
 
 SIZE = 16
-EACH = [{"crop": 0.5}, {"flip_horizontal": 0.5}, {"flip_vertical": 0.5}, {"rotate": 40.0}, {"brightness": 0.4}, {"contrast": 0.4}, {"saturation": 0.4},
-        {"hue": 0.3}, {"greyscale": 0.5}, {"blur": 0.5}, {"cutout": 0.4}]
+EACH = [{"crop": 0.5}, {"flip_horizontal": 0.5}, {"flip_vertical": 0.5}, {"rotate": 40.0}, {"brightness": 0.4}, {"contrast": 0.4},
+        {"saturation": 0.4}, {"hue": 0.3}, {"greyscale": 0.5}, {"blur": 0.5}, {"cutout": 0.4}]
 
 
 def draws(seed: int = 0) -> torch.Generator:
@@ -26,8 +26,9 @@ def noise(n: int, channels: int = 3, low: int = 0, high: int = 256) -> Tensor:
 
 def slopes(n: int) -> Tensor:
     """Red is the position in x, green in y, both from 0 to 250."""
-    at = (torch.arange(SIZE) + 0.5) / SIZE * 250
-    return torch.stack([at.expand(SIZE, SIZE), at[:, None].expand(SIZE, SIZE), torch.zeros(SIZE, SIZE)]).round().to(torch.uint8).expand(n, 3, SIZE, SIZE)
+    at = ((torch.arange(SIZE) + 0.5) / SIZE * 250).round().to(torch.uint8)
+    y, x = torch.meshgrid(at, at, indexing="ij")
+    return torch.stack([x, y, torch.zeros_like(x)]).expand(n, 3, SIZE, SIZE)
 
 
 def luma(x: Tensor) -> Tensor:
@@ -145,9 +146,18 @@ def test_a_turn_of_hue_moves_colour_and_leaves_luma():
     assert float((changed - pixels / 255).abs().max()) > 0.1
 
 
+def test_hue_turns_as_far_as_its_share_of_the_circle():
+    red = torch.tensor([180, 90, 90], dtype=torch.uint8).view(1, 3, 1, 1).expand(400, 3, SIZE, SIZE)
+    plane = torch.tensor([[0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
+    turned, start = plane @ augment(red, alone(hue=0.25), SIZE, draws())[:, :, 0, 0].T, plane @ torch.tensor([180.0, 90, 90])
+    angle = (torch.atan2(turned[1], turned[0]) - torch.atan2(start[1], start[0])) * 180 / torch.pi
+    assert 85 < float(angle.abs().max()) <= 90.1  # a quarter either way, as DALI's
+
+
 def test_grey_is_grey_whatever_hue_and_saturation_do():
     pixels = noise(8, channels=1).expand(-1, 3, -1, -1)
-    torch.testing.assert_close(augment(pixels, alone(hue=0.5, saturation=1.0, greyscale=0.5), SIZE, draws()), pixels / 255, atol=1e-4, rtol=0)
+    changed = augment(pixels, alone(hue=0.5, saturation=1.0, greyscale=0.5), SIZE, draws())
+    torch.testing.assert_close(changed, pixels / 255, atol=1e-4, rtol=0)
 
 
 def slow_blur(x: np.ndarray, sigma: float, radius: int) -> np.ndarray:
@@ -155,8 +165,10 @@ def slow_blur(x: np.ndarray, sigma: float, radius: int) -> np.ndarray:
     at = np.arange(-radius, radius + 1)
     kernel = np.exp(-(at[:, None] ** 2 + at[None] ** 2) / (2 * sigma**2))
     kernel /= kernel.sum()
-    padded = np.pad(x, radius, mode="reflect")
-    return np.array([[(padded[r : r + 2 * radius + 1, c : c + 2 * radius + 1] * kernel).sum() for c in range(x.shape[1])] for r in range(x.shape[0])])
+    padded, side, result = np.pad(x, radius, mode="reflect"), 2 * radius + 1, np.empty_like(x)
+    for r, c in np.ndindex(x.shape):
+        result[r, c] = (padded[r : r + side, c : c + side] * kernel).sum()
+    return result
 
 
 @pytest.mark.parametrize("size", [12, 8])
@@ -168,8 +180,9 @@ def test_blur_is_a_gaussian_window_for_some_and_nothing_for_others(size):
     chosen = torch.rand(6, generator=repeat) < 0.5
     assert 0 < int(chosen.sum()) < 6
     for image, sigma, is_chosen, result in zip(x, sigmas, chosen, changed, strict=True):
-        expected = [slow_blur(plane.double().numpy(), float(sigma), min(4, (size - 1) // 2)) if is_chosen else plane.numpy() for plane in image]
-        np.testing.assert_allclose(result, np.stack(expected), atol=1e-5)
+        for before, after in zip(image.double().numpy(), result.numpy(), strict=True):
+            expected = slow_blur(before, float(sigma), min(4, (size - 1) // 2)) if is_chosen else before
+            np.testing.assert_allclose(after, expected, atol=1e-5)
 
 
 @settings(max_examples=20, deadline=None)

@@ -53,8 +53,8 @@ def test_labels_of_a_purpose_are_rows_of_its_split_with_their_classes(tiny_world
 
 def label(world: tiny.World, row: int, **changes: str) -> pa.Table:
     split = world.data.column("split")[row]
-    entry = {"id": world.data.column("id")[row], "label": "3", "purpose": split, "source": "file", "annotator": "x", "time": None, "weight": 1.0}
-    return pa.Table.from_pylist([{**entry, **changes}], schema=LABELS)
+    entry = {"id": world.data.column("id")[row], "label": "3", "purpose": split, "source": "file", "annotator": "x", "time": None}
+    return pa.Table.from_pylist([{**entry, "weight": 1.0, **changes}], schema=LABELS)
 
 
 @pytest.mark.parametrize("split", [VALIDATION, CALIBRATION, TEST])
@@ -69,9 +69,9 @@ def test_a_held_out_label_cannot_train_and_a_training_label_cannot_measure(tiny_
 
 def test_labels_of_another_dataset_or_class_are_refused(tiny_world):
     row, classes = int(tiny_world.rows[TRAIN][0]), list(tiny_world.data.classes)
-    with pytest.raises(BadInputError, match="image 0123456789ab is not in dataset digits@.*run `sample`"):
+    with pytest.raises(BadInputError, match=r"image 0123456789ab is not in dataset digits@.*run `sample`"):
         labelled(tiny_world.data, label(tiny_world, row, id="0123456789abcdef"), classes, TRAIN)
-    with pytest.raises(BadInputError, match="class 'catt' .* is not one of"):
+    with pytest.raises(BadInputError, match=r"class 'catt' .* is not one of"):
         labelled(tiny_world.data, label(tiny_world, row, label="catt"), classes, TRAIN)
     with pytest.raises(ValueError, match="purpose 'training'"):
         labelled(tiny_world.data, label(tiny_world, row), classes, "training")
@@ -91,7 +91,8 @@ def poisoned(world: tiny.World, folder: Path, splits: tuple[str, ...]) -> tiny.W
     turned = np.where(bad, names[(world.data.column("label").astype(int) + 1) % 10], world.data.column("label"))
     columns = {name: index.column(name) for name in INDEX.names}
     columns |= {"offset": [offset for _, offset in places], "size": [len(each) for each in data], "label": turned}
-    changed = replace(world.data, shards=(Shard(packed.path.name, packed.sha256, packed.size, len(ids)),), index=pa.table(columns).cast(INDEX))
+    shard = Shard(packed.path.name, packed.sha256, packed.size, len(ids))
+    changed = replace(world.data, shards=(shard,), index=pa.table(columns).cast(INDEX))
     save_dataset(folder / "dataset", changed)
     tiny.labels(folder / "labels", changed, world.rows)
     # A classifier records the digest of its labels: not what this is about.

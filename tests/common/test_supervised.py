@@ -15,7 +15,14 @@ from components.common.files import sha256_tree
 from components.common.loading import Images
 from components.common.models import load_classifier
 from components.common.storage import open_store
-from components.common.supervised import endless, save_classifier, smooth_targets, soft_cross_entropy, validation_predictions, validation_set
+from components.common.supervised import (
+    endless,
+    save_classifier,
+    smooth_targets,
+    soft_cross_entropy,
+    validation_predictions,
+    validation_set,
+)
 from tests import tiny
 
 
@@ -80,5 +87,5 @@ def test_the_artifact_repeats_and_replaces_what_was_there(tiny_world, tmp_path):
 
 
 def test_an_artifact_without_its_description_says_who_writes_it(tmp_path):
-    with pytest.raises(BadInputError, match="holds no classifier.json; expected the output of warmup or pseudolabel"):
+    with pytest.raises(BadInputError, match=r"holds no classifier\.json; expected the output of warmup or pseudolabel"):
         load_classifier(tmp_path)

@@ -72,8 +72,8 @@ def test_the_average_is_the_slow_sum():
         with torch.no_grad():
             for parameter in model.parameters():
                 parameter.copy_(torch.from_numpy(rng.normal(size=parameter.shape)))
-            model[1].running_mean.add_(1)  # type: ignore[index,union-attr,operator]
-            model[1].num_batches_tracked.add_(1)  # type: ignore[index,union-attr,operator]
+            model.get_buffer("1.running_mean").add_(1)
+            model.get_buffer("1.num_batches_tracked").add_(1)
         average.update(model, step)
         decay = min(0.6, (1 + step) / (10 + step))
         for name, tensor in model.state_dict().items():

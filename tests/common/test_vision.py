@@ -24,5 +24,5 @@ def test_resnet18_runs_with_either_stem_on_grey_and_colour(stem, mode):
         assert encoder(torch.rand(2, spec.channels, 32, 32)).shape == (2, 512)
         assert encoder.features == 512
         # A 3x3 stem keeps the resolution, a 7x7 one quarters it before the first block.
-        kept = encoder.maxpool(encoder.conv1(torch.rand(1, spec.channels, 32, 32)))
+        kept = encoder.get_submodule("maxpool")(encoder.get_submodule("conv1")(torch.rand(1, spec.channels, 32, 32)))
     assert kept.shape[-1] == (32 if stem == "3x3" else 8)

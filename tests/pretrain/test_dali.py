@@ -19,8 +19,8 @@ from tests.stages import OFF, alone
 
 ROWS = np.arange(20)
 SIDE = 16
-CHANGES = [{"crop": 0.5}, {"flip_horizontal": 0.5}, {"flip_vertical": 0.5}, {"rotate": 40.0}, {"brightness": 0.4}, {"contrast": 0.4}, {"saturation": 0.6},
-           {"hue": 0.2}, {"greyscale": 0.5}, {"blur": 0.7}, {"cutout": 0.4}]
+CHANGES = [{"crop": 0.5}, {"flip_horizontal": 0.5}, {"flip_vertical": 0.5}, {"rotate": 40.0}, {"brightness": 0.4}, {"contrast": 0.4},
+           {"saturation": 0.6}, {"hue": 0.2}, {"greyscale": 0.5}, {"blur": 0.7}, {"cutout": 0.4}]
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +71,15 @@ def test_with_all_off_views_are_the_images_in_the_order_of_the_epoch(colour, siz
     torch.testing.assert_close(first, plain(colour, "RGB", size), atol=levels / 255, rtol=0)
 
 
+def test_of_an_oblong_image_only_the_centre_square_is_seen(tmp_path):
+    y, x = np.mgrid[0:SIDE, 0 : 3 * SIDE]
+    oblong = reader(tmp_path, np.stack([np.stack([x * 5, y * 15, np.full_like(x, i)], axis=2) for i in range(20)]).astype(np.uint8))
+    assert torch.equal(torch.cat([first for first, _ in made(oblong, "RGB", OFF)]), plain(oblong, "RGB", SIDE))
+    cropped = torch.cat([first for first, _ in made(oblong, "RGB", alone(crop=0.4))]) * 255
+    assert float(cropped[:, 0].min()) >= SIDE * 5 - 1
+    assert float(cropped[:, 0].max()) <= 2 * SIDE * 5
+
+
 def test_with_all_off_grey_views_are_the_images(grey):
     torch.testing.assert_close(torch.cat([first for first, _ in made(grey, "L", OFF, size=8)]), plain(grey, "L", 8), atol=2 / 255, rtol=0)
 
@@ -109,3 +118,9 @@ def test_the_same_seed_and_epoch_give_the_same_bytes_on_any_number_of_threads(co
     assert content(made(colour, "RGB", everything, threads=1)) == one
     assert content(made(colour, "RGB", everything, threads=2)) == one
     assert len({one, content(made(colour, "RGB", everything, seed=1)), content(made(colour, "RGB", everything, epoch=1))}) == 3
+
+
+def test_changes_are_drawn_anew_for_each_epoch_and_seed(colour):
+    same = np.full(8, 7)  # one image, so that its place in the order does not show
+    drawn = {content(made(colour, "RGB", alone(crop=0.5), seed=seed, epoch=epoch, rows=same)) for seed in (0, 1) for epoch in (0, 1)}
+    assert len(drawn) == 4

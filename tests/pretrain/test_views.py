@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from components.common.loading import Images
+from components.common.settings import Augment
 from components.common.storage import open_store
 from components.pretrain.views import epoch_order, torch_views
 from tests import tiny
@@ -20,8 +21,9 @@ def images(tiny_world: tiny.World) -> Images:
     return Images(tiny_world.data, open_store(tiny_world.store), "L", 8, 1)
 
 
-def made(images: Images, rows: np.ndarray, seed: int = 0, epoch: int = 0, batch: int = 16, changes=DIGITS, size: int = 8) -> list[tuple[Tensor, Tensor]]:
-    return list(torch_views(images, rows, batch, changes, size, seed, epoch))
+def made(images: Images, rows: np.ndarray, seed: int = 0, epoch: int = 0, batch: int = 16,
+         changes: Augment = DIGITS) -> list[tuple[Tensor, Tensor]]:
+    return list(torch_views(images, rows, batch, changes, 8, seed, epoch))
 
 
 @settings(deadline=None)
@@ -38,15 +40,21 @@ def test_orders_differ_between_epochs_and_seeds():
 def test_an_incomplete_last_batch_is_dropped(images):
     batches = made(images, np.arange(40))
     assert [tuple(first.shape) for first, _ in batches] == [(16, 1, 8, 8)] * 2
-    assert all(view.dtype == torch.float32 and 0 <= float(view.min()) and float(view.max()) <= 1 for pair in batches for view in pair)
+    assert all(view.dtype == torch.float32 and float(view.min()) >= 0 and float(view.max()) <= 1 for pair in batches for view in pair)
 
 
 def test_an_epoch_repeats_to_the_byte_and_differs_from_others(images):
-    def content(**which: int) -> bytes:
-        return b"".join(view.numpy().tobytes() for pair in made(images, np.arange(40), **which) for view in pair)
+    def content(seed: int, epoch: int) -> bytes:
+        return b"".join(view.numpy().tobytes() for pair in made(images, np.arange(40), seed, epoch) for view in pair)
 
-    assert content(epoch=3) == content(epoch=3)
-    assert len({content(epoch=3), content(epoch=4), content(epoch=3, seed=1)}) == 3
+    assert content(0, 3) == content(0, 3)
+    assert len({content(0, 3), content(0, 4), content(1, 3)}) == 3
+
+
+def test_changes_are_drawn_anew_for_each_epoch_and_seed(images):
+    same = np.full(16, 7)  # one image, so that its place in the order does not show
+    drawn = {made(images, same, seed, epoch)[0][0].numpy().tobytes() for seed in (0, 1) for epoch in (0, 1)}
+    assert len(drawn) == 4
 
 
 def test_the_two_views_show_the_same_images_changed_apart(images):

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pyarrow as pa
 import pytest
 
+from components.common.artifacts import Dataset
 from components.common.shards import ShardReader
 from components.common.storage import open_store
 from components.sample.answers import Answer
@@ -16,7 +17,8 @@ from components.sample.picks import Pick
 from components.sample.publish import SHOWN, candidates_csv, label_studio_json, sheet
 from tests import tiny
 
-PICKS = [Pick(4, "train", "typical of a cluster of 9 (typicality 1.50)"), Pick(2, "train", "random draw"), Pick(8, "validation", "random draw for validation")]
+PICKS = [Pick(4, "train", "typical of a cluster of 9 (typicality 1.50)"), Pick(2, "train", "random draw"),
+         Pick(8, "validation", "random draw for validation")]
 HOSTILE = '"><script>alert(1)</script>,\n&'
 
 
@@ -25,9 +27,10 @@ def reader(tiny_world: tiny.World) -> ShardReader:
     return ShardReader(tiny_world.data, open_store(tiny_world.store))
 
 
-def renamed(world: tiny.World, name: str):
+def renamed(world: tiny.World, name: str) -> Dataset:
     index = world.data.index
-    return replace(world.data, name=name, index=index.set_column(index.column_names.index("source"), "source", pa.array([name] * index.num_rows)))
+    sources = pa.array([name] * index.num_rows)
+    return replace(world.data, name=name, index=index.set_column(index.column_names.index("source"), "source", sources))
 
 
 def test_the_table_has_a_line_per_pick_with_all_its_fields(tiny_world):

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from components.common.artifacts import SPLITS, TEST, TRAIN, VALIDATION, load_embeddings, load_labels, save_dataset
+from components.common.artifacts import SPLITS, TEST, TRAIN, VALIDATION, Dataset, load_embeddings, load_labels, save_dataset
 from components.common.cli import Metadata
 from components.common.files import sha256_tree
 from components.common.storage import FolderStore
@@ -35,6 +35,10 @@ def labels(folder: Path) -> list[dict[str, str]]:
     return load_labels(folder / "labels")[0].to_pylist()
 
 
+def with_labels(data: Dataset, known: pa.Array) -> Dataset:
+    return replace(data, index=data.index.set_column(data.index.column_names.index("label"), "label", known))
+
+
 def answer(folder: Path, world: tiny.World, rows: list[dict[str, str]]) -> Path:
     """The candidates filled in by someone who knows."""
     known = dict(zip(world.data.column("id"), world.data.column("label"), strict=True))
@@ -51,7 +55,8 @@ def test_the_outputs_are_what_the_contract_says(tiny_world, done):
     embeddings = load_embeddings(folder / "embeddings", tiny_world.data)
     assert (embeddings.dtype, embeddings.shape) == (np.float16, (900, 32))
     np.testing.assert_allclose(np.linalg.norm(embeddings.astype(float), axis=1), 1, atol=2e-3)
-    assert metadata["labels"] == {"train": 20, "validation": 8, "calibration": 6, "test": len(tiny_world.data.rows(TEST)), "source": "oracle"}
+    test = len(tiny_world.data.rows(TEST))
+    assert metadata["labels"] == {"train": 20, "validation": 8, "calibration": 6, "test": test, "source": "oracle"}
     assert metadata["candidates"]["picks"] == len(candidates(folder)) == 20 + 8 + 6
 
 
@@ -70,10 +75,9 @@ def test_the_oracle_reveals_its_picks_and_nothing_else(tiny_world, done):
 
 def test_a_label_that_was_not_bought_changes_nothing(tiny_world, done, tmp_path):
     bought = {entry["id"] for entry in labels(done[0])}
-    hidden = [label if image in bought else None for image, label in zip(tiny_world.data.column("id"), tiny_world.data.column("label"), strict=True)]
-    index = tiny_world.data.index
-    blind = replace(tiny_world.data, index=index.set_column(index.column_names.index("label"), "label", pa.array(hidden, pa.string())))
-    save_dataset(tmp_path / "dataset", blind)
+    data = tiny_world.data
+    hidden = [label if image in bought else None for image, label in zip(data.column("id"), data.column("label"), strict=True)]
+    save_dataset(tmp_path / "dataset", with_labels(data, pa.array(hidden, pa.string())))
     sample(tiny_world._replace(dataset=tmp_path / "dataset"), tmp_path / "out")
     assert sha256_tree(tmp_path / "out") == sha256_tree(done[0])
 
@@ -146,9 +150,7 @@ def test_a_second_round_keeps_the_answers_and_asks_for_more(tiny_world, tmp_path
 
 
 def test_classes_are_those_that_people_named_where_the_source_names_none(tiny_world, tmp_path):
-    index = tiny_world.data.index
-    bare = replace(tiny_world.data, classes=(), index=index.set_column(index.column_names.index("label"), "label", pa.nulls(900, pa.string())))
-    save_dataset(tmp_path / "dataset", bare)
+    save_dataset(tmp_path / "dataset", replace(with_labels(tiny_world.data, pa.nulls(900, pa.string())), classes=()))
     world = tiny_world._replace(dataset=tmp_path / "dataset")
     ids = tiny_world.data.column("id")[tiny_world.data.rows(TRAIN)]
     (tmp_path / "answers.csv").write_text(f"id,label\n{ids[0]},zebra\n{ids[1]},ant\n{ids[2]},zebra\n")
