@@ -80,6 +80,7 @@ def environment(threads: int) -> dict[str, str]:
     """What a stage's pod would set: threads pinned, sets in one order, this gleaner and nothing of the user's folder."""
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
     pinned = {name: str(threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+    pinned["OMP_WAIT_POLICY"] = "passive"  # threads that spin while they wait starve each other as soon as the machine is shared
     return {"PYTHONHASHSEED": "0", "PYTHONPATH": path, "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1", **pinned}
 
 

@@ -1,5 +1,6 @@
 """Where the encoder starts: random weights, torchvision's, or those of a file."""
 
+import json
 import tempfile
 from pathlib import Path
 
@@ -25,7 +26,10 @@ SAMPLE = 4096  # images that the mean and the deviation of a new encoder are tak
 def initial_encoder(dataset: Dataset, images: Images, settings: PretrainSettings, seed: int) -> tuple[nn.Module, ModelSpec]:
     """The encoder before training, and how to feed it."""
     named = settings.init != "random" and not settings.init.endswith(".safetensors")
-    mean, std = (GREY if dataset.mode == "L" else IMAGENET) if named else channel_statistics(dataset, images, seed)
+    if named:
+        mean, std = GREY if dataset.mode == "L" else IMAGENET
+    else:
+        mean, std = statistics_beside(settings.init, dataset.mode) or channel_statistics(dataset, images, seed)
     spec = ModelSpec(settings.architecture, settings.width, settings.stem, settings.image_size, dataset.mode, mean, std)
     encoder = initialise(lambda: build_encoder(spec), seed)
     if named:
@@ -42,6 +46,16 @@ def channel_statistics(dataset: Dataset, images: Images, seed: int) -> tuple[tup
     pixels = images.batch(rows).double().div(255)
     mean, std = pixels.mean(dim=(0, 2, 3)), pixels.std(dim=(0, 2, 3)).clamp(min=1e-3)
     return tuple(round(float(v), 6) for v in mean), tuple(round(float(v), 6) for v in std)
+
+
+def statistics_beside(init: str, mode: str) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+    """What an encoder's file was trained with, where its encoder.json lies beside it: weights fit the pixels they have learned from."""
+    folder, _, name = init.rpartition("/")
+    try:
+        model = json.loads(open_store(folder or ".").read("encoder.json"))["model"] if name.endswith(".safetensors") else None
+    except KeyError:
+        return None
+    return (tuple(model["mean"]), tuple(model["std"])) if model and model["mode"] == mode else None
 
 
 def load_torchvision(encoder: nn.Module, spec: ModelSpec, name: str) -> None:

@@ -22,12 +22,12 @@ class PseudolabelSettings(Settings):
     """Labelled images per step."""
     unlabelled_ratio: Count = 4
     """Unlabelled images per labelled one in a step."""
-    threshold: Share = 0.8
+    threshold: Share = 0.6
     """A guess below this confidence does not teach."""
     target_temperature: Annotated[float, Field(gt=0, le=1)] = 0.5
     """Sharpness of the soft targets: 1 leaves the guess as it is, towards 0 it becomes a hard label."""
     align: bool = True
-    """Scale guesses so that classes come as often as the validation labels say (distribution alignment): no class drowns the others."""
+    """Scale guesses so that classes come as often as the warm-up model finds them (distribution alignment): none drowns the others."""
     mixup: Annotated[float, Field(ge=0)] = 0.2
     """α of the Beta distribution that mixes pairs of images and targets; 0 switches it off."""
     label_smoothing: Share = 0.05

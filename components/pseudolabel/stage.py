@@ -8,18 +8,19 @@ import torch
 from components.common.artifacts import TRAIN, load_dataset, load_labels
 from components.common.cli import Metadata
 from components.common.files import write_json
+from components.common.inference import logits
 from components.common.loading import Images, load_size
 from components.common.models import load_classifier
 from components.common.splits import labelled, unlabelled_pool
 from components.common.storage import open_store
-from components.common.supervised import save_classifier, validation_predictions, validation_set
+from components.common.supervised import save_classifier, validation_set
 from components.common.training import precision_name, seeded, set_threads
 from components.pseudolabel.settings import PseudolabelSettings
 from components.pseudolabel.train import Labelled, train
 from components.pseudolabel.verdict import verdict
 
 WATCHED = 5000  # unlabelled images on which both models' predictions are compared
-PRIOR_LABELS = 20  # pseudo-count of the uniform prior in the expected class shares
+BATCH = 256  # images per forward pass
 
 
 def run(dataset: Path, warm: Path, labels: Path, store: str, seed: int, threads: int, settings: PseudolabelSettings,
@@ -34,12 +35,13 @@ def run(dataset: Path, warm: Path, labels: Path, store: str, seed: int, threads:
     held, truth = validation_set(data, labels)
     images = Images(data, place, spec.mode, load_size(spec.image_size), threads)
     trained = Labelled(*labelled(data, table, classes, TRAIN))
-    new, history = train(model, spec, images, trained, pool, expected_shares(truth, len(classes)), settings, seed)
-
     plain = Images(data, place, spec.mode, spec.image_size, threads)
     watched = np.sort(seeded(seed, "watched")[0].permutation(pool)[:WATCHED])
-    before, after = (validation_predictions(network, spec, plain, np.concatenate([held, watched])) for network in (model, new))
-    n = len(held)
+    compared, n = np.concatenate([held, watched]), len(held)
+    scores = logits(model, spec, plain, compared, BATCH)
+    new, history = train(model, spec, images, trained, pool, class_shares(scores[n:]), settings, seed)
+
+    before, after = scores.argmax(axis=1), logits(new, spec, plain, compared, BATCH).argmax(axis=1)
     better, why = verdict(before[:n] == truth, after[:n] == truth, before[n:], after[n:], classes)
     if not settings.steps:
         better, why = False, "pseudolabel.steps is 0; the warm-up model is handed on"
@@ -56,7 +58,6 @@ def run(dataset: Path, warm: Path, labels: Path, store: str, seed: int, threads:
     return {"metrics": figures, "classifier": {"stage": "pseudolabel", "handed_on": not better, "why": why}}
 
 
-def expected_shares(labels: np.ndarray, classes: int) -> torch.Tensor:
-    """Share of each class, (classes,), from random labels, drawn towards uniform as far as they are few."""
-    counts = np.bincount(labels, minlength=classes) + PRIOR_LABELS / classes
-    return torch.from_numpy(counts / counts.sum()).float()
+def class_shares(scores: np.ndarray) -> torch.Tensor:
+    """Share of each class, (classes,), as the warm-up model finds them: mean of its probabilities over logits (n, classes)."""
+    return torch.from_numpy(scores).softmax(dim=1).mean(dim=0)

@@ -67,6 +67,8 @@ def train(warm: Classifier, spec: ModelSpec, images: Images, labels: Labelled, p
         pixels = torch.cat([images.batch(labels.rows[some]).to(device()), unlabelled])
         wanted = torch.cat([targets[some].to(device()), guessed])
         figures = learn(student, optimizer, spec, pixels, wanted, confident, weight, settings, rng, draws)
+        if not np.isfinite(figures["loss"] + figures["unlabelled_loss"]):
+            break  # diverged; the averaged weights are those of before, and the verdict compares them
         average.update(student, step)
         if (step + 1) % every == 0 or step + 1 == settings.steps:
             history.append({"step": step + 1, "unlabelled_weight": round(weight, 6), **figures})

@@ -67,6 +67,8 @@ def _label_studio(text: str, uri: str) -> Iterable[tuple[str, str, Answer]]:
         for number, task in enumerate(tasks, start=1):
             for annotation in task.get("annotations", []):
                 choices = [choice for result in annotation["result"] for choice in result["value"].get("choices", [])]
+                if len(choices) > 1:
+                    raise BadInputError(f"{uri}: task {number}: several classes {choices} for one image; expected one")
                 if choices and not annotation.get("was_cancelled"):
                     yield f"{uri}: task {number}", task["data"]["id"], Answer(choices[0], str(annotation.get("completed_by", "person")))
     except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:

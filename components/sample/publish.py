@@ -14,14 +14,22 @@ from components.sample.picks import Pick
 SHOWN = 200  # pictures per purpose on the contact sheet
 
 
-def candidates_csv(dataset: Dataset, picks: list[Pick], nearest: list[int | None]) -> str:
-    """One line per pick: id, rank within its purpose, purpose, reason, nearest labelled image, path in the source, empty label."""
+def candidates_csv(dataset: Dataset, picks: list[Pick], nearest: list[int | None], labels: dict[int, Answer]) -> str:
+    """One line per pick, to be filled in: id, rank within its purpose, purpose, reason, nearest labelled image, path in the source, label.
+
+    Labels that are known stand there already; those of images that are not picked come last. So one file, filled in from round to
+    round, holds every answer.
+    """
     ids, sources = dataset.column("id"), dataset.column("source")
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["id", "rank", "purpose", "reason", "nearest_labelled", "source", "label"])
     for (rank, pick), near in zip(ranked(picks), nearest, strict=True):
-        writer.writerow([ids[pick.row], rank, pick.purpose, pick.reason, "" if near is None else ids[near], sources[pick.row], ""])
+        label = labels[pick.row].label if pick.row in labels else ""
+        writer.writerow([ids[pick.row], rank, pick.purpose, pick.reason, "" if near is None else ids[near], sources[pick.row], label])
+    splits, picked = dataset.column("split"), {pick.row for pick in picks}
+    for row in sorted(labels.keys() - picked):
+        writer.writerow([ids[row], "", splits[row], "labelled before", "", sources[row], labels[row].label])
     return text.getvalue()
 
 

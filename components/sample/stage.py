@@ -35,8 +35,9 @@ def run(dataset: Path, encoder: Path, name: str, store: str, seed: int, threads:
     picks = training_picks(data, vectors, answered, settings, seed) + held_out_picks(data, settings, seed)
     answers = known | (source_answers(data, [pick.row for pick in picks]) if settings.label_access == "oracle" else {})
     shown = to_label(picks, settings)
+    filled = answers if settings.label_access == "file" else {}  # what an oracle knows is not handed to people
     with new_folder(candidates) as folder:
-        write_text(folder / "candidates.csv", candidates_csv(data, shown, nearest_labelled(vectors, shown, answered)))
+        write_text(folder / "candidates.csv", candidates_csv(data, shown, nearest_labelled(vectors, shown, answered), filled))
         write_text(folder / "contact_sheet.html", sheet(data, images.reader, shown, answers, len(known)))
         write_text(folder / "labelstudio.json", label_studio_json(data, images.reader, shown))
     write_text(contact_sheet, (candidates / "contact_sheet.html").read_text(encoding="utf-8"))

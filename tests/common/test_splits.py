@@ -111,7 +111,7 @@ def learned(tiny_world: tiny.World, tmp_path_factory: pytest.TempPathFactory) ->
 def learn(world: tiny.World, folder: Path) -> None:
     stages.pretrain(world, folder / "pretrain", epochs=1)
     stages.warmup(world, folder / "warmup")
-    stages.pseudolabel(world, folder / "pseudolabel", t1=0, t2=0, threshold=0.3, steps=6, align=False)
+    stages.pseudolabel(world, folder / "pseudolabel", t1=0, t2=0, threshold=0.3, steps=6)
 
 
 def test_calibration_and_test_images_change_no_byte_of_what_is_learned(tiny_world, learned, tmp_path):

@@ -12,7 +12,7 @@ from components.common.errors import BadInputError
 from components.common.loading import Images
 from components.common.models import build_encoder, save_weights
 from components.common.storage import open_store
-from components.pretrain.initial import adapt, channel_statistics, initial_encoder
+from components.pretrain.initial import adapt, channel_statistics, initial_encoder, statistics_beside
 from components.pretrain.settings import PretrainSettings
 from tests import tiny
 
@@ -112,3 +112,12 @@ def test_what_cannot_be_loaded_is_one_line_that_says_what_can(tiny_world, tmp_pa
     assert str(error.value).startswith("pretrain.init: ")
     assert str(tmp_path) in str(error.value) or "FILE" not in init
     assert "\n" not in str(error.value)
+
+
+def test_a_file_brings_the_statistics_it_was_trained_with(tmp_path):
+    (tmp_path / "encoder.json").write_text('{"model": {"mode": "L", "mean": [0.5], "std": [0.25]}}')
+    init = str(tmp_path / "encoder.safetensors")
+    assert statistics_beside(init, "L") == ((0.5,), (0.25,))
+    assert statistics_beside(init, "RGB") is None
+    assert statistics_beside(str(tmp_path / "elsewhere" / "encoder.safetensors"), "L") is None
+    assert statistics_beside("random", "L") is None

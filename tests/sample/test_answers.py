@@ -110,6 +110,11 @@ def test_json_that_is_no_export_is_one_line(tiny_world, tmp_path, tasks):
     assert "\n" not in str(error.value)
 
 
+def test_an_image_of_several_classes_is_refused(tiny_world, tmp_path):
+    with pytest.raises(BadInputError, match=r"export\.json: task 1: several classes \['3', '4'\] for one image; expected one"):
+        studio(tiny_world, tmp_path, [task(ids(tiny_world)[0], "3", "4")])
+
+
 def test_an_export_with_unknown_image_or_class_names_its_task(tiny_world, tmp_path):
     good = task(ids(tiny_world)[0], "3")
     with pytest.raises(BadInputError, match=r"export\.json: task 2: no image 'feed'"):

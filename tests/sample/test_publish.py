@@ -34,19 +34,21 @@ def renamed(world: tiny.World, name: str) -> Dataset:
 
 
 def test_the_table_has_a_line_per_pick_with_all_its_fields(tiny_world):
-    text = candidates_csv(tiny_world.data, PICKS, [None, 4, 2])
+    known = {2: Answer("7", "ann"), 11: Answer("3", "bob")}
+    text = candidates_csv(tiny_world.data, PICKS, [None, 4, 2], known)
     ids, sources = tiny_world.data.column("id"), tiny_world.data.column("source")
     rows = list(csv.DictReader(io.StringIO(text)))
     assert [list(row.values()) for row in rows] == [
         [ids[4], "1", "train", PICKS[0].reason, "", sources[4], ""],
-        [ids[2], "2", "train", "random draw", ids[4], sources[2], ""],
+        [ids[2], "2", "train", "random draw", ids[4], sources[2], "7"],
         [ids[8], "1", "validation", "random draw for validation", ids[2], sources[8], ""],
+        [ids[11], "", tiny_world.data.column("split")[11], "labelled before", "", sources[11], "3"],
     ]
     assert list(rows[0]) == ["id", "rank", "purpose", "reason", "nearest_labelled", "source", "label"]
 
 
 def test_a_hostile_path_stays_in_its_field(tiny_world):
-    rows = list(csv.DictReader(io.StringIO(candidates_csv(renamed(tiny_world, HOSTILE), PICKS, [None] * 3))))
+    rows = list(csv.DictReader(io.StringIO(candidates_csv(renamed(tiny_world, HOSTILE), PICKS, [None] * 3, {}))))
     assert [row["source"] for row in rows] == [HOSTILE] * 3
 
 

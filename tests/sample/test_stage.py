@@ -139,10 +139,14 @@ def test_a_second_round_keeps_the_answers_and_asks_for_more(tiny_world, tmp_path
     assert metadata["labels"] == {"train": 15, "validation": 8, "calibration": 0, "test": 0, "source": "file"}
     again = candidates(tmp_path / "second")
     answered = {row["id"] for row in asked[:15]}
-    fresh = [row for row in again if row["purpose"] == TRAIN]
+    fresh = [row for row in again if row["purpose"] == TRAIN and row["reason"] != "labelled before"]
     assert len(fresh) == 25 - 15
     assert not answered & {row["id"] for row in fresh}
     assert [row["id"] for row in again if row["purpose"] != TRAIN] == [row["id"] for row in asked if row["purpose"] != TRAIN]
+    assert {row["id"] for row in again if row["label"]} == answered | {row["id"] for row in asked if row["purpose"] == VALIDATION}
+    third = sample(tiny_world, tmp_path / "third", label_access="file", test_budget=5, train_budget=25,
+                   labels_file=str(tmp_path / "second" / "candidates" / "candidates.csv"))
+    assert third["labels"] == metadata["labels"]  # one file, filled in from round to round, holds every answer
     assert {entry["id"] for entry in labels(tmp_path / "second") if entry["purpose"] == TRAIN} == answered
     nearest = {row["nearest_labelled"] for row in fresh}
     assert nearest <= answered | {row["id"] for row in fresh}
