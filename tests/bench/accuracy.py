@@ -3,10 +3,12 @@
 The demo's configuration; nothing in it was chosen by looking at the test split.
 """
 
+import io
 import json
 import subprocess
 import sys
 import tempfile
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -75,10 +77,14 @@ def scratch(dataset: Path, labels: Path, warm: Path, store: str, seed: int, thre
     model = initialise(lambda: Classifier(build_encoder(spec), len(about["classes"])), seed)
     assert isinstance(model, Classifier)
     images = Images(data, open_store(store), spec.mode, spec.image_size, threads)
-    finetune(model, spec, images, *labelled(data, table, about["classes"], TRAIN), settings, seed)
+    with redirect_stdout(io.StringIO()):  # its progress
+        finetune(model, spec, images, *labelled(data, table, about["classes"], TRAIN), settings, seed)
     rows, truth = labelled(data, table, about["classes"], TEST)
     return float(np.mean(logits(model, spec, images, rows, 256).argmax(axis=1) == truth))
 
 
 def gleaner(*words: str) -> None:
-    subprocess.run([sys.executable, "-m", "pipelines", *words], check=True, stdout=subprocess.DEVNULL, cwd=CONFIG.parents[2])
+    command = [sys.executable, "-m", "pipelines", *words]
+    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=CONFIG.parents[2])
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr}")
