@@ -83,7 +83,8 @@ def _run(options: argparse.Namespace) -> int:
     from pipelines.record import StageError
     from pipelines.summary import print_summary
 
-    signal.signal(signal.SIGTERM, _terminated)  # ends the running stage too
+    for number in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal ends the running stage too
+        signal.signal(number, _terminated)
     try:
         run = run_config(config, options.workdir, open_display(), fresh=options.no_cache)
     except StageError as failed:

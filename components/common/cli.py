@@ -7,7 +7,6 @@ input, `{{$}}` in a pod, says where to write them; without it a stage is an ordi
 import argparse
 import inspect
 import json
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -27,7 +26,6 @@ OUT_OF_MEMORY = "ran out of memory: lower batch_size or image_size, or give the 
 def main(run: Callable[..., Metadata | None], argv: list[str] | None = None) -> None:
     """Run one stage as a command: exit code 0, 2 for the user's bad input (one line), 1 for a bug (a traceback)."""
     stage = run.__module__.split(".")[1]
-    os.environ.setdefault("PYTHONHASHSEED", "0")
     try:
         values, executor_input = parse(run, stage, argv)
         metadata = run(**values)
