@@ -18,18 +18,17 @@ from components.common.training import initialise, seeded
 from components.common.vision import torchvision
 from components.pretrain.settings import PretrainSettings
 
-IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # mean and std that torchvision's weights were trained with
-GREY = ((0.449,), (0.226,))  # their means over the channels
+Statistics = tuple[tuple[float, ...], tuple[float, ...]]
+IMAGENET: Statistics = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # mean and std that torchvision's weights were trained with
+GREY: Statistics = ((0.449,), (0.226,))  # their means over the channels
 SAMPLE = 4096  # images that the mean and the deviation of a new encoder are taken from
 
 
 def initial_encoder(dataset: Dataset, images: Images, settings: PretrainSettings, seed: int) -> tuple[nn.Module, ModelSpec]:
     """The encoder before training, and how to feed it."""
     named = settings.init != "random" and not settings.init.endswith(".safetensors")
-    if named:
-        mean, std = GREY if dataset.mode == "L" else IMAGENET
-    else:
-        mean, std = statistics_beside(settings.init, dataset.mode) or channel_statistics(dataset, images, seed)
+    given = (GREY if dataset.mode == "L" else IMAGENET) if named else statistics_beside(settings.init, dataset.mode)
+    mean, std = given or channel_statistics(dataset, images, seed)
     spec = ModelSpec(settings.architecture, settings.width, settings.stem, settings.image_size, dataset.mode, mean, std)
     encoder = initialise(lambda: build_encoder(spec), seed)
     if named:
@@ -39,7 +38,7 @@ def initial_encoder(dataset: Dataset, images: Images, settings: PretrainSettings
     return encoder, spec
 
 
-def channel_statistics(dataset: Dataset, images: Images, seed: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def channel_statistics(dataset: Dataset, images: Images, seed: int) -> Statistics:
     """Mean and standard deviation per channel, of pixels in 0..1, over a sample of the train split; rounded, so that they print."""
     pool = unlabelled_pool(dataset)
     rows = np.sort(seeded(seed, "statistics")[0].choice(pool, min(SAMPLE, len(pool)), replace=False))
@@ -48,7 +47,7 @@ def channel_statistics(dataset: Dataset, images: Images, seed: int) -> tuple[tup
     return tuple(round(float(v), 6) for v in mean), tuple(round(float(v), 6) for v in std)
 
 
-def statistics_beside(init: str, mode: str) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+def statistics_beside(init: str, mode: str) -> Statistics | None:
     """What an encoder's file was trained with, where its encoder.json lies beside it: weights fit the pixels they have learned from."""
     folder, _, name = init.rpartition("/")
     try:
