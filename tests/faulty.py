@@ -80,25 +80,32 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if self.server.canned:
-            return self._answer(*self.server.canned)
+            self._answer(*self.server.canned)
+        else:
+            self._misbehave(body)
+
+    do_PUT = do_POST = do_HEAD = do_DELETE = do_GET
+
+    def _misbehave(self, body: bytes) -> None:
         query = urlsplit(self.path).query
         objects = self.command in ("GET", "PUT") and not any(word in query for word in ("list-type", "uploads"))
         fault, where = self.server.draw(objects)
         if fault == "busy":
-            return self._answer(503, {"Content-Type": "application/xml"}, BUSY)
-        if fault == "reset":
-            return self._reset()
-        if body and fault == "cut":
+            self._answer(503, {"Content-Type": "application/xml"}, BUSY)
+            return
+        half = bool(body) and fault == "cut"
+        if half:
             self._forward(body[: int(len(body) * where)])
-            return self._reset()
-        status, headers, data = self._forward(_flipped(body, where) if body and fault == "flipped" else body)
+        if half or fault == "reset":
+            self._reset()
+            return
+        status, headers, data = self._forward(_flipped(body, where) if fault == "flipped" else body)
         if fault == "lost":
-            return self._reset()
+            self._reset()
+            return
         if not body and fault == "flipped" and status < 300:
             data = _flipped(data, where)
         self._answer(status, headers, data, int(len(data) * where) if not body and fault == "cut" else None)
-
-    do_PUT = do_POST = do_HEAD = do_DELETE = do_GET
 
     def handle_expect_100(self) -> bool:
         proceed = super().handle_expect_100()

@@ -25,6 +25,12 @@ def proxy(s3_bucket: str, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) 
         yield proxy
 
 
+def s3(uri: str) -> S3Store:
+    store = open_store(uri)
+    assert isinstance(store, S3Store)
+    return store
+
+
 def work(store: S3Store, folder: Path, objects: int) -> None:
     """Write and read hundreds of objects in every way there is, and compare every byte."""
     big = random.Random(0).randbytes((8 << 20) * 3 + 5)
@@ -63,7 +69,7 @@ def test_nothing_wrong_is_accepted_and_everything_is_done(s3_server: S3Server, s
             monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)
             monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / name))
             began = time.monotonic()
-            work(S3Store(s3_bucket.removeprefix("s3://"), name), tmp_path, 300)
+            work(s3(f"{s3_bucket}/{name}"), tmp_path, 300)
             counts[name] = proxy.counts
             print(f"{name}: {time.monotonic() - began:.1f} s, {dict(proxy.counts)}")
     assert time.monotonic() - began < 30
@@ -73,7 +79,7 @@ def test_nothing_wrong_is_accepted_and_everything_is_done(s3_server: S3Server, s
 
 @pytest.mark.parametrize("fault", ["busy", "reset", "lost", "cut", "flipped"])
 def test_one_fault_costs_one_request(proxy: FaultyServer, s3_bucket: str, fault: str) -> None:
-    store = open_store(s3_bucket)
+    store = s3(s3_bucket)
     store.write("a", b"0123456789")
     acts = [lambda: store.read("a") == b"0123456789", lambda: store.read_verified("a", sha256_bytes(b"0123456789"), 10) == b"0123456789",
             lambda: store.write("a", b"0123456789") == hashlib.md5(b"0123456789", usedforsecurity=False).hexdigest()]
@@ -91,7 +97,7 @@ def test_one_fault_costs_one_request(proxy: FaultyServer, s3_bucket: str, fault:
 
 @pytest.mark.parametrize("fault", ["lost", "reset", "busy"])
 def test_a_conditional_write_tells_the_truth_where_its_answer_was_lost(proxy: FaultyServer, s3_bucket: str, fault: str) -> None:
-    store = open_store(s3_bucket)
+    store = s3(s3_bucket)
     proxy.script = [fault]
     assert store.write_if_absent("pointer", b"same")
     proxy.script = [fault]
@@ -106,7 +112,7 @@ def test_a_conditional_write_tells_the_truth_where_its_answer_was_lost(proxy: Fa
 
 
 def test_a_wrong_object_is_given_up_after_the_second_look(proxy: FaultyServer, s3_bucket: str) -> None:
-    store = open_store(s3_bucket)
+    store = s3(s3_bucket)
     store.write("a", b"tampered!!")
     proxy.counts.clear()
     with pytest.raises(IntegrityError, match=f"{s3_bucket}/a: its sha256 is"):
@@ -123,7 +129,7 @@ def test_a_wrong_object_is_given_up_after_the_second_look(proxy: FaultyServer, s
 def test_retries_are_bounded(proxy: FaultyServer, s3_bucket: str, fault: str, kind: type[Exception], match: str,
                              monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("components.common.storage.s3.FIRST_PAUSE", 0.001)
-    store = open_store(s3_bucket)
+    store = s3(s3_bucket)
     store.write("a", b"0123456789")
     proxy.counts.clear()
     proxy.script = [fault] * 1000
@@ -133,7 +139,7 @@ def test_retries_are_bounded(proxy: FaultyServer, s3_bucket: str, fault: str, ki
 
 
 def test_large_objects_mend_the_part_that_broke(proxy: FaultyServer, s3_bucket: str, tmp_path: Path) -> None:
-    store, data = open_store(s3_bucket), os.urandom((24 << 20) + 1)
+    store, data = s3(s3_bucket), os.urandom((24 << 20) + 1)
     (tmp_path / "big").write_bytes(data)
     proxy.script = ["", "cut", "flipped", "", "busy"]
     store.upload("big", tmp_path / "big")
@@ -149,7 +155,7 @@ def test_large_objects_mend_the_part_that_broke(proxy: FaultyServer, s3_bucket: 
 
 
 def test_an_upload_whose_last_answer_was_lost_is_done(proxy: FaultyServer, s3_bucket: str, tmp_path: Path) -> None:
-    store = open_store(s3_bucket)
+    store = s3(s3_bucket)
     (tmp_path / "big").write_bytes(os.urandom(9 << 20))
     proxy.script = ["", "", "", "lost"]
     store.upload("big", tmp_path / "big")
@@ -162,7 +168,7 @@ def test_an_upload_whose_last_answer_was_lost_is_done(proxy: FaultyServer, s3_bu
 def test_a_failed_upload_leaves_nothing(proxy: FaultyServer, s3_bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("components.common.storage.s3.FIRST_PAUSE", 0.001)
     monkeypatch.setattr("components.common.storage.s3.ATTEMPTS", 2)
-    store = open_store(s3_bucket)
+    store = s3(s3_bucket)
     (tmp_path / "big").write_bytes(os.urandom(9 << 20))
     proxy.script = ["", *["busy"] * 20]
     with pytest.raises(BadInputError, match="keeps answering"):
@@ -172,7 +178,7 @@ def test_a_failed_upload_leaves_nothing(proxy: FaultyServer, s3_bucket: str, tmp
 
 
 def test_only_old_uploads_of_our_own_are_cleaned(s3_bucket: str) -> None:
-    store = open_store(f"{s3_bucket}/mine")
+    store = s3(f"{s3_bucket}/mine")
     for key in ("mine/datasets/x/1.tar", "mine/datasets/xy/1.tar", "mine/other", "datasets/x/1.tar"):
         store.client.create_multipart_upload(Bucket=store.bucket, Key=key)
 
@@ -190,7 +196,7 @@ def test_an_etag_guards_where_there_is_no_checksum(proxy: FaultyServer, s3_bucke
     from botocore.config import Config
 
     old = boto3.Session().client("s3", config=Config(request_checksum_calculation="when_required"))
-    store = open_store(s3_bucket)
+    store = s3(s3_bucket)
     old.put_object(Bucket=store.bucket, Key="a", Body=b"0123456789")
     assert "ChecksumCRC32" not in old.get_object(Bucket=store.bucket, Key="a")
     proxy.script = ["flipped"]

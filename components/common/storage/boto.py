@@ -95,7 +95,7 @@ def _answered(error: Any, uri: str, bucket: str, key: str) -> Exception:
         return no_bucket(uri, bucket)
     if code in DAMAGED:
         return PassingError(IntegrityError(f"{uri}/{key}: arrives damaged at the server each time ({code}); check the network"))
-    if status >= 500 or status == 429 or code in BUSY:
+    if status in (429, 500, 502, 503, 504) or code in BUSY:
         return PassingError(BadInputError(f"{uri}/{key}: the server keeps answering {code}; try again later, or ask who runs it"))
     if status == 412:
         return ConditionError(meta.get("RetryAttempts", 0) > 0)

@@ -47,11 +47,13 @@ def cached(sha256: str, size: int, fetch: Callable[[Path], None]) -> Path:
     if _hold(path, sha256, size):
         return path
     with _turn(path.parent, sha256[:2]):
-        while not _hold(path, sha256, size):
+        fetched = False
+        while not _hold(path, sha256, size, known=fetched):
             with _turn(path.parent, "room"):
                 _make_room(path.parent, size)
             with new_file(path) as temporary:
                 fetch(temporary)
+            fetched = True
     return path
 
 
@@ -65,12 +67,12 @@ def let_go(path: Path) -> None:
             os.close(held.file)
 
 
-def _hold(path: Path, sha256: str, size: int) -> bool:
-    """Take a shared lock on a copy that is the right one; False where there is none."""
+def _hold(path: Path, sha256: str, size: int, known: bool = False) -> bool:
+    """Take a shared lock on a copy that is the right one, or `known` to be; False where there is none."""
     with _guard:
-        known = _held.get(path)
-        if known and known.mark == _mark(path):  # verified before, and nobody has touched it since
-            _held[path] = known._replace(readers=known.readers + 1)
+        held = _held.get(path)
+        if held and held.mark == _mark(path):  # verified before, and nobody has touched it since
+            _held[path] = held._replace(readers=held.readers + 1)
             _touch(path)
             return True
     try:
@@ -79,7 +81,7 @@ def _hold(path: Path, sha256: str, size: int) -> bool:
         return False
     fcntl.flock(file, fcntl.LOCK_SH)
     mark = _mark(path)  # after the lock: it may have been removed or replaced before
-    right = mark is not None and mark[0] == os.fstat(file).st_ino and mark[1] == size and sha256_file(path) == sha256
+    right = mark is not None and mark[0] == os.fstat(file).st_ino and mark[1] == size and (known or sha256_file(path) == sha256)
     if mark is None or not right:
         os.close(file)
         return False

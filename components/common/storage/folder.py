@@ -101,7 +101,7 @@ class FolderStore:
     def clean_uploads(self, prefix: str, hours: float) -> int:
         """Remove what killed writers left half written under `prefix`, where it is older than `hours`; returns how many."""
         old = time.time() - hours * 3600
-        left = [path for path in self._path(prefix.rstrip("/")).rglob(".*.partial") if path.is_file() and path.stat().st_mtime < old]
+        left = [path for path in (self.root / prefix).rglob(".*.partial") if path.is_file() and path.stat().st_mtime < old]
         for path in left:
             path.unlink(missing_ok=True)
         return len(left)
