@@ -49,6 +49,13 @@ def test_the_longest_unused_leaves_first() -> None:
     assert there() == {1, 3, 4}
     cache.let_go(get(5))
     assert there() == {1, 4, 5}
+    first = get(4)
+    cache.let_go(get(1))
+    cache.let_go(get(5))
+    cache.let_go(get(4))  # used again, while in use
+    cache.let_go(first)
+    cache.let_go(get(6))
+    assert there() == {4, 5, 6}
 
 
 def test_what_is_read_stays_and_the_bound_gives_way() -> None:

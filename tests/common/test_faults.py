@@ -95,6 +95,16 @@ def test_one_fault_costs_one_request(proxy: FaultyServer, s3_bucket: str, fault:
         assert proxy.counts == {"requests": 1, "": 1}, "the ordinary path is one request"
 
 
+def test_a_listing_cut_short_is_asked_for_again(proxy: FaultyServer, s3_bucket: str) -> None:
+    store = s3(s3_bucket)
+    for number in range(5):
+        store.write(str(number), b"")
+    proxy.script = ["cut", "busy", "lost"]
+    proxy.counts.clear()
+    assert [stat.key for stat in store.list()] == list("01234")
+    assert proxy.counts["requests"] == 4
+
+
 @pytest.mark.parametrize("fault", ["lost", "reset", "busy"])
 def test_a_conditional_write_tells_the_truth_where_its_answer_was_lost(proxy: FaultyServer, s3_bucket: str, fault: str) -> None:
     store = s3(s3_bucket)

@@ -163,6 +163,18 @@ def test_a_folder_keeps_its_own_files_to_itself(tmp_path: Path) -> None:
             store.write(key, b"")
 
 
+def test_a_folder_is_rid_of_what_killed_writers_left(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path))
+    store.write("datasets/x/1.tar", b"1")
+    for name in ("datasets/x/.2.tar.9.9.partial", "datasets/xy/.2.tar.9.9.partial"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"half")
+    assert store.clean_uploads("datasets/x/", hours=1) == 0
+    assert store.clean_uploads("datasets/x/", hours=0) == 1
+    assert store.clean_uploads("datasets/none/", hours=0) == 0
+    assert [path.name for path in sorted(tmp_path.rglob("*.*ar*"))] == ["1.tar", ".2.tar.9.9.partial"]
+
+
 def test_mistakes_in_the_address_are_one_line(s3_bucket: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for uri in ("gs://bucket/x", "s3://", ""):
         with pytest.raises(BadInputError, match="expected s3://bucket/prefix"):
