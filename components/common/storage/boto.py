@@ -55,7 +55,6 @@ def explained(uri: str, bucket: str, key: str) -> Iterator[None]:
     """Turn what the user can mend into one line, an absent object into KeyError, bad luck into PassingError; repeat no secret."""
     from botocore import exceptions as boto
     from botocore.parsers import ResponseParserError
-    from urllib3.exceptions import HTTPError
 
     try:
         yield
@@ -67,7 +66,7 @@ def explained(uri: str, bucket: str, key: str) -> Iterator[None]:
         raise BadInputError(f"{uri}: {bucket!r} cannot be the name of a bucket; expected s3://bucket/prefix") from None
     except (boto.EndpointConnectionError, boto.ConnectTimeoutError, boto.ProxyConnectionError, boto.SSLError) as error:
         raise _silent(uri, error) from None
-    except (boto.FlexibleChecksumError, boto.IncompleteReadError, boto.ResponseStreamingError, ResponseParserError, HTTPError) as error:
+    except (boto.FlexibleChecksumError, boto.IncompleteReadError, boto.ResponseStreamingError, ResponseParserError) as error:
         raise PassingError(IntegrityError(f"{uri}/{key}: arrives damaged each time ({type(error).__name__}); check the network")) from None
     except (boto.ConnectionError, boto.HTTPClientError) as error:
         raise PassingError(_silent(uri, error)) from None
