@@ -111,11 +111,13 @@ def save_checkpoint(store: Store, key: str, network: nn.Module, optimizer: torch
 
 def load_checkpoint(store: Store, key: str, network: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[int, str] | None:
     """Restore what `save_checkpoint` wrote and return (done, notes), or None where there is nothing to resume."""
-    if store.stat(key) is None:
+    try:
+        body = store.read(key)
+    except KeyError:
         return None
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "checkpoint.safetensors"
-        path.write_bytes(store.read(key))
+        path.write_bytes(body)
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata()
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from components.common.settings import Count, Settings
+from components.common.settings import Count, Positive, Settings
 
 
 class IngestSettings(Settings):
@@ -18,5 +18,7 @@ class IngestSettings(Settings):
     """Bytes after which a shard is closed: large enough for a full-speed read, small enough to fetch while training."""
     max_pixels: Count = 100_000_000
     """Images of more pixels are refused, not decoded: a few kilobytes can unpack to gigabytes."""
+    unfinished_hours: Positive = 48.0
+    """Age after which what a killed ingest of this name had begun to upload is removed; above the time an ingest takes."""
     workers: Annotated[int, Field(ge=1, le=256)] = 2
     """Processes that decode."""

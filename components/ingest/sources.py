@@ -14,6 +14,7 @@ from components.common.storage import Stat, open_store
 GIVEN = {"train": TRAIN, "test": TEST, "val": VALIDATION, "valid": VALIDATION, "validation": VALIDATION, "calibration": CALIBRATION}
 RUBBISH = {"__MACOSX", "Thumbs.db", "desktop.ini", "$RECYCLE.BIN"}
 HELD_OUT = (TEST, CALIBRATION, VALIDATION)  # given splits that keep an image which lies elsewhere too, the first before the others
+PLACES = "`source` is a folder of images or an s3://bucket/prefix"
 
 
 def precedence(given: str | None) -> int:
@@ -46,12 +47,16 @@ def list_source(source: str, label_csv: str | None = None) -> Listing:
     are two of them; alone among others, one is a class (trains, say). The class is the next folder down.
     Order: held-out files before others, since they win a duplicate, then by the md5 of the path, so that a shard mixes the classes.
     """
+    if not source.startswith("s3://") and Path(source).expanduser().is_file():
+        raise BadInputError(f"{source}: a file; {PLACES}")
     if not source.startswith("s3://") and not Path(source).expanduser().is_dir():
-        raise BadInputError(f"{source}: no such folder; `source` is a folder of images or an s3://bucket/prefix")
+        raise BadInputError(f"{source}: no such folder; {PLACES}")
     files = [stat for stat in open_store(source).list() if not _is_rubbish(stat.key)]
     images = [stat for stat in files if _extension(stat.key) in EXTENSIONS]
     others = [stat.key for stat in files if _extension(stat.key) not in EXTENSIONS and stat.key != label_csv]
     ignored = Counter(_extension(key) or "without extension" for key in others)
+    if not files and _is_object(source):
+        raise BadInputError(f"{source}: an object; {PLACES}")
     if not images:
         raise BadInputError(f"{source}: holds no images among {len(files)} files; expected {', '.join(sorted(EXTENSIONS))}")
     split_folders = _split_folders({_top(stat.key) for stat in images})
@@ -81,6 +86,11 @@ def _placed(stat: Stat, split_folders: dict[str, str]) -> Found:
     if split_folders:  # beside train/ and test/, a folder is more images, not a class
         folders = folders[1:] if given else ()
     return Found(stat.key, stat.size, folders[0] if folders else None, given)
+
+
+def _is_object(source: str) -> bool:
+    above, _, name = source.rstrip("/").rpartition("/")
+    return above.startswith("s3://") and open_store(above).stat(name) is not None
 
 
 def _is_rubbish(key: str) -> bool:

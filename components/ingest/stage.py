@@ -39,7 +39,9 @@ def run(source: str, source_version: str, name: str, store: str, settings: Inges
         made = build_dataset(contents, name, settings.mode)
         html = report_html(made, contents, listing, Path(scratch))
         with new_folder(dataset) as folder:
-            publish(made, [shard for shards in contents.shards.values() for shard in shards], folder, open_store(store))
+            place = open_store(store)
+            place.clean_uploads(f"datasets/{name}/", settings.unfinished_hours)
+            publish(made, [shard for shards in contents.shards.values() for shard in shards], folder, place)
             write_text(folder / "report.html", html)
         write_text(report, html)
     return {"dataset": _figures(made, contents)}

@@ -75,14 +75,9 @@ def verified_file(store: Store, folder: str, release: dict[str, Any], name: str)
     """Bytes of one file of a release, of the size and sha256 that release.json demands."""
     expected = release["files"][name]
     try:
-        data = store.read(folder + name)
-    except KeyError:
-        raise IntegrityError(f"{store.uri}/{folder}{name}: missing; expected {expected['size']} bytes; {CHANGED}") from None
-    found = sha256_bytes(data)
-    if len(data) != expected["size"] or found != expected["sha256"]:
-        raise IntegrityError(f"{store.uri}/{folder}{name}: expected sha256 {expected['sha256'][:16]}… of {expected['size']} bytes, "
-                             f"found {found[:16]}… of {len(data)} bytes; {CHANGED}")
-    return data
+        return store.read_verified(folder + name, expected["sha256"], expected["size"])
+    except IntegrityError as error:
+        raise IntegrityError(f"{error}; {CHANGED}") from None
 
 
 def find(store: Store) -> tuple[str, dict[str, Any]]:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from datetime import timedelta
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -14,6 +15,8 @@ import pytest
 from components.common.errors import BadInputError
 from components.common.files import sha256_bytes
 from components.common.storage import IntegrityError, Store, cache_folder, open_store
+from tests.faulty import faulty
+from tests.s3 import S3Server
 
 
 @pytest.fixture(params=["folder", "s3"])
@@ -31,6 +34,12 @@ def test_what_was_written_is_read(store: Store) -> None:
     assert store.read("a/b.bin") == b"0123456789"
     assert store.read_range("a/b.bin", 3, 4) == b"3456"
     assert store.read_range("a/b.bin", 3, 0) == b""
+    assert store.read_verified("a/b.bin", sha256_bytes(b"0123456789"), 10) == b"0123456789"
+    for digest, size in ((sha256_bytes(b"0123456789"), 9), (sha256_bytes(b"other"), 10)):
+        with pytest.raises(IntegrityError, match=f"{store.uri}/a/b.bin: "):
+            store.read_verified("a/b.bin", digest, size)
+    with pytest.raises(IntegrityError, match=f"{store.uri}/gone: not there"):
+        store.read_verified("gone", sha256_bytes(b""), 0)
     assert store.stat("a/b.bin") == ("a/b.bin", 10, etag)
     assert store.write("a/b.bin", b"other") != etag
     assert store.read("a/b.bin") == b"other"
@@ -154,6 +163,18 @@ def test_a_folder_keeps_its_own_files_to_itself(tmp_path: Path) -> None:
             store.write(key, b"")
 
 
+def test_a_folder_is_rid_of_what_killed_writers_left(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path))
+    store.write("datasets/x/1.tar", b"1")
+    for name in ("datasets/x/.2.tar.9.9.partial", "datasets/xy/.2.tar.9.9.partial"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"half")
+    assert store.clean_uploads("datasets/x/", hours=1) == 0
+    assert store.clean_uploads("datasets/x/", hours=0) == 1
+    assert store.clean_uploads("datasets/none/", hours=0) == 0
+    assert [path.name for path in sorted(tmp_path.rglob("*.*ar*"))] == ["1.tar", ".2.tar.9.9.partial"]
+
+
 def test_mistakes_in_the_address_are_one_line(s3_bucket: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for uri in ("gs://bucket/x", "s3://", ""):
         with pytest.raises(BadInputError, match="expected s3://bucket/prefix"):
@@ -171,6 +192,60 @@ def test_mistakes_in_the_address_are_one_line(s3_bucket: str, monkeypatch: pytes
     assert "wrong-secret" not in str(refused.value)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     with pytest.raises(BadInputError, match="does not answer"):
+        open_store(s3_bucket).read("a")
+
+
+def everything(store: Store, folder: Path) -> list[Callable[[], object]]:
+    """Every way of asking a store for something."""
+    (folder / "big").write_bytes(bytes(9 << 20))
+    return [lambda: store.read("a"), lambda: store.read_range("a", 0, 1), lambda: store.read_verified("a", "0" * 64, 1),
+            lambda: store.stat("a"), lambda: list(store.list()), lambda: store.write("a", b""), lambda: store.write_if_absent("a", b""),
+            lambda: store.upload("a", folder / "big"), lambda: store.local("a", "0" * 64, 9 << 20), lambda: store.delete("a")]
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_wrong_clock_is_one_line(s3_bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hours: int) -> None:
+    import botocore.auth
+
+    now = botocore.auth.get_current_datetime
+    monkeypatch.setattr(botocore.auth, "get_current_datetime", lambda *args, **options: now(*args, **options) + timedelta(hours=hours))
+    for number, act in enumerate(everything(open_store(s3_bucket), tmp_path)):
+        # HEAD has no body to say why; there the server's clock is held against this machine's, which is right in this test
+        with pytest.raises(BadInputError, match="no permission" if number == 3 else "clock and the server's differ"):
+            act()
+
+
+def test_a_refused_head_looks_at_the_clock(s3_server: S3Server, s3_bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with faulty(s3_server.endpoint) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)
+        proxy.canned = 403, {"Date": "Mon, 01 Jan 2024 00:00:00 GMT"}, b""
+        with pytest.raises(BadInputError, match="clock and the server's differ"):
+            open_store(s3_bucket).stat("a")
+
+
+def test_a_wrong_key_is_one_line(s3_bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "nobody")
+    for act in everything(open_store(s3_bucket), tmp_path):
+        with pytest.raises(BadInputError, match="no permission"):
+            act()
+
+
+def test_another_region_is_one_line(s3_server: S3Server, s3_bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What AWS answers; SeaweedFS takes every region."""
+    body = (b"<Error><Code>AuthorizationHeaderMalformed</Code><Message>the region 'us-east-1' is wrong; expecting 'eu-west-3'</Message>"
+            b"<Region>eu-west-3</Region></Error>")
+    with faulty(s3_server.endpoint) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)
+        proxy.canned = 400, {"Content-Type": "application/xml"}, body
+        for act in everything(open_store(s3_bucket), tmp_path)[:3]:
+            with pytest.raises(BadInputError, match=r"another region .*; set AWS_DEFAULT_REGION to eu-west-3"):
+                act()
+
+
+@pytest.mark.parametrize(("name", "value"), [("AWS_ENDPOINT_URL", "localhost:8333"), ("AWS_DEFAULT_REGION", "not a region")])
+def test_settings_that_boto3_refuses_are_one_line(s3_bucket: str, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(BadInputError, match=f"check .*{name}"):
         open_store(s3_bucket).read("a")
 
 

@@ -7,6 +7,7 @@ import pytest
 from components.common.artifacts import SPLITS, TEST, TRAIN, VALIDATION
 from components.common.errors import BadInputError
 from components.common.splits import split_of
+from components.common.storage import open_store
 from components.ingest.sources import list_source, split_for
 
 
@@ -75,3 +76,14 @@ def test_a_missing_or_empty_source_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("")
     with pytest.raises(BadInputError, match=r"holds no images among 1 files; expected .*\.jpg"):
         list_source(str(tmp_path))
+    with pytest.raises(BadInputError, match=r"notes\.txt: a file; `source` is a folder"):
+        list_source(str(tmp_path / "notes.txt"))
+
+
+def test_an_object_or_an_empty_prefix_of_s3_is_one_line(s3_bucket: str) -> None:
+    open_store(s3_bucket).write("pets/cat.png", b"")
+    with pytest.raises(BadInputError, match=r"pets/cat\.png: an object; `source` is a folder"):
+        list_source(f"{s3_bucket}/pets/cat.png")
+    for source in (f"{s3_bucket}/none", f"{s3_bucket}/cat.png"):
+        with pytest.raises(BadInputError, match="holds no images among 0 files"):
+            list_source(source)

@@ -54,13 +54,13 @@ def test_a_changed_byte_is_refused_with_its_name_what_was_expected_and_what_was_
     for changed in (b"\x00\x03", b"\x00", b"\x00\x01\x02"):
         store.write(folder + "weights", changed)
         expected = made["files"]["weights"]["sha256"][:16]
-        with pytest.raises(IntegrityError, match=rf"{folder}weights: expected sha256 {expected}.* found .*") as refusal:
+        with pytest.raises(IntegrityError, match=rf"{folder}weights: .*, but .* of sha256 {expected}") as refusal:
             verified_file(store, folder, made, "weights")
         assert "\n" not in str(refusal.value)
     with pytest.raises(IntegrityError, match="holds something else than this release"):
         publish(store, made, FILES)
     store.delete(folder + "weights")
-    with pytest.raises(IntegrityError, match="weights: missing"):
+    with pytest.raises(IntegrityError, match="weights: not there"):
         verified_file(store, folder, made, "weights")
     store.write(folder + "release.json", json.dumps({**made, "temperature": 0.1}).encode())
     with pytest.raises(IntegrityError, match=f"expected contents of version {made['version']}, found those of"):

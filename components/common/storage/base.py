@@ -1,0 +1,46 @@
+"""What both kinds of store share: the words for an object, and the check that it is the one that was published."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from components.common.errors import BadInputError
+from components.common.files import sha256_bytes, sha256_file
+
+
+class Stat(NamedTuple):
+    key: str
+    size: int  # bytes
+    etag: str  # changes with the contents; empty in a folder's listing, where it would cost reading every file
+
+
+class IntegrityError(BadInputError):
+    """An object is not the one that was published."""
+
+
+def exactly(data: bytes, size: int, name: str) -> bytes:
+    if len(data) != size:
+        raise IntegrityError(f"{name}: gave {len(data)} bytes where {size} were expected; run the stage again")
+    return data
+
+
+def difference(data: bytes, sha256: str, size: int) -> str:
+    """How `data` differs from what was published; empty where it does not."""
+    if len(data) != size:
+        return f"{len(data)} bytes"
+    digest = sha256_bytes(data)
+    return "" if digest == sha256 else f"its sha256 is {digest}"
+
+
+def other(name: str, found: str, sha256: str, size: int) -> IntegrityError:
+    return IntegrityError(f"{name}: {found}, but {size} bytes of sha256 {sha256} were published; restore it or write it again")
+
+
+def verified(path: Path, sha256: str, size: int, name: str) -> Path:
+    """`path` itself, where its contents are the expected ones."""
+    found = f"{path.stat().st_size} bytes" if path.is_file() else "not there"
+    if found == f"{size} bytes":
+        digest = sha256_file(path)
+        if digest == sha256:
+            return path
+        found = f"its sha256 is {digest}"
+    raise other(name, found, sha256, size)
