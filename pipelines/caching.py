@@ -17,6 +17,7 @@ from components.common.files import read_json, sha256_file, sha256_json, sha256_
 from components.common.storage import open_store
 
 ROOT = Path(__file__).parents[1]
+SINGLE_FILES = (".tar", ".tar.gz", ".tgz", ".zip", ".csv", ".parquet")  # sources that are one object
 Outputs = dict[str, Any]
 
 
@@ -61,15 +62,21 @@ def code_digest(module: str) -> str:
 def source_fingerprint(source: str) -> str:
     """Digest of the names, sizes and times (on S3: etags) of a source, so that a changed one is ingested again.
 
-    Empty where there is no such folder: ingest says that better.
+    An archive or a table counts as one file. Empty where there is no such source: ingest says that better.
     """
+    path = Path(source).expanduser()
+    if not source.startswith("s3://") and path.is_file():
+        return sha256_json([path.name, path.stat().st_size, path.stat().st_mtime_ns])
+    parent, _, name = source.rpartition("/")
+    alone = open_store(parent).stat(name) if parent.startswith("s3://") and name.lower().endswith(SINGLE_FILES) else None
+    if alone is not None:
+        return sha256_json([alone.key, alone.size, alone.etag])
     store = open_store(source)
     if source.startswith("s3://"):
         return sha256_json([[entry.key, entry.size, entry.etag] for entry in store.list()])
-    folder = Path(source).expanduser()
-    if not folder.is_dir():
+    if not path.is_dir():
         return ""
-    return sha256_json([[entry.key, entry.size, (folder / entry.key).stat().st_mtime_ns] for entry in store.list()])
+    return sha256_json([[entry.key, entry.size, (path / entry.key).stat().st_mtime_ns] for entry in store.list()])
 
 
 def _packages() -> dict[str, str]:

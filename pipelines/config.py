@@ -37,7 +37,7 @@ class RunConfig(Settings):
     name: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
     """Name of the dataset and of the model: lower-case letters, digits and dashes, since it becomes part of object names."""
     source: Annotated[str, Field(min_length=1)]
-    """Folder (relative to where gleaner is started) or s3:// prefix of the images; class sub-folders are labels."""
+    """Folder of images (relative to where gleaner is started), s3:// prefix, archive or table of URIs; class sub-folders are labels."""
     store: Annotated[str, Field(min_length=1)]
     """Folder or s3:// prefix under which everything that outlives the run is kept: datasets, labels, checkpoints, releases."""
     source_version: str = ""

@@ -32,7 +32,7 @@ def training(
     """Train, calibrate, measure and release a classifier.
 
     Args:
-        source: Folder or s3:// prefix of images; class sub-folders are labels.
+        source: Folder or s3:// prefix of images, class sub-folders are labels; or an archive, or a CSV or Parquet table of URIs.
         name: Name of the dataset and of the model.
         store: Folder or s3:// prefix under which everything that outlives the run is kept.
         source_version: Names the state of the source (a date, a commit, a listing's digest); a new one ingests again.

@@ -88,7 +88,8 @@ def dataset(folder: Path, store: str, pixels: np.ndarray, names: np.ndarray) -> 
     index = pa.table({"id": ids[order], "shard": [n for n, _ in places], "offset": [o for _, o in places],
                       "size": [len(data[i]) for i in order], "width": [side] * len(order), "height": [side] * len(order),
                       "split": [split_of(ids[i]) for i in order],
-                      "label": names[order], "group": ids[order], "source": [f"{i}.png" for i in order]}).cast(INDEX)
+                      "label": names[order], "group": ids[order], "source": [f"{i}.png" for i in order],
+                      "text": pa.nulls(len(order), pa.string())}).cast(INDEX)
     made = Dataset("digits", sha256_json([shard.sha256 for shard in shards]), "L", tuple(sorted(set(names))), tuple(shards), index)
     save_dataset(folder / "dataset", made)
     return made, order

@@ -41,8 +41,10 @@ INDEX = pa.schema(
         ("label", pa.string()),  # what the source says, or null; only `sample` may look
         ("group", pa.string()),  # near-duplicate group: the id of its first member
         ("source", pa.string()),  # path inside the source
+        ("text", pa.string()),  # what stands beside the image, or null
     ]
 )
+ADDED = {"text"}  # columns that earlier versions did not write: null where they are missing
 
 LABELS = pa.schema(
     [
@@ -171,6 +173,8 @@ def load_table(path: Path, schema: pa.Schema) -> pa.Table:
     if not path.is_file():
         raise BadInputError(f"{path}: no such file")
     table = pq.read_table(path)
+    for name in ADDED.intersection(schema.names).difference(table.column_names):
+        table = table.append_column(name, pa.nulls(len(table), schema.field(name).type))
     missing = [name for name in schema.names if name not in table.column_names]
     if missing:
         raise BadInputError(f"{path}: lacks the columns {missing}; it has {table.column_names}")

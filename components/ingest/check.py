@@ -1,21 +1,12 @@
-"""Reading and checking images in several processes, in the order given, with bounded memory."""
+"""Reading and checking one image, and the text beside it; pool.py does it in processes that may die of it."""
 
-from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from functools import cache
-from multiprocessing import get_context
 from typing import NamedTuple
 
-from components.common.errors import BadInputError
 from components.common.files import sha256_bytes
 from components.common.images import Canonical, ImageError, canonical
-from components.common.storage import Store, open_store
+from components.ingest.places import Found, Place, read
 
-CHUNK_BYTES, CHUNK_FILES = 4 << 20, 64  # of source files that one process takes at a time
-
-store_of = cache(open_store)  # one connection per process
+TEXT_BYTES = 10_000  # a caption or a few paragraphs; the index is read whole by every stage
 
 
 class Checked(NamedTuple):
@@ -25,57 +16,65 @@ class Checked(NamedTuple):
     id: str  # sha256 of the source's bytes
     image: Canonical | None
     reason: str  # empty where there is an image
+    text: str | None = None
+    text_reason: str = ""  # why a text that lies beside it was not taken
 
 
-def check_all(source: str, files: Iterable[tuple[str, int]], mode: str, max_pixels: int, workers: int) -> Iterator[Checked]:
-    """Check every file (path, bytes) of a source; results come in the order of `files`, whatever the number of workers."""
-    chunks = _chunks(files)
-    if workers == 1:
-        for chunk in chunks:
-            yield from check(source, chunk, mode, max_pixels)
-        return
-    waiting: deque[Future[list[Checked]]] = deque()
+class Fetched(NamedTuple):
+    """The bytes of an image and of its text; None where they cannot be had, for the reason beside it."""
+
+    data: bytes | None
+    reason: str = ""
+    text: bytes | None = None
+    text_reason: str = ""
+
+
+def fetch(source: str, file: Found) -> Fetched:
+    """Read from disk or network, which may take its time; nothing is decoded here."""
+    if shown(file.key) != file.key:
+        return Fetched(None, "its name is not UTF-8; rename it")
+    data, reason = _read(file.place or Place(source, file.key))
+    if data is None or file.text is None:
+        return Fetched(data, reason)
+    return Fetched(data, "", *((file.text.encode(errors="replace"), "") if isinstance(file.text, str) else _read(file.text)))
+
+
+def check(file: Found, fetched: Fetched, mode: str, max_pixels: int) -> Checked:
+    """Decode what was fetched."""
+    if fetched.data is None:
+        return Checked(shown(file.key), "", None, fetched.reason)
     try:
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            for chunk in chunks:
-                waiting.append(pool.submit(check, source, chunk, mode, max_pixels))
-                if len(waiting) > 2 * workers:
-                    yield from waiting.popleft().result()
-            while waiting:
-                yield from waiting.popleft().result()
-    except BrokenProcessPool:
-        raise BadInputError("a decoding process was killed, most likely for memory; lower ingest.workers or ingest.max_pixels") from None
-
-
-def check(source: str, keys: list[str], mode: str, max_pixels: int) -> list[Checked]:
-    store = store_of(source)
-    return [_check_one(store, key, mode, max_pixels) for key in keys]
-
-
-def _check_one(store: Store, key: str, mode: str, max_pixels: int) -> Checked:
-    try:
-        key.encode()  # file systems allow names that are no text
-        data = store.read(key)
-        return Checked(key, sha256_bytes(data), canonical(data, mode, max_pixels), "")
-    except UnicodeEncodeError:
-        shown = key.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-        return Checked(shown, "", None, "its name is not UTF-8; rename it")
-    except KeyError:
-        return Checked(key, "", None, "not there: a broken link, or removed meanwhile")
+        image = canonical(fetched.data, mode, max_pixels)
     except ImageError as error:
-        return Checked(key, "", None, str(error))
+        return Checked(file.key, "", None, str(error))
+    text, text_reason = _text(fetched.text) if fetched.text is not None else (None, fetched.text_reason)
+    return Checked(file.key, sha256_bytes(fetched.data), image, "", text, text_reason)
+
+
+def shown(key: str) -> str:
+    """The name as UTF-8 can hold it; file systems allow names that are no text."""
+    return key.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _read(place: Place) -> tuple[bytes | None, str]:
+    try:
+        return read(place), ""
+    except KeyError:
+        return None, "not there: a broken link, or removed meanwhile"
+    except ImageError as error:
+        return None, str(error)
+    except ValueError:
+        return None, "not there: its name is not one that a file may have"
     except OSError as error:
-        return Checked(key, "", None, f"cannot be read: {error.strerror or type(error).__name__}")
+        return None, f"cannot be read: {error.strerror or type(error).__name__}"
 
 
-def _chunks(files: Iterable[tuple[str, int]]) -> Iterator[list[str]]:
-    chunk: list[str] = []
-    size = 0
-    for key, length in files:
-        chunk.append(key)
-        size += length
-        if size >= CHUNK_BYTES or len(chunk) >= CHUNK_FILES:
-            yield chunk
-            chunk, size = [], 0
-    if chunk:
-        yield chunk
+def _text(data: bytes) -> tuple[str | None, str]:
+    """The text without the white space around it; None where nothing is left."""
+    if len(data) > TEXT_BYTES:
+        return None, f"text of more than {TEXT_BYTES} bytes: {len(data)}"
+    try:
+        text = data.decode("utf-8-sig").strip()
+    except UnicodeDecodeError as error:
+        return None, f"text that is not UTF-8: at byte {error.start}"
+    return (None, "text that holds NUL characters; save it as UTF-8") if "\0" in text else (text or None, "")

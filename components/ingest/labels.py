@@ -1,12 +1,30 @@
-"""Labels from a CSV file with the columns path,label."""
+"""Labels from a CSV file with the columns path,label, and what is odd about labels wherever they come from."""
 
 import csv
 import io
 import posixpath
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import IO
 
 from components.common.errors import BadInputError
 from components.common.storage import open_store
+
+
+class Warnings:
+    """Remarks for the report: of each kind the first one, and how many there are."""
+
+    def __init__(self) -> None:
+        self.first: dict[str, str] = {}
+        self.count: Counter[str] = Counter()
+
+    def add(self, kind: str, text: str) -> None:
+        self.first.setdefault(kind, text)
+        self.count[kind] += 1
+
+    def lines(self) -> tuple[str, ...]:
+        return tuple(text + (f" ({self.count[kind]:,} such lines)" if self.count[kind] > 1 else "") for kind, text in self.first.items())
 
 
 def read_csv(labels: str, source: str) -> tuple[bytes, str | None]:
@@ -31,32 +49,73 @@ def read_csv(labels: str, source: str) -> tuple[bytes, str | None]:
                             "columns path,label") from None
 
 
-def parse_csv(data: bytes, name: str, known: frozenset[str], source: str) -> dict[str, str]:
-    """Label by path inside the source; an empty label is no label.
+def parse_csv(data: bytes, name: str, known: frozenset[str], source: str) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Label by path inside the source (an empty label is no label), and warnings.
 
     Raises BadInputError, with file and line, where a path is not `known` or is labelled twice differently.
     """
-    try:
-        reader = csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True)
-        columns = [column.strip() for column in reader.fieldnames or []]
-        if not {"path", "label"} <= set(columns):
-            raise BadInputError(f"{name}:1: expected the columns path,label; found {','.join(columns) or 'nothing'}")
-        reader.fieldnames = columns
-        lines: dict[str, int] = {}
-        labels: dict[str, str] = {}
-        for row in reader:
-            line, given = reader.line_num, (row["path"] or "").strip()
-            path, label = posixpath.normpath(given), (row["label"] or "").strip()
-            if path not in known:
-                raise BadInputError(f"{name}:{line}: {given!r} is not a file in {source}; paths are relative to it")
-            before = labels.get(path, "")
-            if path in lines and before != label:
+    lines: dict[str, int] = {}
+    labels: dict[str, str] = {}
+    warnings = Warnings()
+    for line, row in csv_rows(io.BytesIO(data), name, ("path", "label")):
+        given = row["path"].strip()
+        path, label = posixpath.normpath(given), stripped(row["label"], f"{name}:{line}", warnings)
+        if path not in known:
+            raise BadInputError(f"{name}:{line}: {given!r} is not a file in {source}; paths are relative to it")
+        before = labels.get(path, "")
+        if path in lines:
+            if before != label:
                 raise BadInputError(f"{name}:{line}: {given!r} is {label!r} here and {before!r} in line {lines[path]}; keep one")
-            lines[path] = line
-            if label:
-                labels[path] = label
-    except UnicodeDecodeError as error:
-        raise BadInputError(f"{name}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
+            warnings.add("twice", f"{name}:{line}: {given!r} is here again, equal to line {lines[path]}; one of them is enough")
+        lines.setdefault(path, line)
+        if label:
+            labels[path] = label
+    return labels, warnings.lines()
+
+
+def stripped(label: str, where: str, warnings: Warnings) -> str:
+    """The label without white space around it."""
+    clean = label.strip()
+    if clean != label:
+        warnings.add("spaces", f"{where}: label {label!r} was taken as {clean!r}, without the white space around it")
+    return clean
+
+
+def case_warnings(labels: Iterable[str | None]) -> tuple[str, ...]:
+    """One line for each set of labels that differ in nothing but capitals; they are not merged."""
+    alike: dict[str, list[str]] = {}
+    counts = Counter(label for label in labels if label is not None)
+    for label in sorted(counts):
+        alike.setdefault(label.casefold(), []).append(label)
+    shown = [[f"{label!r} ({counts[label]:,})" for label in group] for group in alike.values() if len(group) > 1]
+    return tuple(f"labels {', '.join(group[:-1])} and {group[-1]} differ in capitals only and stay {len(group)} classes; "
+                 "rename them if one is meant" for group in shown)
+
+
+def csv_rows(file: IO[bytes], name: str, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Number of the line and the fields by column, nothing where a row is short; the file is read as it is needed.
+
+    Raises BadInputError, with the line, where it is no UTF-8, no CSV, or lacks one of the `columns`.
+    """
+    reader = csv.DictReader(_text_lines(file, name), strict=True)
+    expected = f"expected the columns {','.join(columns)}"
+    try:
+        header = [column.strip() for column in reader.fieldnames or []]
+        if not set(columns) <= set(header):
+            raise BadInputError(f"{name}:1: {expected}; found {','.join(header) or 'nothing'}")
+        reader.fieldnames = header
+        for row in reader:
+            yield reader.line_num, {column: row[column] or "" for column in header}
     except csv.Error as error:
-        raise BadInputError(f"{name}:{reader.line_num}: not CSV ({error}); expected the columns path,label") from None
-    return labels
+        raise BadInputError(f"{name}:{reader.line_num}: not CSV ({error}); {expected}") from None
+
+
+def _text_lines(file: IO[bytes], name: str) -> Iterator[str]:
+    for number, line in enumerate(file, start=1):
+        try:
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            raise BadInputError(f"{name}:{number}: not UTF-8 at byte {error.start} of the line; save it as UTF-8") from None
+        if "\0" in text:
+            raise BadInputError(f"{name}:{number}: holds NUL characters, as UTF-16 does; save it as UTF-8")
+        yield from io.StringIO(text, newline="")  # some programs end a line with a carriage return alone

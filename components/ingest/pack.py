@@ -16,7 +16,8 @@ from components.common.images import Canonical
 from components.common.shards import Packed, ShardWriter, index_key
 from components.common.storage import Store
 from components.ingest.check import Checked
-from components.ingest.sources import Found, precedence, split_for
+from components.ingest.places import Found
+from components.ingest.sources import precedence, split_for
 
 ROWS_PER_DIGEST = 10_000
 
@@ -28,6 +29,7 @@ class Copy(NamedTuple):
     key: str
     label: str | None
     given: str | None
+    text: str | None = None
 
 
 @dataclass(slots=True)
@@ -46,6 +48,11 @@ class Image:
     @property
     def kept(self) -> Copy:
         return min(self.copies)
+
+    @property
+    def text(self) -> str | None:
+        """What stands beside it, or beside the first of its copies that has a text."""
+        return next((copy.text for copy in sorted(self.copies) if copy.text is not None), None)
 
     @property
     def labels(self) -> list[str]:
@@ -83,7 +90,9 @@ def pack(files: Iterable[tuple[Found, Checked]], brought: frozenset[str], folder
             if checked.image is None:
                 contents.refused.append((checked.key, checked.reason))
                 continue
-            copy = Copy(precedence(file.given), file.key, file.label, file.given)
+            if checked.text_reason:
+                contents.refused.append((f"{file.key} (the text beside it)", checked.text_reason))
+            copy = Copy(precedence(file.given), file.key, file.label, file.given, checked.text)
             if checked.id in contents.images:
                 contents.images[checked.id].copies.append(copy)
                 continue
@@ -105,7 +114,7 @@ def build_dataset(contents: Contents, name: str, mode: str) -> Dataset:
     rows = [
         {"id": image.id, "shard": first[image.split] + image.shard, "offset": image.offset, "size": image.size,
          "width": image.width, "height": image.height, "split": image.split, "group": image.id, "source": image.kept.key,
-         "label": image.labels[0] if len(image.labels) == 1 else None}
+         "label": image.labels[0] if len(image.labels) == 1 else None, "text": image.text}
         for image in contents.by_id()
     ]
     index = pa.Table.from_pylist(rows, schema=INDEX)
@@ -135,7 +144,9 @@ def _write(writer: ShardWriter, image_id: str, split: str, image: Canonical, cop
 
 
 def _digest(index: pa.Table) -> str:
-    """sha256 of the values, which, unlike that of the parquet file, does not change with pyarrow's version."""
+    """sha256 of the values, which, unlike that of the parquet file, does not change with pyarrow's version; no text is no value."""
+    if index.column("text").null_count == len(index):
+        index = index.drop_columns("text")
     digest = hashlib.sha256()
     for start in range(0, len(index), ROWS_PER_DIGEST):
         digest.update(json_text(index.slice(start, ROWS_PER_DIGEST).to_pydict()).encode())

@@ -30,6 +30,7 @@ def report_html(dataset: Dataset, contents: Contents, listing: Listing, shards: 
         ("Classes and splits", _counts(dataset, listing)),
         ("Examples", _examples(contents, shards)),
         ("Refused files", _refused(contents, listing)),
+        *([("Warnings", "".join(html.note(line) for line in listing.warnings))] if listing.warnings else []),
         ("Duplicates and label conflicts", _duplicates(contents)),
         ("Sizes", _sizes(dataset)),
         ("Formats", _formats(contents)),

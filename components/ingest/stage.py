@@ -9,9 +9,9 @@ from components.common.cli import Metadata, progress
 from components.common.errors import BadInputError
 from components.common.files import new_folder, write_text
 from components.common.storage import open_store
-from components.ingest.check import check_all
-from components.ingest.labels import parse_csv, read_csv
+from components.ingest.labels import case_warnings, parse_csv, read_csv
 from components.ingest.pack import Contents, build_dataset, pack, publish
+from components.ingest.pool import Limits, check_all
 from components.ingest.report import report_html
 from components.ingest.settings import IngestSettings
 from components.ingest.sources import Listing, list_source
@@ -20,19 +20,20 @@ LINES = 50  # of progress in a log, at most
 
 
 def run(source: str, source_version: str, name: str, store: str, settings: IngestSettings, dataset: Path, report: Path) -> Metadata:
-    """Check, split and pack the images of a folder or s3:// prefix into content-addressed shards in the store.
+    """Check, split and pack the images of a folder, s3:// prefix, archive or table into content-addressed shards in the store.
 
     `source_version` is only a name for the state of the source: a new one makes the pipeline look again.
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         raise BadInputError(f"name {name!r}: expected letters, digits, '.', '_' and '-', since it becomes part of an object's name")
-    listing = _labelled(source, settings.labels)
     dataset.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".ingest-", dir=dataset.parent) as scratch:
-        files, total = [(file.key, file.size) for file in listing.images], len(listing.images)
-        checked = check_all(source, files, settings.mode, settings.max_pixels, settings.workers)
+        listing = _labelled(source, settings.labels, Path(scratch))
+        total, limits = len(listing.images), Limits(settings.max_pixels, settings.max_seconds, settings.max_memory)
+        checked = check_all(listing.store, listing.images, settings.mode, settings.workers, limits)
         contents = pack(progress(zip(listing.images, checked, strict=True), total, "checking images", every=-(-total // LINES)),
                         listing.brought, Path(scratch), settings.shard_size)
+        contents.refused = sorted([*contents.refused, *listing.refused])
         if not contents.images:
             key, reason = contents.refused[0]
             raise BadInputError(f"{source}: none of its {total} images can be read; {key}: {reason}")
@@ -47,17 +48,20 @@ def run(source: str, source_version: str, name: str, store: str, settings: Inges
     return {"dataset": _figures(made, contents)}
 
 
-def _labelled(source: str, labels: str) -> Listing:
+def _labelled(source: str, labels: str, scratch: Path) -> Listing:
     """The listing of the source, its images labelled as the settings say."""
     if labels == "folders":
-        return list_source(source)
-    if labels == "none":
-        listing = list_source(source)
-        return listing._replace(images=[file._replace(label=None) for file in listing.images])
-    data, inside = read_csv(labels, source)
-    listing = list_source(source, label_csv=inside)
-    label_of = parse_csv(data, labels, listing.keys, source)
-    return listing._replace(images=[file._replace(label=label_of.get(file.key)) for file in listing.images])
+        listing = list_source(source, scratch)
+    elif labels == "none":
+        listing = list_source(source, scratch)
+        listing = listing._replace(images=[file._replace(label=None) for file in listing.images])
+    else:
+        data, inside = read_csv(labels, source)
+        listing = list_source(source, scratch, label_csv=inside)
+        label_of, warnings = parse_csv(data, labels, listing.keys, source)
+        listing = listing._replace(images=[file._replace(label=label_of.get(file.key)) for file in listing.images],
+                                   warnings=listing.warnings + warnings)
+    return listing._replace(warnings=listing.warnings + case_warnings(file.label for file in listing.images))
 
 
 def _figures(dataset: Dataset, contents: Contents) -> dict[str, object]:

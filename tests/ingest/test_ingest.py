@@ -20,7 +20,7 @@ from components.common.images import ORIENTATION
 from components.common.shards import ShardReader
 from components.common.splits import split_of
 from components.common.storage import FolderStore, open_store
-from components.ingest import check
+from components.ingest import pool
 from components.ingest.settings import IngestSettings
 from components.ingest.stage import run
 
@@ -91,7 +91,7 @@ def test_equal_sources_give_equal_bytes_whatever_the_workers_and_the_place(
     for key, data in reversed(PETS.items()):
         far.write(key, data)
     first, _, _ = ingest(source, tmp_path / "one")
-    monkeypatch.setattr(check, "CHUNK_FILES", 2)  # so that there is an order to lose
+    monkeypatch.setattr(pool, "CHUNK_FILES", 2)  # so that there is an order to lose
     second, _, _ = ingest(source, tmp_path / "two", workers=2)
     third, _, _ = ingest(f"{s3_bucket}/photos/pets/", tmp_path / "three", store=f"{s3_bucket}/store")
     assert sha256_tree(tmp_path / "one") == sha256_tree(tmp_path / "two")

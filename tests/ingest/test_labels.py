@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from components.common.errors import BadInputError
-from components.ingest.labels import parse_csv, read_csv
+from components.ingest.labels import case_warnings, parse_csv, read_csv
 
 KNOWN = frozenset({"a.png", "deep/b.png", "c, d.png"})
 
 
 def parse(text: str | bytes) -> dict[str, str]:
-    return parse_csv(text.encode() if isinstance(text, str) else text, "labels.csv", KNOWN, "photos")
+    return parse_csv(text.encode() if isinstance(text, str) else text, "labels.csv", KNOWN, "photos")[0]
 
 
 def test_labels_by_path() -> None:
@@ -31,7 +31,7 @@ def test_labels_by_path() -> None:
     ("path;label\na.png;cat\n", r"labels\.csv:1: expected the columns path,label; found path;label"),
     ("", r"labels\.csv:1: expected the columns path,label; found nothing"),
     ('path,label\na.png,"cat\n', r"labels\.csv:\d: not CSV"),
-    (b"path,label\na.png,caf\xe9\n", r"labels\.csv: not UTF-8 at byte 20"),
+    (b"path,label\na.png,caf\xe9\n", r"labels\.csv:2: not UTF-8 at byte 9 of the line"),
 ])
 def test_mistakes_name_the_line(text: str | bytes, message: str) -> None:
     with pytest.raises(BadInputError, match=message):
@@ -55,3 +55,27 @@ def test_a_csv_is_found_here_or_in_the_source(tmp_path: Path, s3_bucket: str) ->
     for labels, where in (("gone.csv", str(source)), (f"{s3_bucket}/gone.csv", str(source)), ("folder", f"{s3_bucket}/photos")):
         with pytest.raises(BadInputError, match=f"{labels}: no such file"):
             read_csv(labels, where)
+
+
+def test_what_is_odd_is_one_line_of_each_kind() -> None:
+    _, warnings = parse_csv(b"path,label\na.png,cat \na.png,cat\ndeep/b.png,  dog\n", "labels.csv", KNOWN, "photos")
+    assert warnings == ("labels.csv:2: label 'cat ' was taken as 'cat', without the white space around it (2 such lines)",
+                        "labels.csv:3: 'a.png' is here again, equal to line 2; one of them is enough")
+    assert parse_csv(b"path,label\na.png,cat\n", "labels.csv", KNOWN, "photos")[1] == ()
+
+
+def test_labels_that_differ_in_capitals_stay_apart() -> None:
+    assert case_warnings(["cat", "Cat", "dog", None, "CAT", "cat", "Owl"]) == (
+        "labels 'CAT' (1), 'Cat' (1) and 'cat' (2) differ in capitals only and stay 3 classes; rename them if one is meant",)
+    assert case_warnings(["cat", "dog", None]) == ()
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32", "latin-1", "cp1252"])
+def test_other_encodings_are_one_line(encoding: str) -> None:
+    said = r"^labels\.csv:[12]: (not UTF-8 at byte \d+ of the line|holds NUL characters).*; save it as UTF-8$"
+    with pytest.raises(BadInputError, match=said):
+        parse("path,label\na.png,café\n".encode(encoding))
+
+
+def test_old_line_ends_are_read() -> None:
+    assert parse("path,label\ra.png,cat\rdeep/b.png,dog\r") == {"a.png": "cat", "deep/b.png": "dog"}

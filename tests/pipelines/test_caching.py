@@ -42,6 +42,18 @@ def test_a_source_on_s3_is_known_by_its_contents(s3_bucket):
     assert source_fingerprint(f"{s3_bucket}/photos") != first
 
 
+def test_a_source_that_is_one_file_is_known_by_it(tmp_path, s3_bucket):
+    file, store = tmp_path / "pets.tar", open_store(f"{s3_bucket}/photos")
+    seen = []
+    for data in (b"a", b"bc"):
+        file.write_bytes(data)
+        store.write("pets.tar", data)
+        seen += [source_fingerprint(str(file)), source_fingerprint(f"{s3_bucket}/photos/pets.tar")]
+    assert len(set(seen)) == 4
+    assert source_fingerprint(str(file)) == seen[2]
+    assert source_fingerprint(f"{s3_bucket}/photos/gone.tar") == source_fingerprint(f"{s3_bucket}/photos/none")
+
+
 def test_the_code_of_a_stage_is_its_folder_and_what_all_share(tmp_path, monkeypatch):
     shutil.copytree(caching.ROOT / "components", tmp_path / "components", ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(caching, "ROOT", tmp_path)

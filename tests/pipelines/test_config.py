@@ -125,7 +125,7 @@ def test_a_mistake_in_an_override_names_it(write, override, expected):
     ("version: true\n", "a.yaml:1: version True is not one that this gleaner reads ([1])"),
     ("- a\n- b\n", "a.yaml: expected `key: value` lines at the top"),
     ("version: 1\nname: cats\nstore: out\n",
-     "a.yaml: lacks 'source'; expected: Folder (relative to where gleaner is started) or s3:// prefix of the images"),
+     "a.yaml: lacks 'source'; expected: Folder of images (relative to where gleaner is started), s3:// prefix, archive or table of URIs"),
     ("", "a.yaml: does not say its version; expected a line `version: 1`"),
 ])
 def test_a_file_that_is_no_configuration(write, text, expected):

@@ -1,0 +1,189 @@
+"""What lies in a tar or zip archive, without extracting it: members are read from their offsets, and never written by name.
+
+Refused, each with its reason: names that lead out of the archive, links, devices, encrypted and overlapping members, and whatever
+unpacks to many times its size.
+"""
+
+import gzip
+import io
+import stat
+import struct
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import IO, NamedTuple
+
+from components.common.storage import open_store
+from components.ingest.places import Place
+
+EXTENSIONS = (".tar", ".tar.gz", ".tgz", ".zip")
+BOMB_RATIO, BOMB_FREE = 200, 64 << 20  # unpacked bytes per packed byte, and beyond that: image files hardly shrink
+HEADER_BYTES = 1 << 20  # longest extended header of a tar that is read at once
+PIECE = 8 << 20  # bytes copied at a time
+GZIP = b"\x1f\x8b"
+LOCAL_HEADER = struct.Struct("<4s22xHH")  # of a zip member: signature, length of its name and of its extra field
+
+
+class Member(NamedTuple):
+    """A file in an archive, or why it is not taken."""
+
+    name: str
+    place: Place | None
+    reason: str = ""
+
+
+class RefusedError(Exception):
+    """Why a whole archive, or the rest of it, is not read."""
+
+
+def is_archive(key: str) -> bool:
+    return key.lower().endswith(EXTENSIONS)
+
+
+def members(store: str, key: str, scratch: Path) -> Iterator[Member]:
+    """Members in the archive's order; the last may be one without a name, for the archive as a whole.
+
+    An archive of an S3 store is copied to `scratch`, one that is compressed as a whole is unpacked there, as one file each.
+    """
+    try:
+        path = _local(store, key, scratch)
+        found = _zip(path) if key.lower().endswith(".zip") else _tar(path, scratch)
+        for name, place, reason in found:
+            wrong = reason or _wrong_name(name)
+            yield Member(_normal(name) if not wrong else name, None if wrong else place, wrong)
+    except RefusedError as error:
+        yield Member("", None, str(error))
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, gzip.BadGzipFile, struct.error, NotImplementedError,
+            ValueError, OverflowError, RecursionError) as error:
+        yield Member("", None, f"broken archive: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
+    except OSError as error:
+        yield Member("", None, f"archive that cannot be read: {error.strerror or type(error).__name__}")
+
+
+def local_copy(store: str, key: str, scratch: Path) -> Path:
+    """An object of an S3 store as one file in `scratch`, copied in pieces."""
+    far = open_store(store)
+    stated = far.stat(key)
+    if stated is None:
+        raise KeyError(key)
+    path = _new_file(scratch)
+    with path.open("wb") as file:
+        for start in range(0, stated.size, PIECE):
+            file.write(far.read_range(key, start, min(PIECE, stated.size - start)))
+    return path
+
+
+def _local(store: str, key: str, scratch: Path) -> Path:
+    return local_copy(store, key, scratch) if store.startswith("s3://") else Path(store).expanduser() / key
+
+
+def _new_file(scratch: Path) -> Path:
+    folder = scratch / "archives"
+    folder.mkdir(exist_ok=True)
+    return folder / f"{len(list(folder.iterdir())):06d}"
+
+
+def _tar(path: Path, scratch: Path) -> Iterator[Member]:
+    with path.open("rb") as file:
+        if file.read(2) == GZIP:
+            path = _unpacked(path, scratch)
+    size, last = path.stat().st_size, -1
+    with path.open("rb") as raw, tarfile.open(fileobj=_Headers(raw), mode="r:") as tar:
+        while (info := tar.next()) is not None:
+            tar.members = []  # type: ignore[attr-defined]  # tarfile keeps them all
+            if info.offset <= last:
+                raise tarfile.ReadError("a header that leads back")
+            last = info.offset
+            if info.isdir():
+                continue
+            reason = "" if info.isreg() else "a link in an archive" if info.islnk() or info.issym() else "a device or pipe in an archive"
+            if info.isreg() and info.issparse():
+                reason = "sparse in its archive"
+            elif info.isreg() and not 0 <= info.size <= size - info.offset_data:
+                reason = "truncated: its archive ends before it"
+            yield Member(info.name, Place(str(path.parent), path.name, info.offset_data, info.size), reason)
+
+
+class _Headers(io.RawIOBase):
+    """A tar file of which only headers are read, so that no header can ask for all memory or for a way back."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file = file
+
+    def read(self, size: int = -1) -> bytes:
+        if not 0 <= size <= HEADER_BYTES:
+            raise tarfile.ReadError(f"a header of {size} bytes")
+        return self.file.read(size)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self.file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self.file.tell()
+
+
+def _unpacked(path: Path, scratch: Path) -> Path:
+    """The tar inside a gzip file, as long as it does not grow suspiciously."""
+    target, written = _new_file(scratch), 0
+    limit = BOMB_FREE + BOMB_RATIO * path.stat().st_size
+    with gzip.open(path) as packed, target.open("wb") as file:
+        while piece := packed.read(1 << 20):
+            written += len(piece)
+            if written > limit:
+                file.truncate(0)
+                raise RefusedError(f"a bomb: unpacks to more than {BOMB_RATIO} times its size")
+            file.write(piece)
+    return target
+
+
+def _zip(path: Path) -> Iterator[Member]:
+    total = path.stat().st_size
+    with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+        infos = sorted(archive.infolist(), key=lambda info: info.header_offset)
+        if sum(info.file_size for info in infos) > BOMB_FREE + BOMB_RATIO * total:
+            raise RefusedError(f"a bomb: unpacks to more than {BOMB_RATIO} times its size")
+        ends = [*(info.header_offset for info in infos[1:]), total]
+        for info, end in zip(infos, ends, strict=True):
+            if info.is_dir():
+                continue
+            file.seek(info.header_offset)
+            signature, name, extra = LOCAL_HEADER.unpack(file.read(LOCAL_HEADER.size))
+            start = info.header_offset + LOCAL_HEADER.size + name + extra
+            reason = _wrong_member(info) or ("overlaps another member of its archive" if start + info.compress_size > end else "")
+            if signature != b"PK\x03\x04":
+                reason = "broken: nothing is where its archive says"
+            deflated = info.compress_type == zipfile.ZIP_DEFLATED
+            yield Member(info.filename, Place(str(path.parent), path.name, start, info.compress_size,
+                                              info.file_size if deflated else -1, info.CRC if deflated else 0), reason)
+
+
+def _wrong_member(info: zipfile.ZipInfo) -> str:
+    kind = stat.S_IFMT(info.external_attr >> 16)
+    if kind == stat.S_IFLNK:
+        return "a link in an archive"
+    if kind not in (0, stat.S_IFREG):
+        return "a device or pipe in an archive"
+    if info.flag_bits & 1:
+        return "encrypted"
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        return "packed in a way that is not read: expected stored or deflated"
+    if info.file_size > BOMB_FREE + BOMB_RATIO * info.compress_size:
+        return f"a bomb: unpacks to more than {BOMB_RATIO} times its size"
+    return ""
+
+
+def _wrong_name(name: str) -> str:
+    parts = name.replace("\\", "/").split("/")
+    if ".." in parts:
+        return "its name leads out of its archive"
+    if not parts[0] or parts[0].endswith(":"):
+        return "an absolute name in an archive"
+    return "a name with a NUL in it" if "\0" in name else ""
+
+
+def _normal(name: str) -> str:
+    return PurePosixPath(name).as_posix()
+
+
