@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 from components.common.errors import BadInputError
 from components.common.files import sha256_bytes
-from components.common.images import Canonical, ImageError, canonical
+from components.common.images import Canonical, ImageError, canonical_pixels
 from components.common.storage import Store, open_store
+from components.ingest.looks import Look, look
 
 CHUNK_BYTES, CHUNK_FILES = 4 << 20, 64  # of source files that one process takes at a time
 
@@ -25,6 +26,7 @@ class Checked(NamedTuple):
     id: str  # sha256 of the source's bytes
     image: Canonical | None
     reason: str  # empty where there is an image
+    look: Look | None = None
 
 
 def check_all(source: str, files: Iterable[tuple[str, int]], mode: str, max_pixels: int, workers: int) -> Iterator[Checked]:
@@ -56,7 +58,8 @@ def _check_one(store: Store, key: str, mode: str, max_pixels: int) -> Checked:
     try:
         key.encode()  # file systems allow names that are no text
         data = store.read(key)
-        return Checked(key, sha256_bytes(data), canonical(data, mode, max_pixels), "")
+        image, pixels = canonical_pixels(data, mode, max_pixels)
+        return Checked(key, sha256_bytes(data), image, "", look(pixels))
     except UnicodeEncodeError:
         shown = key.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
         return Checked(shown, "", None, "its name is not UTF-8; rename it")

@@ -2,16 +2,21 @@
 
 import re
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
 from components.common.artifacts import Dataset
 from components.common.cli import Metadata, progress
 from components.common.errors import BadInputError
-from components.common.files import new_folder, write_text
+from components.common.files import new_folder, write_json, write_text
 from components.common.storage import open_store
 from components.ingest.check import check_all
+from components.ingest.gallery import Gallery
+from components.ingest.groups import group
 from components.ingest.labels import parse_csv, read_csv
+from components.ingest.looks import Album
 from components.ingest.pack import Contents, build_dataset, pack, publish
+from components.ingest.quality import as_json, examine, stop_at
 from components.ingest.report import report_html
 from components.ingest.settings import IngestSettings
 from components.ingest.sources import Listing, list_source
@@ -31,18 +36,30 @@ def run(source: str, source_version: str, name: str, store: str, settings: Inges
     with tempfile.TemporaryDirectory(prefix=".ingest-", dir=dataset.parent) as scratch:
         files, total = [(file.key, file.size) for file in listing.images], len(listing.images)
         checked = check_all(source, files, settings.mode, settings.max_pixels, settings.workers)
-        contents = pack(progress(zip(listing.images, checked, strict=True), total, "checking images", every=-(-total // LINES)),
-                        listing.brought, Path(scratch), settings.shard_size)
-        if not contents.images:
-            key, reason = contents.refused[0]
-            raise BadInputError(f"{source}: none of its {total} images can be read; {key}: {reason}")
+        with closing(Album(Path(scratch) / "looks")) as album:
+            packed = pack(progress(zip(listing.images, checked, strict=True), total, "checking images", every=-(-total // LINES)),
+                          listing.brought, _new(scratch, "packed"), settings.shard_size, album)
+            if not packed.images:
+                key, reason = packed.refused[0]
+                raise BadInputError(f"{source}: none of its {total} images can be read; {key}: {reason}")
+            contents = group(packed, album, listing.brought, _new(scratch, "grouped"), settings.shard_size)
+            contrast = dict(zip(packed.images, album.contrast, strict=True))
         made = build_dataset(contents, name, settings.mode)
-        html = report_html(made, contents, listing, Path(scratch))
+        findings = examine(made, contents, listing, contrast)
+        html = report_html(made, contents, listing, findings, Gallery(packed))
+        write_text(report, html)
+        stop_at(settings.gates, findings, report)
         with new_folder(dataset) as folder:
+            write_json(folder / "quality.json", as_json(made, findings))
             publish(made, [shard for shards in contents.shards.values() for shard in shards], folder, open_store(store))
             write_text(folder / "report.html", html)
-        write_text(report, html)
     return {"dataset": _figures(made, contents)}
+
+
+def _new(parent: str, name: str) -> Path:
+    folder = Path(parent) / name
+    folder.mkdir()
+    return folder
 
 
 def _labelled(source: str, labels: str) -> Listing:
