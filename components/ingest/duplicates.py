@@ -17,7 +17,7 @@ QUERIES, CODES = 20_000, 1 << 21  # looked up, and kept with repetitions, at a t
 PAIRS, ALIGNED = 4096, 128  # compared at a time by waves, and by pixels
 STEPS = 4  # of Gauss-Newton
 GRID = 16  # side of the picture on which two images must agree: what a re-encoding or a resampling does to single pixels is lost
-COARSE, FINE = 0.008, 0.003  # most energy of the difference, as a share of the picture's: between waves, and on that grid
+COARSE, FINE = 0.008, 0.004  # most energy of the difference, as a share of the picture's: between waves, and on that grid
 REACH, SPILL = 0.1, 0.03  # of the side: how far inside and outside of a the edges of b may lie
 LIMITS = np.array([-SPILL, 1 - REACH, -SPILL, 1 - REACH]), np.array([REACH, 1 + SPILL, REACH, 1 + SPILL])
 
@@ -34,12 +34,15 @@ def groups(ids: list[str], hashes: np.ndarray, records: np.ndarray, seen: np.nda
 
 
 def candidates(hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs (a, b) whose hashes are near, each pair once: int64 (pairs, 2), and the window of a that looks like the whole of b."""
+    """Pairs (a, b) where a window of a has nearly the hash of the whole of b: int64 (pairs, 2), and the nearest window.
+
+    A pair may also come the other way round: which of two is the cropped one is not known yet.
+    """
     count = len(hashes)
     found = np.empty(0, np.int64)
     if count < 2:
         return found.reshape(0, 2), found
-    assert count < 1 << 26  # two rows, a distance, a window and a direction share 63 bits
+    assert count < 1 << 26  # two rows, a distance and a window share 63 bits
     whole = np.ascontiguousarray(hashes[:, 0])
     in_bytes = hashes.view(np.uint8).reshape(count, len(WINDOWS), 8).astype(np.int64)
     fresh = [_neighbours(whole)]
@@ -49,10 +52,7 @@ def candidates(hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             if sum(map(len, fresh)) > CODES:
                 found, fresh = _nearest([found, *fresh]), []
     found = _nearest([found, *fresh])
-    code, how = found >> 8, found & 255
-    low, high = code // (1 << 26), code % (1 << 26)
-    swapped = (how & 1).astype(bool)
-    return np.stack([np.where(swapped, high, low), np.where(swapped, low, high)], 1), how >> 1 & 15
+    return np.stack([found >> 33, found >> 7 & (1 << 26) - 1], 1), found & 15
 
 
 def confirmed(records: np.ndarray, pairs: np.ndarray, windows: np.ndarray) -> np.ndarray:
@@ -155,16 +155,15 @@ def _neighbours(whole: np.ndarray) -> np.ndarray:
 
 
 def _coded(a: np.ndarray, b: np.ndarray, distance: np.ndarray, window: np.ndarray) -> np.ndarray:
-    """One sortable number: the two rows, the distance, the window, and whether b comes before a."""
-    rows = np.minimum(a, b) * (1 << 26) + np.maximum(a, b)
-    return rows << 8 | distance.astype(np.int64) << 5 | window << 1 | (b < a)
+    """One sortable number."""
+    return a << 33 | b << 7 | distance.astype(np.int64) << 4 | window
 
 
 def _nearest(parts: list[np.ndarray]) -> np.ndarray:
     """Of each pair the code with the least distance."""
     codes = np.concatenate(parts)
     codes.sort()
-    return codes[np.diff(codes >> 8, prepend=-1) != 0]
+    return codes[np.diff(codes >> 7, prepend=-1) != 0]
 
 
 def _cut_out(images: np.ndarray, window: np.ndarray) -> np.ndarray:
