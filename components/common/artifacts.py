@@ -1,6 +1,7 @@
 """Every on-disk format, in one place.
 
-    dataset/      dataset.json  index.parquet  report.html          ingest      -> all
+    dataset/      dataset.json  index.parquet  report.html  quality.json
+                                                                    ingest      -> all
     encoder/      encoder.safetensors  encoder.json  history.jsonl  pretrain    -> sample, warmup
     embeddings/   embeddings.npy  embeddings.json                   sample      -> warmup, evaluate
     candidates/   candidates.csv  contact_sheet.html  labelstudio.json

@@ -4,7 +4,7 @@ import base64
 from collections.abc import Iterable, Sequence
 from html import escape
 
-__all__ = ["escape", "figures", "image_tag", "named_rows", "note", "page", "table", "thumbnails"]
+__all__ = ["cards", "escape", "figures", "image_tag", "named_rows", "note", "page", "table", "thumbnails"]
 
 TINY = 64  # pixels up to which a picture is enlarged without blur
 
@@ -38,6 +38,9 @@ tfoot td { font-weight: 600 }
 .number { text-align: right; white-space: nowrap }
 .named { display: grid; grid-template-columns: minmax(72px, max-content) 1fr; gap: 10px 20px; align-items: center }
 .named > b { max-width: 180px; overflow-wrap: anywhere; font-weight: 600 }
+.cards { display: flex; flex-wrap: wrap; gap: 14px; margin: 12px 0 }
+.card { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 12px 14px }
+.card > b { display: block; font-weight: 600; margin-bottom: 8px }
 .thumbnails { display: flex; flex-wrap: wrap; gap: 10px }
 figure { margin: 0; width: 80px }
 figure img { width: 80px; height: 80px; object-fit: contain; border-radius: 8px; background: var(--tint); display: block }
@@ -93,6 +96,12 @@ def thumbnails(items: Iterable[tuple[bytes, str]]) -> str:
     """A grid of pictures (PNG or JPEG bytes), each with its caption in plain text."""
     cells = [f"<figure>{image_tag(data, caption)}<figcaption>{escape(caption)}</figcaption></figure>" for data, caption in items]
     return '<div class="thumbnails">\n' + "\n".join(cells) + "\n</div>"
+
+
+def cards(items: Iterable[tuple[str, str]]) -> str:
+    """Framed boxes of (heading in plain text, HTML), side by side where they fit."""
+    boxes = [f'<div class="card"><b>{escape(name)}</b>{content}</div>' for name, content in items]
+    return '<div class="cards">\n' + "\n".join(boxes) + "\n</div>"
 
 
 def named_rows(rows: Iterable[tuple[str, str]]) -> str:

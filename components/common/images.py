@@ -45,13 +45,18 @@ def decode(data: bytes, mode: str, max_pixels: int) -> Image.Image:
 
 def canonical(data: bytes, mode: str, max_pixels: int) -> Canonical:
     """The image as it is stored: its own bytes where they are an upright JPEG or PNG in `mode`, else a PNG of what `decode` gives."""
+    return canonical_pixels(data, mode, max_pixels)[0]
+
+
+def canonical_pixels(data: bytes, mode: str, max_pixels: int) -> tuple[Canonical, Image.Image]:
+    """The image as it is stored, and its pixels, from one decoding."""
     image, orientation = _load(data, max_pixels)
     came_as = f"{image.format} {image.mode}"
     if image.mode == mode and orientation not in UPRIGHT and _is_plain(image, data):
         extension = "png" if image.format == "PNG" else "jpg"
-        return Canonical(data, extension, image.width, image.height, came_as, kept=True)
+        return Canonical(data, extension, image.width, image.height, came_as, kept=True), image
     upright = _turned(_converted(image, mode), orientation)
-    return Canonical(png(upright), "png", upright.width, upright.height, came_as, kept=False)
+    return Canonical(png(upright), "png", upright.width, upright.height, came_as, kept=False), upright
 
 
 def to_square(image: Image.Image, size: int) -> np.ndarray:

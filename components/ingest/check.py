@@ -3,7 +3,8 @@
 from typing import NamedTuple
 
 from components.common.files import sha256_bytes
-from components.common.images import Canonical, ImageError, canonical
+from components.common.images import Canonical, ImageError, canonical_pixels
+from components.ingest.looks import Look, look
 from components.ingest.places import Found, Place, read
 
 TEXT_BYTES = 10_000  # a caption or a few paragraphs; the index is read whole by every stage
@@ -18,6 +19,7 @@ class Checked(NamedTuple):
     reason: str  # empty where there is an image
     text: str | None = None
     text_reason: str = ""  # why a text that lies beside it was not taken
+    look: Look | None = None
 
 
 class Fetched(NamedTuple):
@@ -44,11 +46,11 @@ def check(file: Found, fetched: Fetched, mode: str, max_pixels: int) -> Checked:
     if fetched.data is None:
         return Checked(shown(file.key), "", None, fetched.reason)
     try:
-        image = canonical(fetched.data, mode, max_pixels)
+        image, pixels = canonical_pixels(fetched.data, mode, max_pixels)
     except ImageError as error:
         return Checked(file.key, "", None, str(error))
     text, text_reason = _text(fetched.text) if fetched.text is not None else (None, fetched.text_reason)
-    return Checked(file.key, sha256_bytes(fetched.data), image, "", text, text_reason)
+    return Checked(file.key, sha256_bytes(fetched.data), image, "", text, text_reason, look(pixels))
 
 
 def shown(key: str) -> str:

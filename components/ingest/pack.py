@@ -16,6 +16,7 @@ from components.common.images import Canonical
 from components.common.shards import Packed, ShardWriter, index_key
 from components.common.storage import Store
 from components.ingest.check import Checked
+from components.ingest.looks import Album
 from components.ingest.places import Found
 from components.ingest.sources import precedence, split_for
 
@@ -44,6 +45,7 @@ class Image:
     width: int
     height: int
     copies: list[Copy]
+    group: str  # id of the first of its near-duplicates, its own where there is none
 
     @property
     def kept(self) -> Copy:
@@ -68,6 +70,7 @@ class Contents:
     refused: list[tuple[str, str]] = field(default_factory=list)  # path, reason
     came_as: Counter[tuple[str, bool]] = field(default_factory=Counter)  # format and mode, and whether the bytes were kept
     shards: dict[str, list[Packed]] = field(default_factory=dict)  # by split
+    set_aside: list[Image] = field(default_factory=list)  # near-duplicates of images of another split, in no shard
 
     @property
     def duplicates(self) -> list[Image]:
@@ -80,14 +83,30 @@ class Contents:
     def by_id(self) -> list[Image]:
         return [self.images[key] for key in sorted(self.images)]
 
+    def groups(self) -> dict[str, list[Image]]:
+        """Near-duplicate groups of two and more by their id, those set aside included; members by id."""
+        members: dict[str, list[Image]] = {}
+        for image in sorted([*self.images.values(), *self.set_aside], key=lambda image: image.id):
+            members.setdefault(image.group, []).append(image)
+        return {group: found for group, found in members.items() if len(found) > 1}
 
-def pack(files: Iterable[tuple[Found, Checked]], brought: frozenset[str], folder: Path, shard_size: int) -> Contents:
-    """Write each distinct image once into the shards of its split, in the order of `files` (held-out files first)."""
+    def stored(self, image: Image) -> bytes:
+        """The bytes of one image, from its shard on local disk."""
+        with self.shards[image.split][image.shard].path.open("rb") as file:
+            file.seek(image.offset)
+            return file.read(image.size)
+
+
+def pack(files: Iterable[tuple[Found, Checked]], brought: frozenset[str], folder: Path, shard_size: int, album: Album) -> Contents:
+    """Write each distinct image once into the shards of its split, in the order of `files` (held-out files first), its look into `album`.
+
+    The splits hold where nothing turns out to be a near-duplicate; see components.ingest.groups.
+    """
     contents = Contents()
     with ExitStack() as stack:
         writers = {split: stack.enter_context(ShardWriter(folder, split, shard_size)) for split in SPLITS}
         for file, checked in files:
-            if checked.image is None:
+            if checked.image is None or checked.look is None:
                 contents.refused.append((checked.key, checked.reason))
                 continue
             if checked.text_reason:
@@ -99,6 +118,7 @@ def pack(files: Iterable[tuple[Found, Checked]], brought: frozenset[str], folder
             split = split_for(checked.id, file.given, brought)
             contents.images[checked.id] = _write(writers[split], checked.id, split, checked.image, copy)
             contents.came_as[checked.image.came_as, checked.image.kept] += 1
+            album.add(checked.look)
     contents.refused.sort()
     contents.shards = {split: writer.shards for split, writer in writers.items()}
     return contents
@@ -113,7 +133,7 @@ def build_dataset(contents: Contents, name: str, mode: str) -> Dataset:
         shards += contents.shards[split]
     rows = [
         {"id": image.id, "shard": first[image.split] + image.shard, "offset": image.offset, "size": image.size,
-         "width": image.width, "height": image.height, "split": image.split, "group": image.id, "source": image.kept.key,
+         "width": image.width, "height": image.height, "split": image.split, "group": image.group, "source": image.kept.key,
          "label": image.labels[0] if len(image.labels) == 1 else None, "text": image.text}
         for image in contents.by_id()
     ]
@@ -134,13 +154,14 @@ def publish(dataset: Dataset, shards: Iterable[Packed], folder: Path, store: Sto
         if there is None or there.size != shard.size:
             store.upload(shard.key, packed.path)
         store.write(index_key(shard.key), packed.path.with_suffix(".idx").read_bytes())
-    store.write(f"{root}/index.parquet", (folder / "index.parquet").read_bytes())
+    for name in ("index.parquet", "quality.json"):
+        store.write(f"{root}/{name}", (folder / name).read_bytes())
     store.write_if_absent(f"{root}/dataset.json", (folder / "dataset.json").read_bytes())
 
 
 def _write(writer: ShardWriter, image_id: str, split: str, image: Canonical, copy: Copy) -> Image:
     shard, offset = writer.add(f"{image_id}.{image.extension}", image.data)
-    return Image(image_id, split, shard, offset, len(image.data), image.width, image.height, [copy])
+    return Image(image_id, split, shard, offset, len(image.data), image.width, image.height, [copy], image_id)
 
 
 def _digest(index: pa.Table) -> str:

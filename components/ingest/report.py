@@ -1,37 +1,40 @@
 """The page that says what an ingest took in, what it left out and why."""
 
-import io
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 
 from components.common import html
 from components.common.artifacts import SPLITS, TEST, Dataset
-from components.common.images import decode, png
+from components.ingest.findings import findings_html, overview
+from components.ingest.gallery import Gallery
 from components.ingest.pack import Contents, Image
+from components.ingest.quality import Finding
 from components.ingest.sources import Listing
 
 ROWS = 1000  # of a long list
 CLASSES, EXAMPLES, PER_CLASS = 60, 240, 9  # most classes shown, most pictures in all, most of one class
-THUMBNAIL = 160  # pixels of the longer side, shown at half of it
 
 
-def report_html(dataset: Dataset, contents: Contents, listing: Listing, shards: Path) -> str:
-    """One page; equal contents give equal bytes. `shards`: the folder of the packed shards, for the pictures."""
+def report_html(dataset: Dataset, contents: Contents, listing: Listing, findings: dict[str, Finding], gallery: Gallery) -> str:
+    """One page; equal contents give equal bytes."""
     rewritten = sum(count for (_, kept), count in contents.came_as.items() if not kept)
     lead = (f"{_many(len(dataset.index), 'image')} in {_many(len(dataset.classes), 'class', 'classes')}, stored "
             f"{'in colour' if dataset.mode == 'RGB' else 'in grey'} as {_many(len(dataset.shards), 'shard')}. Dataset {dataset.id[:12]}.")
     copies = sum(len(image.copies) - 1 for image in contents.duplicates)
-    top = html.figures([("images", len(dataset.index)), ("classes", len(dataset.classes)), ("refused", len(contents.refused)),
-                        ("duplicates dropped", copies), ("label conflicts", len(contents.conflicts)), ("rewritten as PNG", rewritten)])
+    top = html.figures([
+        ("images", len(dataset.index)), ("classes", len(dataset.classes)), ("refused", len(contents.refused)),
+        ("duplicates dropped", copies), ("near-duplicates", findings["near_duplicates"].count), ("set aside", len(contents.set_aside)),
+        ("rewritten as PNG", rewritten)])
     return html.page(f"Dataset {dataset.name}", [
         ("", top),
+        ("What there is to know", overview(findings)),
         ("Classes and splits", _counts(dataset, listing)),
-        ("Examples", _examples(contents, shards)),
+        ("Examples", _examples(contents, gallery)),
         ("Refused files", _refused(contents, listing)),
         *([("Warnings", "".join(html.note(line) for line in listing.warnings))] if listing.warnings else []),
         ("Duplicates and label conflicts", _duplicates(contents)),
+        *findings_html(findings, gallery),
         ("Sizes", _sizes(dataset)),
         ("Formats", _formats(contents)),
     ], lead)
@@ -55,30 +58,17 @@ def _counts(dataset: Dataset, listing: Listing) -> str:
     return html.table(["class", *SPLITS, "all"], rows, total) + html.note(rule)
 
 
-def _examples(contents: Contents, shards: Path) -> str:
+def _examples(contents: Contents, gallery: Gallery) -> str:
     by_class: dict[str | None, list[Image]] = {}
     for image in contents.by_id():
         by_class.setdefault(image.labels[0] if len(image.labels) == 1 else None, []).append(image)
     names = sorted(name for name in by_class if name is not None)
     shown: list[str | None] = [*names[:CLASSES], *([None] if None in by_class else [])]
     each = max(2, min(PER_CLASS, EXAMPLES // len(shown))) if names else 3 * PER_CLASS
-    rows = [(name or "(no label)", html.thumbnails((_thumbnail(image, contents, shards), "") for image in by_class[name][:each]))
+    rows = [(name or "(no label)", html.thumbnails((gallery.picture(image.id), "") for image in by_class[name][:each]))
             for name in shown]
     rest = html.note(f"The first {CLASSES} of {len(names)} classes.") if len(names) > CLASSES else ""
     return html.named_rows(rows) + rest
-
-
-def _thumbnail(image: Image, contents: Contents, shards: Path) -> bytes:
-    packed = contents.shards[image.split][image.shard]
-    with (shards / packed.path.name).open("rb") as file:
-        file.seek(image.offset)
-        picture = decode(file.read(image.size), "RGB", image.width * image.height)
-    if max(picture.size) <= html.TINY:
-        return png(picture)
-    picture.thumbnail((THUMBNAIL, THUMBNAIL))
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=85)
-    return buffer.getvalue()
 
 
 def _refused(contents: Contents, listing: Listing) -> str:

@@ -6,6 +6,37 @@ from pydantic import Field
 
 from components.common.settings import Count, Positive, Settings
 
+Limit = Annotated[int, Field(ge=0)] | None
+
+
+class Gates(Settings):
+    """How many of each finding of the data report are too many: one more stops the run. None by default: look first."""
+
+    unreadable: Limit = None
+    """Files that are no image, are broken or cannot be read."""
+    truncated: Limit = None
+    """Image files that end too early, which is how an interrupted copy looks."""
+    exact_duplicates: Limit = None
+    """Files whose bytes another file has too."""
+    near_duplicates: Limit = None
+    """Images that show what another shows: re-encoded, resized, slightly cropped."""
+    leaks: Limit = None
+    """Images that lie in a given held-out split and, or a near-duplicate of them, outside of it too."""
+    label_conflicts: Limit = None
+    """Images whose equal files have different labels."""
+    group_label_conflicts: Limit = None
+    """Near-duplicate groups with different labels."""
+    rare_classes: Limit = None
+    """Classes of less than a tenth of an even share, or of fewer than ten images."""
+    missing_classes: Limit = None
+    """Classes without any readable image, or with none for training."""
+    size_outliers: Limit = None
+    """Images with more than 16 times the pixels of the median, or less than a 16th."""
+    aspect_outliers: Limit = None
+    """Images more than twice as wide, or twice as high, as the median's shape."""
+    blank: Limit = None
+    """Images of nearly one grey level."""
+
 
 class IngestSettings(Settings):
     """How the images of a folder, prefix, archive or table become a dataset."""
@@ -27,3 +58,4 @@ class IngestSettings(Settings):
     """Age after which what a killed ingest of this name had begun to upload is removed; above the time an ingest takes."""
     workers: Annotated[int, Field(ge=1, le=256)] = 2
     """Processes that decode."""
+    gates: Gates = Gates()

@@ -2,16 +2,21 @@
 
 import re
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
 from components.common.artifacts import Dataset
 from components.common.cli import Metadata, progress
 from components.common.errors import BadInputError
-from components.common.files import new_folder, write_text
+from components.common.files import new_folder, write_json, write_text
 from components.common.storage import open_store
+from components.ingest.gallery import Gallery
+from components.ingest.groups import group
 from components.ingest.labels import case_warnings, parse_csv, read_csv
+from components.ingest.looks import Album
 from components.ingest.pack import Contents, build_dataset, pack, publish
 from components.ingest.pool import Limits, check_all
+from components.ingest.quality import as_json, examine, stop_at
 from components.ingest.report import report_html
 from components.ingest.settings import IngestSettings
 from components.ingest.sources import Listing, list_source
@@ -31,21 +36,33 @@ def run(source: str, source_version: str, name: str, store: str, settings: Inges
         listing = _labelled(source, settings.labels, Path(scratch))
         total, limits = len(listing.images), Limits(settings.max_pixels, settings.max_seconds, settings.max_memory)
         checked = check_all(listing.store, listing.images, settings.mode, settings.workers, limits)
-        contents = pack(progress(zip(listing.images, checked, strict=True), total, "checking images", every=-(-total // LINES)),
-                        listing.brought, Path(scratch), settings.shard_size)
-        contents.refused = sorted([*contents.refused, *listing.refused])
-        if not contents.images:
-            key, reason = contents.refused[0]
-            raise BadInputError(f"{source}: none of its {total} images can be read; {key}: {reason}")
+        with closing(Album(Path(scratch) / "looks")) as album:
+            packed = pack(progress(zip(listing.images, checked, strict=True), total, "checking images", every=-(-total // LINES)),
+                          listing.brought, _new(scratch, "packed"), settings.shard_size, album)
+            packed.refused = sorted([*packed.refused, *listing.refused])
+            if not packed.images:
+                key, reason = packed.refused[0]
+                raise BadInputError(f"{source}: none of its {total} images can be read; {key}: {reason}")
+            contents = group(packed, album, listing.brought, _new(scratch, "grouped"), settings.shard_size)
+            contrast = dict(zip(packed.images, album.contrast, strict=True))
         made = build_dataset(contents, name, settings.mode)
-        html = report_html(made, contents, listing, Path(scratch))
+        findings = examine(made, contents, listing, contrast)
+        html = report_html(made, contents, listing, findings, Gallery(packed))
+        write_text(report, html)
+        stop_at(settings.gates, findings, report)
         with new_folder(dataset) as folder:
+            write_json(folder / "quality.json", as_json(made, findings))
             place = open_store(store)
             place.clean_uploads(f"datasets/{name}/", settings.unfinished_hours)
             publish(made, [shard for shards in contents.shards.values() for shard in shards], folder, place)
             write_text(folder / "report.html", html)
-        write_text(report, html)
     return {"dataset": _figures(made, contents)}
+
+
+def _new(parent: str, name: str) -> Path:
+    folder = Path(parent) / name
+    folder.mkdir()
+    return folder
 
 
 def _labelled(source: str, labels: str, scratch: Path) -> Listing:

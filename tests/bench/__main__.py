@@ -5,7 +5,7 @@ import sys
 
 from tests.bench.machine import machine
 
-BENCHES = ("accuracy", "throughput")
+BENCHES = ("accuracy", "throughput", "duplicates")
 
 
 def main(names: list[str]) -> None:

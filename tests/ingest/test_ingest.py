@@ -77,7 +77,7 @@ def test_a_shard_holds_one_split_and_the_store_the_whole_dataset(tmp_path: Path)
     store = open_store(str(tmp_path / "store"))
     root = f"datasets/pets/{dataset.id}"
     assert {stat.key for stat in store.list()} == {shard.key[:-4] + end for shard in dataset.shards for end in (".tar", ".idx")} | {
-        f"{root}/index.parquet", f"{root}/dataset.json"}
+        f"{root}/index.parquet", f"{root}/quality.json", f"{root}/dataset.json"}
     assert store.read(f"{root}/dataset.json") == (tmp_path / "dataset" / "dataset.json").read_bytes()
     assert store.read(f"{root}/index.parquet") == (tmp_path / "dataset" / "index.parquet").read_bytes()
     assert sum(shard.images for shard in dataset.shards) == 30

@@ -1,0 +1,44 @@
+"""Patches of the few real photos that packages ship, and copies of them as they come about in practice."""
+
+import io
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from PIL import Image
+from sklearn.datasets import load_sample_images
+
+KINDS = ("re-encoded", "resized", "cropped", "all three")
+CUT = 0.05  # of the side, the most that a crop takes away at each edge
+PLAIN = 6  # grey levels of standard deviation: a patch with less is a piece of sky like any other
+
+
+def patches(side: int, step: int) -> list[Image.Image]:
+    """Square pieces of a temple, a flower and a portrait, but for those with nothing to see."""
+    photos = [Image.fromarray(pixels) for pixels in load_sample_images().images]
+    with Image.open(Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg") as portrait:
+        photos.append(portrait.convert("RGB"))
+    pieces = [photo.crop((x, y, x + side, y + side)) for photo in photos
+              for y in range(0, photo.height - side + 1, step) for x in range(0, photo.width - side + 1, step)]
+    return [piece for piece in pieces if np.asarray(piece.convert("L")).std() >= PLAIN]
+
+
+def copy(image: Image.Image, kind: str, draws: np.random.Generator) -> Image.Image:
+    """A copy: JPEG of quality 50 to 95, half to twice the size, up to CUT cut off at each edge, or all of it."""
+    if kind in ("cropped", "all three"):
+        left, top, right, bottom = draws.uniform(0, CUT, 4)
+        width, height = image.size
+        image = image.crop((round(left * width), round(top * height), round((1 - right) * width), round((1 - bottom) * height)))
+    if kind in ("resized", "all three"):
+        factor = draws.uniform(0.5, 2)
+        image = image.resize((round(image.width * factor), round(image.height * factor)), Image.Resampling.BICUBIC)
+    if kind in ("re-encoded", "all three"):
+        image = Image.open(io.BytesIO(encoded(image, "JPEG", quality=int(draws.integers(50, 96)))))
+        image.load()
+    return image
+
+
+def encoded(image: Image.Image, kind: str = "PNG", **options: int) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
