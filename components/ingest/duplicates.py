@@ -44,10 +44,10 @@ def candidates(hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return found.reshape(0, 2), found
     assert count < 1 << 26  # two rows, a distance and a window share 63 bits
     whole = np.ascontiguousarray(hashes[:, 0])
-    in_bytes = hashes.view(np.uint8).reshape(count, len(WINDOWS), 8).astype(np.int64)
+    in_bytes = hashes.view(np.uint8).reshape(count, len(WINDOWS), 8)
     fresh = [_neighbours(whole)]
     for i, j in combinations(range(8), 2):
-        for codes in _same_file(hashes, in_bytes[..., i] << 8 | in_bytes[..., j]):
+        for codes in _same_file(hashes, in_bytes[..., i].astype(np.int32) << 8 | in_bytes[..., j]):
             fresh.append(codes)
             if sum(map(len, fresh)) > CODES:
                 found, fresh = _nearest([found, *fresh]), []

@@ -27,7 +27,8 @@ def main() -> None:
     draws = np.random.default_rng(0)
     count = len(originals)
     found, _ = _grouped(originals + [natural.copy(image, kind, draws) for kind in natural.KINDS for image in originals])
-    print(f"  {count} patches of photos, {SIDE} pixels; of each a copy of every kind (JPEG 50-95, 0.5-2x, up to {natural.CUT:.0%} off each edge)")
+    kinds = f"JPEG 50-95, 0.5-2x, up to {natural.CUT:.0%} off each edge"
+    print(f"  {count} patches of photos, {SIDE} pixels; of each a copy of every kind ({kinds})")
     for number, kind in enumerate(natural.KINDS, start=1):
         same = sum(found.get(row + number * count) == found.get(row, -1) for row in range(count))
         print(f"    {'found of those ' + kind:40} {same / count:.1%}")
