@@ -30,7 +30,7 @@ def overview(findings: dict[str, Finding]) -> str:
     rows = [[TITLES[name], finding.count, MEANING[name]] for name, finding in findings.items() if finding.count]
     absent = [TITLES[name].lower() for name, finding in findings.items() if not finding.count]
     table = html.table(["finding", "count", "what it means"], rows) if rows else ""
-    return table + (html.note(f"None found: {', '.join(absent)}.") if absent else "")
+    return table + (html.note(f"None found: {'; '.join(absent)}.") if absent else "")
 
 
 def findings_html(findings: dict[str, Finding], gallery: Gallery) -> list[tuple[str, str]]:
