@@ -185,7 +185,8 @@ def test_two_runs_side_by_side_keep_apart(tmp_path):
 
 
 def test_an_interrupt_ends_the_stage(tmp_path):
-    script = "import sys; from pathlib import Path; from tests.pipelines.test_local import Bench; Bench(Path(sys.argv[1])).run(do='sleep')"
+    script = ("import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"  # a background shell ignores it
+              "from pathlib import Path; from tests.pipelines.test_local import Bench; Bench(Path(sys.argv[1])).run(do='sleep')")
     with subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stderr=subprocess.PIPE) as run:
         try:
             deadline = time.monotonic() + 60
