@@ -92,8 +92,8 @@ class Dataset:
 
 def save_dataset(folder: Path, dataset: Dataset) -> None:
     save_table(folder / "index.parquet", dataset.index, INDEX)
-    about = {key: value for key, value in asdict_shallow(dataset).items() if key != "index"}
-    write_json(folder / "dataset.json", {"format": 1, **about, "counts": dataset.counts()})
+    about = {"name": dataset.name, "id": dataset.id, "mode": dataset.mode, "classes": list(dataset.classes), "counts": dataset.counts()}
+    write_json(folder / "dataset.json", {"format": 1, **about, "shards": [asdict(shard) for shard in dataset.shards]})
 
 
 def load_dataset(folder: Path) -> Dataset:
@@ -101,11 +101,6 @@ def load_dataset(folder: Path) -> Dataset:
     index = load_table(folder / "index.parquet", INDEX)
     shards = tuple(Shard(**shard) for shard in about["shards"])
     return Dataset(about["name"], about["id"], about["mode"], tuple(about["classes"]), shards, index)
-
-
-def asdict_shallow(dataset: Dataset) -> dict[str, Any]:
-    return {"name": dataset.name, "id": dataset.id, "mode": dataset.mode, "classes": list(dataset.classes),
-            "shards": [asdict(shard) for shard in dataset.shards], "index": dataset.index}
 
 
 @dataclass(frozen=True)

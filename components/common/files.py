@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,11 @@ def json_text(value: Any) -> str:
 
 def write_json(path: Path, value: Any) -> None:
     write_text(path, json_text(value))
+
+
+def write_jsonl(path: Path, records: Iterable[Any]) -> None:
+    """One JSON value a line: a history that grows, and that a log reader follows."""
+    write_text(path, "".join(json.dumps(record) + "\n" for record in records))
 
 
 def read_json(path: Path) -> Any:

@@ -43,13 +43,11 @@ def decode(data: bytes, mode: str, max_pixels: int) -> Image.Image:
     return _turned(_converted(image, mode), orientation)
 
 
-def canonical(data: bytes, mode: str, max_pixels: int) -> Canonical:
-    """The image as it is stored: its own bytes where they are an upright JPEG or PNG in `mode`, else a PNG of what `decode` gives."""
-    return canonical_pixels(data, mode, max_pixels)[0]
-
-
 def canonical_pixels(data: bytes, mode: str, max_pixels: int) -> tuple[Canonical, Image.Image]:
-    """The image as it is stored, and its pixels, from one decoding."""
+    """The image as it is stored, and its pixels, from one decoding.
+
+    Stored are its own bytes where they are an upright JPEG or PNG in `mode`, else a PNG of what `decode` gives.
+    """
     image, orientation = _load(data, max_pixels)
     came_as = f"{image.format} {image.mode}"
     if image.mode == mode and orientation not in UPRIGHT and _is_plain(image, data):

@@ -1,6 +1,5 @@
 """What training with labels shares: targets, batches that never run dry, validation, and the classifier artifact."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from components.common.artifacts import VALIDATION, Dataset, ModelSpec, load_labels, save_about
-from components.common.files import new_folder, write_text
+from components.common.files import new_folder, write_jsonl
 from components.common.inference import logits
 from components.common.loading import Images
 from components.common.models import Classifier, save_weights
@@ -54,4 +53,4 @@ def save_classifier(folder: Path, model: Classifier, spec: ModelSpec, history: l
     with new_folder(folder) as temporary:
         save_weights(temporary / "classifier.safetensors", model)
         save_about(temporary, "classifier", spec, **facts)
-        write_text(temporary / "history.jsonl", "".join(json.dumps(record) + "\n" for record in history))
+        write_jsonl(temporary / "history.jsonl", history)

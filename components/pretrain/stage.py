@@ -1,6 +1,5 @@
 """The stage: dataset in, encoder out."""
 
-import json
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,7 +11,7 @@ from components.common.artifacts import VALIDATION, Dataset, ModelSpec, load_dat
 from components.common.cli import Metadata
 from components.common.code import code_digest
 from components.common.errors import BadInputError
-from components.common.files import new_folder, sha256_json, write_json, write_text
+from components.common.files import new_folder, sha256_json, write_json, write_jsonl
 from components.common.inference import embed
 from components.common.loading import Images, load_size
 from components.common.models import save_weights
@@ -50,7 +49,7 @@ def run(dataset: Path, store: str, seed: int, threads: int, settings: PretrainSe
     with new_folder(encoder) as folder:
         save_weights(folder / "encoder.safetensors", network)
         save_about(folder, "encoder", spec, **made_from, figures=figures)
-        write_text(folder / "history.jsonl", "".join(json.dumps(record) + "\n" for record in history))
+        write_jsonl(folder / "history.jsonl", history)
     place.delete(checkpoints.key)
     write_json(metrics, figures)
     return {"metrics": figures, "encoder": {"architecture": spec.architecture}}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from components.common.images import ORIENTATION, ImageError, canonical, decode, to_square
+from components.common.images import ORIENTATION, Canonical, ImageError, canonical_pixels, decode, to_square
 
 LIMIT = 10_000
 RNG = np.random.default_rng(0)
@@ -20,6 +20,11 @@ CAMERA = {
     1: lambda a: a, 2: lambda a: a[:, ::-1], 3: lambda a: a[::-1, ::-1], 4: lambda a: a[::-1], 5: lambda a: a.transpose(1, 0, 2),
     6: lambda a: np.rot90(a, 1), 7: lambda a: a[::-1, ::-1].transpose(1, 0, 2), 8: lambda a: np.rot90(a, -1),
 }
+
+
+def canonical(data: bytes, mode: str, max_pixels: int) -> Canonical:
+    return canonical_pixels(data, mode, max_pixels)[0]
+
 
 
 def saved(pixels: np.ndarray | Image.Image, kind: str, **options: object) -> bytes:

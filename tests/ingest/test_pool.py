@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from components.common.images import ORIENTATION, canonical
+from components.common.images import ORIENTATION, canonical_pixels
 from components.ingest import pool
 from components.ingest.check import Checked
 from components.ingest.places import Found
@@ -73,7 +73,7 @@ def only_that_one(checked: list[Checked], files: dict[str, bytes]) -> str:
     assert [each.key for each in checked] == list(files)
     for each in checked:
         if each.key != "3.png":
-            assert each.image == canonical(files[each.key], "RGB", 10**6)
+            assert each.image == canonical_pixels(files[each.key], "RGB", 10**6)[0]
     return checked[3].reason
 
 
@@ -179,7 +179,7 @@ def test_results_that_outgrow_a_chunk_come_in_parts(tmp_path: Path, monkeypatch:
 
     monkeypatch.setattr(pool._Worker, "take", weighing)
     checked = check(tmp_path, found, 2)
-    assert [each.image for each in checked] == [canonical(data, "RGB", 10**6) for data in files.values()]
+    assert [each.image for each in checked] == [canonical_pixels(data, "RGB", 10**6)[0] for data in files.values()]
     largest = max(len(each.image.data) for each in checked if each.image)
     assert len(parts) > 1
     assert max(parts) < pool.CHUNK_BYTES + largest
