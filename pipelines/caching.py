@@ -71,12 +71,9 @@ def source_fingerprint(source: str) -> str:
     alone = open_store(parent).stat(name) if parent.startswith("s3://") and name.lower().endswith(SINGLE_FILES) else None
     if alone is not None:
         return sha256_json([alone.key, alone.size, alone.etag])
-    store = open_store(source)
-    if source.startswith("s3://"):
-        return sha256_json([[entry.key, entry.size, entry.etag] for entry in store.list()])
-    if not path.is_dir():
+    if not source.startswith("s3://") and not path.is_dir():
         return ""
-    return sha256_json([[entry.key, entry.size, (path / entry.key).stat().st_mtime_ns] for entry in store.list()])
+    return sha256_json(sorted([entry.key, entry.size, entry.etag] for entry in open_store(source).list()))
 
 
 def _packages() -> dict[str, str]:

@@ -21,7 +21,7 @@ name: tiny
 source: photos
 store: store
 threads: 1
-ingest: {mode: L, workers: 1}
+ingest: {mode: L, processes: 1}
 pretrain: &small
   architecture: resnet9
   width: 4

@@ -17,6 +17,7 @@
 No path, host name or time is written into any of them: equal inputs give equal bytes.
 """
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,7 @@ class Shard:
     key: str  # object name under the store
     sha256: str
     size: int  # bytes
-    images: int
+    images: int  # that the dataset names; there may be others
 
 
 @dataclass(frozen=True)
@@ -92,8 +93,14 @@ class Dataset:
 
 def save_dataset(folder: Path, dataset: Dataset) -> None:
     save_table(folder / "index.parquet", dataset.index, INDEX)
-    about = {"name": dataset.name, "id": dataset.id, "mode": dataset.mode, "classes": list(dataset.classes), "counts": dataset.counts()}
-    write_json(folder / "dataset.json", {"format": 1, **about, "shards": [asdict(shard) for shard in dataset.shards]})
+    write_json(folder / "dataset.json", describe_dataset(dataset.name, dataset.id, dataset.mode, dataset.classes, dataset.counts(), dataset.shards))
+
+
+def describe_dataset(name: str, digest: str, mode: str, classes: Iterable[str], counts: dict[str, int], shards: Iterable[Shard],
+                     looks: Iterable[Shard] = ()) -> dict[str, Any]:
+    """What dataset.json says. looks: tables of thumbnails, by which ingest knows near-duplicates of these images when more arrive."""
+    return {"format": 1, "name": name, "id": digest, "mode": mode, "classes": list(classes), "counts": counts,
+            "shards": [asdict(shard) for shard in shards], "looks": [asdict(table) for table in looks]}
 
 
 def load_dataset(folder: Path) -> Dataset:

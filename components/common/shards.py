@@ -102,9 +102,13 @@ class _Shard:
 
 
 def write_index(path: Path, members: list[Member]) -> None:
+    path.write_text(index_text(members), encoding="ascii")
+
+
+def index_text(members: list[Member]) -> str:
     """The index of DALI's `readers.webdataset`, format v1.2: a line `extension offset size name` per member."""
     lines = [f"{name.partition('.')[2]} {offset} {size} {name}\n" for name, offset, size in members]
-    path.write_text(f"v1.2 {len(members)}\n" + "".join(lines), encoding="ascii")
+    return f"v1.2 {len(members)}\n" + "".join(lines)
 
 
 def index_key(shard_key: str) -> str:

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, NamedTuple
 
+from components.common.files import new_file, sha256_bytes
 from components.common.storage import open_store
 from components.ingest.places import Place
 
@@ -23,7 +24,11 @@ BOMB_RATIO, BOMB_FREE = 200, 64 << 20  # unpacked bytes per packed byte, and bey
 HEADER_BYTES = 1 << 20  # longest extended header of a tar that is read at once
 PIECE = 8 << 20  # bytes copied at a time
 GZIP = b"\x1f\x8b"
+FOLDER = "archives"  # of copies, in a scratch folder
 LOCAL_HEADER = struct.Struct("<4s22xHH")  # of a zip member: signature, length of its name and of its extra field
+
+
+Stretch = tuple[int, int, int, int]  # start, size, unpacked, crc of a Place
 
 
 class Member(NamedTuple):
@@ -45,13 +50,15 @@ def is_archive(key: str) -> bool:
 def members(store: str, key: str, scratch: Path) -> Iterator[Member]:
     """Members in the archive's order; the last may be one without a name, for the archive as a whole.
 
-    An archive of an S3 store is copied to `scratch`, one that is compressed as a whole is unpacked there, as one file each.
+    An archive of an S3 store is copied to `scratch`, one that is compressed as a whole is unpacked there, as `at_hand` does for
+    who reads the members; `tidy` removes both.
     """
     try:
-        path = _local(store, key, scratch)
-        found = _zip(path) if key.lower().endswith(".zip") else _tar(path, scratch)
-        for name, place, reason in found:
+        gzipped = _is_gzipped(_local(store, key, scratch)) and not key.lower().endswith(".zip")
+        path = _opened(store, key, gzipped, scratch)
+        for name, (start, size, unpacked, crc), reason in _zip(path) if key.lower().endswith(".zip") else _tar(path):
             wrong = reason or _wrong_name(name)
+            place = Place(store, key, start, size, unpacked, crc, gzipped)
             yield Member(_normal(name) if not wrong else name, None if wrong else place, wrong)
     except RefusedError as error:
         yield Member("", None, str(error))
@@ -62,14 +69,30 @@ def members(store: str, key: str, scratch: Path) -> Iterator[Member]:
         yield Member("", None, f"archive that cannot be read: {error.strerror or type(error).__name__}")
 
 
+def at_hand(place: Place, scratch: Path) -> Place:
+    """The same member where it is quickly read: in an archive on local disk, copied or unpacked to `scratch` at the first call."""
+    path = _opened(place.store, place.key, place.gzipped, scratch)
+    return place._replace(store=str(path.parent), key=path.name, gzipped=False)
+
+
+def tidy(scratch: Path, keep: Place | None = None) -> None:
+    """Remove all copies of archives, but for that of one member."""
+    kept = {_copy(keep.store, keep.key, gzipped, scratch) for gzipped in (False, True)} if keep else set()
+    for path in (scratch / FOLDER).glob("*"):
+        if path not in kept:
+            path.unlink()
+
+
 def local_copy(store: str, key: str, scratch: Path) -> Path:
     """An object of an S3 store as one file in `scratch`, copied in pieces."""
+    path = _copy(store, key, False, scratch)
+    if path.exists():
+        return path
     far = open_store(store)
     stated = far.stat(key)
     if stated is None:
         raise KeyError(key)
-    path = _new_file(scratch)
-    with path.open("wb") as file:
+    with new_file(path) as temporary, temporary.open("wb") as file:
         for start in range(0, stated.size, PIECE):
             file.write(far.read_range(key, start, min(PIECE, stated.size - start)))
     return path
@@ -79,16 +102,23 @@ def _local(store: str, key: str, scratch: Path) -> Path:
     return local_copy(store, key, scratch) if store.startswith("s3://") else Path(store).expanduser() / key
 
 
-def _new_file(scratch: Path) -> Path:
-    folder = scratch / "archives"
-    folder.mkdir(exist_ok=True)
-    return folder / f"{len(list(folder.iterdir())):06d}"
+def _opened(store: str, key: str, gzipped: bool, scratch: Path) -> Path:
+    path = _local(store, key, scratch)
+    return _unpacked(path, _copy(store, key, True, scratch)) if gzipped else path
 
 
-def _tar(path: Path, scratch: Path) -> Iterator[Member]:
+def _copy(store: str, key: str, gzipped: bool, scratch: Path) -> Path:
+    """A name of its own for each archive, and for the tar inside it."""
+    name = sha256_bytes(f"{store}\n{key}".encode("utf-8", "surrogateescape"))[:32]
+    return scratch / FOLDER / f"{name}{'.tar' if gzipped else ''}"
+
+
+def _is_gzipped(path: Path) -> bool:
     with path.open("rb") as file:
-        if file.read(2) == GZIP:
-            path = _unpacked(path, scratch)
+        return file.read(2) == GZIP
+
+
+def _tar(path: Path) -> Iterator[tuple[str, Stretch, str]]:
     size, last = path.stat().st_size, -1
     with path.open("rb") as raw, tarfile.open(fileobj=_Headers(raw), mode="r:") as tar:
         while (info := tar.next()) is not None:
@@ -103,7 +133,7 @@ def _tar(path: Path, scratch: Path) -> Iterator[Member]:
                 reason = "sparse in its archive"
             elif info.isreg() and not 0 <= info.size <= size - info.offset_data:
                 reason = "truncated: its archive ends before it"
-            yield Member(info.name, Place(str(path.parent), path.name, info.offset_data, info.size), reason)
+            yield info.name, (info.offset_data, info.size, -1, 0), reason
 
 
 class _Headers(io.RawIOBase):
@@ -124,21 +154,21 @@ class _Headers(io.RawIOBase):
         return self.file.tell()
 
 
-def _unpacked(path: Path, scratch: Path) -> Path:
+def _unpacked(path: Path, target: Path) -> Path:
     """The tar inside a gzip file, as long as it does not grow suspiciously."""
-    target, written = _new_file(scratch), 0
-    limit = BOMB_FREE + BOMB_RATIO * path.stat().st_size
-    with gzip.open(path) as packed, target.open("wb") as file:
+    if target.exists():
+        return target
+    written, limit = 0, BOMB_FREE + BOMB_RATIO * path.stat().st_size
+    with gzip.open(path) as packed, new_file(target) as temporary, temporary.open("wb") as file:
         while piece := packed.read(1 << 20):
             written += len(piece)
             if written > limit:
-                file.truncate(0)
                 raise RefusedError(f"a bomb: unpacks to more than {BOMB_RATIO} times its size")
             file.write(piece)
     return target
 
 
-def _zip(path: Path) -> Iterator[Member]:
+def _zip(path: Path) -> Iterator[tuple[str, Stretch, str]]:
     total = path.stat().st_size
     with path.open("rb") as file, zipfile.ZipFile(file) as archive:
         infos = sorted(archive.infolist(), key=lambda info: info.header_offset)
@@ -155,8 +185,8 @@ def _zip(path: Path) -> Iterator[Member]:
             if signature != b"PK\x03\x04":
                 reason = "broken: nothing is where its archive says"
             deflated = info.compress_type == zipfile.ZIP_DEFLATED
-            yield Member(info.filename, Place(str(path.parent), path.name, start, info.compress_size,
-                                              info.file_size if deflated else -1, info.CRC if deflated else 0), reason)
+            unpacked = (info.file_size, info.CRC) if deflated else (-1, 0)
+            yield info.filename, (start, info.compress_size, *unpacked), reason
 
 
 def _wrong_member(info: zipfile.ZipInfo) -> str:

@@ -1,10 +1,11 @@
 """Reading and checking one image, and the text beside it; pool.py does it in processes that may die of it."""
 
+from collections.abc import Container
 from typing import NamedTuple
 
 from components.common.files import sha256_bytes
 from components.common.images import Canonical, ImageError, canonical_pixels
-from components.ingest.looks import Look, look
+from components.ingest.looks import thumbnail
 from components.ingest.places import Found, Place, read
 
 TEXT_BYTES = 10_000  # a caption or a few paragraphs; the index is read whole by every stage
@@ -14,12 +15,12 @@ class Checked(NamedTuple):
     """An image that was read, or the reason why not."""
 
     key: str
-    id: str  # sha256 of the source's bytes
-    image: Canonical | None
-    reason: str  # empty where there is an image
+    id: str  # sha256 of the source's bytes; empty where it is refused
+    image: Canonical | None  # None where it is refused, or known from an earlier version
+    reason: str  # empty where it is not refused
     text: str | None = None
     text_reason: str = ""  # why a text that lies beside it was not taken
-    look: Look | None = None
+    thumbnail: bytes = b""
 
 
 class Fetched(NamedTuple):
@@ -33,24 +34,29 @@ class Fetched(NamedTuple):
 
 def fetch(source: str, file: Found) -> Fetched:
     """Read from disk or network, which may take its time; nothing is decoded here."""
-    if shown(file.key) != file.key:
-        return Fetched(None, "its name is not UTF-8; rename it")
+    if file.reason:
+        return Fetched(None, file.reason)
+    if file.known and not isinstance(file.text, Place):
+        return Fetched(b"", "", file.text.encode(errors="replace") if file.text else None)
     data, reason = _read(file.place or Place(source, file.key))
     if data is None or file.text is None:
         return Fetched(data, reason)
     return Fetched(data, "", *((file.text.encode(errors="replace"), "") if isinstance(file.text, str) else _read(file.text)))
 
 
-def check(file: Found, fetched: Fetched, mode: str, max_pixels: int) -> Checked:
-    """Decode what was fetched."""
+def check(file: Found, fetched: Fetched, mode: str, max_pixels: int, known: Container[str] = ()) -> Checked:
+    """Decode what was fetched, but for images whose ids are `known`: an earlier version has them."""
     if fetched.data is None:
         return Checked(shown(file.key), "", None, fetched.reason)
+    text, text_reason = _text(fetched.text) if fetched.text is not None else (None, fetched.text_reason)
+    image_id = file.known or sha256_bytes(fetched.data)
+    if image_id in known:
+        return Checked(file.key, image_id, None, "", text, text_reason)
     try:
         image, pixels = canonical_pixels(fetched.data, mode, max_pixels)
     except ImageError as error:
         return Checked(file.key, "", None, str(error))
-    text, text_reason = _text(fetched.text) if fetched.text is not None else (None, fetched.text_reason)
-    return Checked(file.key, sha256_bytes(fetched.data), image, "", text, text_reason, look(pixels))
+    return Checked(file.key, image_id, image, "", text, text_reason, thumbnail(pixels).tobytes())
 
 
 def shown(key: str) -> str:

@@ -6,6 +6,7 @@ index simhashes so). So images are filed once under each pair of their bytes, an
 
 from collections.abc import Iterator
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 
@@ -187,3 +188,24 @@ def _unit(images: np.ndarray) -> np.ndarray:
     """Images of mean 0 and length 1."""
     centred = images - images.mean((1, 2), keepdims=True)
     return centred / (np.sqrt(np.square(centred).sum((1, 2), keepdims=True)) + 1e-6)
+
+
+def find_pairs(thumbnails: Path, count: int, fresh: np.ndarray, scratch: Path) -> np.ndarray:
+    """TEMPORARY adapter."""
+    from components.ingest.looks import RECORD, BLANK, waves
+    from components.ingest.looks import hashes as sign
+    small = np.fromfile(thumbnails, np.uint8).reshape(count, SIDE, SIDE)
+    records = np.empty(count, RECORD)
+    found = np.empty((count, len(WINDOWS)), np.uint64)
+    for n in range(count):
+        w = waves(small[n])
+        found[n] = sign(w)
+        records["thumbnail"][n] = small[n]
+        records["waves"][n] = np.round(w * (32767 / max(1, np.abs(w).max()))).astype(np.int16)
+    rows = np.flatnonzero(small.reshape(count, -1).std(1) >= BLANK)
+    pairs, windows = candidates(found[rows])
+    pairs = rows[pairs]
+    keep = fresh[pairs].any(1) if len(pairs) else np.zeros(0, bool)
+    pairs, windows = pairs[keep], windows[keep]
+    kept = np.sort(pairs[confirmed(records, pairs, windows)], axis=1)
+    return np.unique(kept, axis=0).reshape(-1, 2)

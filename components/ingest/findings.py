@@ -4,6 +4,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from components.common import html
+from components.ingest.drift import LEVELS, NAMES, OCTAVE
 from components.ingest.gallery import Gallery
 from components.ingest.quality import ASPECT_FACTOR, RARE, SIZE_FACTOR, TITLES, Finding
 
@@ -14,7 +15,7 @@ MEANING = {
     "truncated": "not in the dataset: a part of the picture is missing; copy them again",
     "exact_duplicates": "files with the bytes of another: kept once",
     "near_duplicates": "images that show what another shows; a group shares its split, so that nothing leaks",
-    "leaks": "in a held-out split that the source gives, and outside of it too: kept where held out, never trained on",
+    "leaks": "on both sides of a split, as equal files or near-duplicates: kept where held out or where an earlier version has them",
     "label_conflicts": "nothing may learn from a contradiction: the label is dropped",
     "group_label_conflicts": "groups in which one picture has several labels: at least one of them is wrong",
     "rare_classes": f"fewer than {RARE} images, or less than a tenth of an even share: expect few or none among the picks",
@@ -22,6 +23,7 @@ MEANING = {
     "size_outliers": f"more than {SIZE_FACTOR} times the pixels of the median, or less than 1/{SIZE_FACTOR}",
     "aspect_outliers": f"more than {ASPECT_FACTOR} times as wide or as high as the median's shape: a square crop loses much of them",
     "blank": "nearly one grey level: there is nothing to learn or to label",
+    "drift": "this version is not like the one before it: what was learned and measured there may not hold here",
 }
 
 
@@ -36,7 +38,7 @@ def overview(findings: dict[str, Finding]) -> str:
 def findings_html(findings: dict[str, Finding], gallery: Gallery) -> list[tuple[str, str]]:
     """(heading, HTML) of every finding that has something to show, beside refused and equal files, which have their own sections."""
     sections = {
-        "leaks": _leaks, "group_label_conflicts": _groups, "near_duplicates": _groups,
+        "drift": _drift, "leaks": _leaks, "group_label_conflicts": _groups, "near_duplicates": _groups,
         "rare_classes": _classes, "missing_classes": _classes,
         "size_outliers": _pictures, "aspect_outliers": _pictures, "blank": _pictures,
     }
@@ -55,15 +57,37 @@ def _groups(finding: Finding, gallery: Gallery) -> str:
 
 
 def _leaks(finding: Finding, gallery: Gallery) -> str:
-    near = [item for item in finding.items if item["kind"] == "near"]
-    rows = [(f"{item['set_aside']['given'] or 'no split'} like {item['kept']['given']}",
-             html.thumbnails([(gallery.picture(item["kept"]["id"]), f"kept: {item['kept']['source']}"),
-                              (gallery.picture(item["set_aside"]["id"]), f"set aside: {item['set_aside']['source']}")]))
-            for item in near[:ROWS]]
+    aside = [item for item in finding.items if item["kind"] != "exact"]
+    rows = [(_why_aside(item), html.thumbnails([(gallery.picture(image["id"]), f"{word}: {image['source']}")
+                                                for word, image in (("kept", item["kept"]), ("set aside", item["set_aside"])) if image]))
+            for item in aside[:ROWS]]
     exact = [[item["kept"]["source"], ", ".join(item["dropped"])] for item in finding.items if item["kind"] == "exact"]
     rest = _rest(min(len(exact), ROWS), len(exact), "equal files")
     table = html.table(["equal files: kept", "dropped"], exact[:ROWS]) + rest if exact else ""
-    return (html.cards(rows) if rows else "") + _rest(len(rows), len(near), "near-duplicates that were set aside") + table
+    return (html.cards(rows) if rows else "") + _rest(len(rows), len(aside), "near-duplicates that were set aside") + table
+
+
+def _why_aside(item: dict[str, Any]) -> str:
+    given = item["set_aside"]["given"] or "no split"
+    if item["kind"] == "bridge":
+        return "would join groups of two splits"
+    if item["kind"] == "before":
+        return f"{given} now, another split in the version before"
+    return f"{given} like {item['kept']['given'] or 'an earlier image'}" if item["kept"] else given
+
+
+def _drift(finding: Finding, gallery: Gallery) -> str:
+    rows = [[NAMES[item["what"]], item["statistic"], item["by_chance"], item["kind"], "; ".join(
+        f"{_bin(item['what'], entry['name'])} {entry['before']:.1%} to {entry['now']:.1%}" for entry in item["most"])] for item in finding.items]
+    return html.table(["what", "difference", "by chance, at most", "statistic", "what changed most"], rows)
+
+
+def _bin(what: str, name: str) -> str:
+    """A class, or the middle of a bin in words."""
+    if what == "pixels":
+        side = 2 ** (int(name) / OCTAVE / 2)
+        return f"about {side:.0f} x {side:.0f}:"
+    return f"grey level {int(name) * LEVELS}:" if what == "brightness" else f"{name}:"
 
 
 def _classes(finding: Finding, gallery: Gallery) -> str:

@@ -4,24 +4,37 @@ import io
 
 from components.common import html
 from components.common.images import decode, png
-from components.ingest.pack import Contents
+from components.common.storage import Store
+from components.ingest.ledger import Ledger
 
 THUMBNAIL = 160  # pixels of the longer side, shown at half of it
+ANY_SIZE = 1 << 40  # what is stored has been checked
+WHOLE = 8 << 20  # bytes up to which a shard is fetched whole: one request instead of one a picture
 
 
 class Gallery:
     """Pictures by id, of all images that were read, those set aside included."""
 
-    def __init__(self, packed: Contents) -> None:
-        self.packed = packed
+    def __init__(self, ledger: Ledger, store: Store) -> None:
+        self.ledger, self.store = ledger, store
 
     def picture(self, image_id: str) -> bytes:
         """A PNG of a tiny image, a JPEG of any other."""
-        image = self.packed.images[image_id]
-        picture = decode(self.packed.stored(image), "RGB", image.width * image.height)
+        picture = decode(self._stored(image_id), "RGB", ANY_SIZE)
         if max(picture.size) <= html.TINY:
             return png(picture)
         picture.thumbnail((THUMBNAIL, THUMBNAIL))
         buffer = io.BytesIO()
         picture.save(buffer, "JPEG", quality=85)
         return buffer.getvalue()
+
+    def _stored(self, image_id: str) -> bytes:
+        shard, offset, size = self.ledger.picture(image_id)
+        if shard.size > WHOLE:
+            return self.store.read_range(shard.key, offset, size)
+        path = self.store.local(shard.key, shard.sha256, shard.size)
+        with path.open("rb") as file:
+            file.seek(offset)
+            data = file.read(size)
+        self.store.let_go(path)
+        return data

@@ -1,69 +1,71 @@
-"""Near-duplicate groups decide splits: whatever shows one picture is learned from, or measured on, never both."""
+"""Near-duplicate groups decide splits: whatever shows one picture is learned from, or measured on, never both.
 
-from contextlib import ExitStack
-from dataclasses import replace
-from pathlib import Path
+The group and split of an image of an earlier version never change; new images join. One that cannot, without a picture
+then standing on both sides, is set aside.
+"""
+
+from typing import NamedTuple
 
 import numpy as np
 
-from components.common.artifacts import SPLITS
-from components.common.shards import ShardWriter
-from components.ingest.duplicates import groups
-from components.ingest.looks import BLANK, Album
-from components.ingest.pack import Contents
-from components.ingest.sources import HELD_OUT, precedence, split_for
+from components.ingest.duplicates import connected
+from components.ingest.ledger import Ledger
+from components.ingest.splitting import HELD_OUT, precedence, split_for
 
-PNG = b"\x89PNG"  # how such a file begins
+GIVEN, BRIDGE = "given", "bridge"  # why an image is set aside: a given split is in the way, or it joins two splits
 
 
-def group(contents: Contents, album: Album, brought: frozenset[str], folder: Path, shard_size: int) -> Contents:
-    """The contents with their near-duplicate groups, repacked into `folder` where that moves an image.
+class Member(NamedTuple):
+    """An image of a group-to-be; `split` and `group` where an earlier version decided them."""
 
-    An image that is in a group with one of a given held-out split, and is not of that split itself, is set aside: it cannot join
-    the split, which is given whole, and in any other it would leak.
-    """
-    ids = list(contents.images)  # in the order in which they were packed, which is the album's
-    seen = np.array(album.contrast) >= BLANK  # blank pictures all look alike
-    members: dict[str, list[str]] = {}
-    for image, first in groups(ids, album.hashes(), album.records(), seen).items():
-        members.setdefault(first, []).append(image)
-    splits: dict[str, str] = {}
-    named: dict[str, str] = {}
-    set_aside: dict[str, str] = {}
-    for found in members.values():
-        kept, split = decide({image: contents.images[image].kept.given for image in found}, brought)
-        name = min(kept)
-        named |= dict.fromkeys(found, name)
-        splits |= dict.fromkeys(kept, split)
-        set_aside |= dict.fromkeys(set(found) - set(kept), split)
-    for image, name in named.items():
-        contents.images[image].group = name
-    if not set_aside and all(contents.images[image].split == split for image, split in splits.items()):
-        return contents
-    return _repacked(contents, splits, set_aside, folder, shard_size)
+    id: str
+    given: str | None
+    split: str | None = None
+    group: str | None = None
 
 
-def decide(given: dict[str, str | None], brought: frozenset[str]) -> tuple[list[str], str]:
-    """Which members of a group are kept, and their split, from the splits that the source gave them."""
-    first = min(precedence(split) for split in given.values())
+class Verdict(NamedTuple):
+    group: str
+    split: str
+    aside: str = ""
+
+
+def form_groups(ledger: Ledger, pairs: np.ndarray) -> None:
+    """Write the group and split of every image that has near-duplicates. pairs: int64 (pairs, 2), numbers of images."""
+    components: dict[int, list[int]] = {}
+    for member, first in connected(pairs).items():
+        components.setdefault(first, []).append(member)
+    for numbers in components.values():
+        members = [Member(*ledger.db.execute("SELECT id, given, CASE WHEN old THEN split END, CASE WHEN old THEN team END FROM images WHERE n = ?",
+                                             (number,)).fetchone()) for number in numbers]
+        verdicts = decide(members, ledger.brought)
+        ledger.db.executemany("UPDATE images SET team = ?, split = ?, aside = CASE aside WHEN '' THEN ? ELSE aside END WHERE id = ?",
+                              ((*verdict, image) for image, verdict in verdicts.items()))
+
+
+def decide(members: list[Member], brought: frozenset[str]) -> dict[str, Verdict]:
+    """Group and split of each member, by id. Where a given held-out split is among them, it keeps its own and no others."""
+    old = [member for member in members if member.group is not None]
+    new = [member for member in members if member.group is None]
+    if old:
+        return {member.id: Verdict(str(member.group), str(member.split)) for member in old} | _joining(old, new, brought)
+    first = min(precedence(member.given) for member in new)
     if first < len(HELD_OUT):
-        return sorted(image for image, split in given.items() if precedence(split) == first), HELD_OUT[first]
-    return sorted(given), split_for(min(given), None, brought)
+        split, kept = HELD_OUT[first], {member.id for member in new if precedence(member.given) == first}
+    else:
+        kept = {member.id for member in new}
+        split = split_for(min(kept), None, brought)
+    return {member.id: Verdict(min(kept), split, "" if member.id in kept else GIVEN) for member in new}
 
 
-def _repacked(contents: Contents, splits: dict[str, str], set_aside: dict[str, str], folder: Path, shard_size: int) -> Contents:
-    """The same images in the same order in new shards, as if their splits had been known when they were read."""
-    final = Contents(refused=contents.refused, came_as=contents.came_as)
-    with ExitStack() as stack:
-        writers = {split: stack.enter_context(ShardWriter(folder, split, shard_size)) for split in SPLITS}
-        for image in contents.images.values():
-            if image.id in set_aside:
-                final.set_aside.append(image)
-                continue
-            split = splits.get(image.id, image.split)
-            data = contents.stored(image)
-            shard, offset = writers[split].add(f"{image.id}.{'png' if data.startswith(PNG) else 'jpg'}", data)
-            final.images[image.id] = replace(image, split=split, shard=shard, offset=offset)
-    final.shards = {split: writer.shards for split, writer in writers.items()}
-    return final
+def _joining(old: list[Member], new: list[Member], brought: frozenset[str]) -> dict[str, Verdict]:
+    name, split = min((str(member.group), str(member.split)) for member in old)
+    if any(member.split != split for member in old):
+        return {member.id: Verdict(name, split, BRIDGE) for member in new}
+    return {member.id: Verdict(name, split, "" if _may_join(member.given, split, brought) else GIVEN) for member in new}
 
+
+def _may_join(given: str | None, split: str, brought: frozenset[str]) -> bool:
+    if given in HELD_OUT:
+        return given == split
+    return split not in brought or split not in HELD_OUT  # what a source gives as a test set is the whole of it

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import IO
 
 from components.common.errors import BadInputError
-from components.common.storage import open_store
+from components.ingest.archives import local_copy
+from components.ingest.listing import Listing
 
 
 class Warnings:
@@ -27,8 +28,8 @@ class Warnings:
         return tuple(text + (f" ({self.count[kind]:,} such lines)" if self.count[kind] > 1 else "") for kind, text in self.first.items())
 
 
-def read_csv(labels: str, source: str) -> tuple[bytes, str | None]:
-    """The bytes of a label CSV, and its path inside the source where it lies there.
+def read_csv(labels: str, source: str, scratch: Path) -> tuple[Path, str | None]:
+    """A label CSV as a local file, and its path inside the source where it lies there.
 
     `labels` is an s3:// URI, a path, or a path inside the source.
     """
@@ -36,41 +37,43 @@ def read_csv(labels: str, source: str) -> tuple[bytes, str | None]:
         if labels.startswith("s3://"):
             folder, _, name = labels.rpartition("/")
             root = source.rstrip("/") + "/"
-            return open_store(folder).read(name), labels.removeprefix(root) if labels.startswith(root) else None
+            return local_copy(folder, name, scratch), labels.removeprefix(root) if labels.startswith(root) else None
         path = Path(labels).expanduser()
         if path.is_file():
             root_folder = Path(source).expanduser().resolve()
             inside = path.resolve().is_relative_to(root_folder)
-            return path.read_bytes(), path.resolve().relative_to(root_folder).as_posix() if inside else None
+            return path, path.resolve().relative_to(root_folder).as_posix() if inside else None
         key = posixpath.normpath(labels)
-        return open_store(source).read(key), key
+        if source.startswith("s3://"):
+            return local_copy(source, key, scratch), key
+        within = Path(source).expanduser() / key
+        if within.is_file() and not key.startswith(("/", "..")):
+            return within, key
     except (KeyError, ValueError):
-        raise BadInputError(f"{labels}: no such file, here or in {source}; `ingest.labels` is `folders`, `none`, or a CSV with the "
-                            "columns path,label") from None
+        pass
+    raise BadInputError(f"{labels}: no such file, here or in {source}; `ingest.labels` is `folders`, `none`, or a CSV with the "
+                        "columns path,label")
 
 
-def parse_csv(data: bytes, name: str, known: frozenset[str], source: str) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Label by path inside the source (an empty label is no label), and warnings.
+def read_labels(csv_file: IO[bytes], name: str, source: str, listing: Listing) -> None:
+    """Note the label of each path inside the source (an empty label is no label), and what is odd about them.
 
-    Raises BadInputError, with file and line, where a path is not `known` or is labelled twice differently.
+    Raises BadInputError, with file and line, where a path is not in the listing or is labelled twice differently.
     """
-    lines: dict[str, int] = {}
-    labels: dict[str, str] = {}
     warnings = Warnings()
-    for line, row in csv_rows(io.BytesIO(data), name, ("path", "label")):
+    for line, row in csv_rows(csv_file, name, ("path", "label")):
         given = row["path"].strip()
         path, label = posixpath.normpath(given), stripped(row["label"], f"{name}:{line}", warnings)
-        if path not in known:
+        if path not in listing:
             raise BadInputError(f"{name}:{line}: {given!r} is not a file in {source}; paths are relative to it")
-        before = labels.get(path, "")
-        if path in lines:
-            if before != label:
-                raise BadInputError(f"{name}:{line}: {given!r} is {label!r} here and {before!r} in line {lines[path]}; keep one")
-            warnings.add("twice", f"{name}:{line}: {given!r} is here again, equal to line {lines[path]}; one of them is enough")
-        lines.setdefault(path, line)
-        if label:
-            labels[path] = label
-    return labels, warnings.lines()
+        before = listing.db.execute("SELECT label, line FROM csv WHERE path = ?", (path,)).fetchone()
+        if before is None:
+            listing.db.execute("INSERT INTO csv VALUES (?,?,?)", (path, label, line))
+        elif before[0] != label:
+            raise BadInputError(f"{name}:{line}: {given!r} is {label!r} here and {before[0]!r} in line {before[1]}; keep one")
+        else:
+            warnings.add("twice", f"{name}:{line}: {given!r} is here again, equal to line {before[1]}; one of them is enough")
+    listing.warnings += warnings.lines()
 
 
 def stripped(label: str, where: str, warnings: Warnings) -> str:

@@ -33,6 +33,10 @@ class Look(NamedTuple):
     contrast: float  # standard deviation of the thumbnail, grey levels
 
 
+def thumbnail(image: Image.Image) -> np.ndarray:
+    return np.asarray(image.convert("L").resize((SIDE, SIDE), Image.Resampling.BILINEAR, reducing_gap=3.0))
+
+
 def look(image: Image.Image) -> Look:
     """The look of an image in mode RGB or L."""
     small = np.asarray(image.convert("L").resize((SIDE, SIDE), Image.Resampling.BILINEAR, reducing_gap=3.0))

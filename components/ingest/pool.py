@@ -12,18 +12,22 @@ import time
 import traceback
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from ctypes import Array, c_double
+from functools import partial
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import NamedTuple
 
 from components.common.errors import BadInputError
-from components.ingest.check import Checked, check, fetch, shown
+from components.ingest.check import Checked, Fetched, check, fetch, shown
+from components.ingest.known import KnownIds
 from components.ingest.places import Found
 
 CHUNK_BYTES, CHUNK_FILES = 4 << 20, 64  # of source files, and of results, that one process handles at a time
+FETCHES = 8  # requests that one process has under way
 AHEAD = 2  # chunks per process that may be under way
 OUT_OF_MEMORY = 77  # exit code of a process that could not get memory
 DEATHS = 2  # of processes, until an image is to blame
@@ -39,6 +43,15 @@ class Limits(NamedTuple):
     max_pixels: int
     seconds: float  # per image
     memory: int  # bytes per process, above what it starts with
+
+
+class Reading(NamedTuple):
+    """What is read, and how."""
+
+    source: str  # store of keys without a place of their own
+    mode: str  # RGB or L
+    limits: Limits
+    known: KnownIds = KnownIds()
 
 
 class _Chunk:
@@ -61,12 +74,12 @@ class _Worker:
     its decoding began (0: it is still being read).
     """
 
-    def __init__(self, source: str, mode: str, limits: Limits) -> None:
-        self.limits = limits
+    def __init__(self, reading: Reading) -> None:
+        self.limits = reading.limits
         self.mark = processes.RawArray(c_double, 2)
         self.chunk: _Chunk | None = None
         self.pipe, theirs = processes.Pipe()
-        self.process = processes.Process(target=_serve, args=(theirs, self.mark, source, mode, limits, dict(os.environ)), daemon=True)
+        self.process = processes.Process(target=_serve, args=(theirs, self.mark, reading, dict(os.environ)), daemon=True)
         self.process.start()
         theirs.close()
 
@@ -125,7 +138,7 @@ class _Worker:
         return f"crashed the decoder: {signal.Signals(-code).name if code < 0 else f'exit code {code}'}"
 
 
-def check_all(source: str, files: Iterable[Found], mode: str, workers: int, limits: Limits) -> Iterator[Checked]:
+def check_all(files: Iterable[Found], reading: Reading, workers: int) -> Iterator[Checked]:
     """Check every file of a source; results come in the order of `files`, whatever the number of workers and of the dead."""
     chunks, window = _chunks(files), deque[_Chunk]()
     crew: list[_Worker] = []
@@ -141,8 +154,8 @@ def check_all(source: str, files: Iterable[Found], mode: str, workers: int, limi
             if not window[0].files:
                 window.popleft()
                 continue
-            _hand_out(window, crew, workers, source, mode, limits)
-            began = _collect(crew, limits)
+            _hand_out(window, crew, workers, reading)
+            began = _collect(crew, reading.limits)
             if began is not None:
                 false_starts = 0 if began else false_starts + 1
             if false_starts == FALSE_STARTS:
@@ -152,7 +165,7 @@ def check_all(source: str, files: Iterable[Found], mode: str, workers: int, limi
             worker.stop()
 
 
-def _hand_out(window: deque[_Chunk], crew: list[_Worker], workers: int, source: str, mode: str, limits: Limits) -> None:
+def _hand_out(window: deque[_Chunk], crew: list[_Worker], workers: int, reading: Reading) -> None:
     for place, chunk in enumerate(window):
         if chunk.busy or not chunk.files or (chunk.done and place):  # what is partly done goes on when it is first
             continue
@@ -160,7 +173,7 @@ def _hand_out(window: deque[_Chunk], crew: list[_Worker], workers: int, source: 
         if idle is None:
             if len(crew) == workers:
                 return
-            idle = _Worker(source, mode, limits)
+            idle = _Worker(reading)
             crew.append(idle)
         idle.give(chunk)
 
@@ -193,19 +206,19 @@ def _chunks(files: Iterable[Found]) -> Iterator[_Chunk]:
         yield _Chunk(chunk)
 
 
-def _serve(pipe: Connection, mark: "Array[c_double]", source: str, mode: str, limits: Limits, environment: dict[str, str]) -> None:
+def _serve(pipe: Connection, mark: "Array[c_double]", reading: Reading, environment: dict[str, str]) -> None:
     """What a process does until its pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
     os.environ.clear()
     os.environ.update(environment)  # the fork server has that of an earlier time
-    _limit_memory(limits.memory)
+    _limit_memory(reading.limits.memory)
     while True:
         try:
             files = pipe.recv()
         except (EOFError, OSError):
             return
         try:
-            pipe.send(_work(files, mark, source, mode, limits.max_pixels))
+            pipe.send(_work(files, mark, reading))
         except MemoryError:
             os._exit(OUT_OF_MEMORY)
         except BadInputError as error:
@@ -216,21 +229,34 @@ def _serve(pipe: Connection, mark: "Array[c_double]", source: str, mode: str, li
             pipe.send(RuntimeError(f"in a decoding process:\n{traceback.format_exc()}"))
 
 
-def _work(files: list[Found], mark: "Array[c_double]", source: str, mode: str, max_pixels: int) -> list[Checked]:
-    """The first results: of all files, or as many as fill a chunk."""
+def _work(files: list[Found], mark: "Array[c_double]", reading: Reading) -> list[Checked]:
+    """The first results: of all files, or as many as fill a chunk. From far, the next files are fetched while one is decoded."""
     done: list[Checked] = []
     size = 0
-    for position, file in enumerate(files):
-        mark[0] = position
-        fetched = fetch(source, file)
-        mark[1] = time.monotonic()
-        done.append(check(file, fetched, mode, max_pixels))
+    for position, (file, fetched) in enumerate(zip(files, _fetched(files, mark, reading.source), strict=True)):
+        mark[0], mark[1] = position, time.monotonic()
+        done.append(check(file, fetched, reading.mode, reading.limits.max_pixels, reading.known))
         mark[1] = 0
         image = done[-1].image
         size += len(image.data) if image else 0
         if size >= CHUNK_BYTES:
             break
     return done
+
+
+def _fetched(files: list[Found], mark: "Array[c_double]", source: str) -> Iterator[Fetched]:
+    """What the files hold, in their order; several at a time where each costs a round trip."""
+    if not any((file.place.store if file.place else source).startswith("s3://") for file in files):
+        for position, file in enumerate(files):
+            mark[0] = position
+            yield fetch(source, file)
+        return
+    mark[0] = 0
+    with ThreadPoolExecutor(FETCHES) as threads:
+        try:
+            yield from threads.map(partial(fetch, source), files)
+        finally:
+            threads.shutdown(wait=False, cancel_futures=True)
 
 
 def _limit_memory(memory: int) -> None:

@@ -1,69 +1,62 @@
 """What there is to know about a source before a label is bought: findings, counted and listed; settings turn any into a gate."""
 
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from components.common.artifacts import TRAIN, Dataset
+from components.common.artifacts import TRAIN
 from components.common.errors import BadInputError
+from components.ingest.drift import Profile, drifts, profile
+from components.ingest.ledger import Ledger
 from components.ingest.looks import BLANK
-from components.ingest.pack import Contents, Image
 from components.ingest.settings import Gates
-from components.ingest.sources import HELD_OUT, Listing
+from components.ingest.splitting import HELD_OUT
 
 LISTED = 1000  # items of a finding that are written out; `count` is always the whole
 RARE, RARE_SHARE = 10, 0.1  # images of a class, and of an even share
 SIZE_FACTOR, ASPECT_FACTOR = 16, 2  # of the median
 TITLES = {
     "unreadable": "Unreadable files", "truncated": "Truncated files", "exact_duplicates": "Exact duplicates",
-    "near_duplicates": "Near-duplicates", "leaks": "Leaks across given splits", "label_conflicts": "Equal files, different labels",
+    "near_duplicates": "Near-duplicates", "leaks": "Leaks across splits", "label_conflicts": "Equal files, different labels",
     "group_label_conflicts": "Near-duplicates, different labels", "rare_classes": "Rare classes", "missing_classes": "Missing classes",
     "size_outliers": "Unusual sizes", "aspect_outliers": "Unusual shapes", "blank": "Blank images",
+    "drift": "Drift against the version before",
 }
+REFUSED = """(SELECT key, reason FROM files WHERE reason IS NOT NULL
+    UNION ALL SELECT key || ' (the text beside it)', text_reason FROM files WHERE text_reason IS NOT NULL)"""
+NAMED = "id, source, given, label"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One kind of thing to know; `items` are plain values, in a fixed order."""
+    """One kind of thing to know; `items` are plain values, in a fixed order, the first LISTED of them."""
 
     count: int
     items: list[dict[str, Any]]
 
 
-def examine(dataset: Dataset, contents: Contents, listing: Listing, contrast: dict[str, float]) -> dict[str, Finding]:
-    """Every finding, in the order of TITLES. contrast: standard deviation of each image's thumbnail, grey levels, by id."""
-    truncated = [{"source": key, "reason": reason} for key, reason in contents.refused if reason == "truncated"]
-    unreadable = [{"source": key, "reason": reason} for key, reason in contents.refused if reason != "truncated"]
-    copies = [{"id": image.id, "kept": image.kept.key, "dropped": sorted(copy.key for copy in image.copies if copy != image.kept)}
-              for image in contents.duplicates]
-    groups = contents.groups()
-    near = [{"group": name, "split": contents.images[name].split, "images": [_named(image) for image in members]}
-            for name, members in groups.items()]
-    disagree = [{"group": name, "labels": sorted(labels), "images": [_named(image) for image in members]}
-                for name, members in groups.items() if len(labels := {label for image in members for label in image.labels}) > 1]
-    leaks = list(_leaks(contents, groups))
+def examine(ledger: Ledger, before: Profile | None) -> dict[str, Finding]:
+    """Every finding, in the order of TITLES. before: profile of the version before."""
+    changed = drifts(before, profile(ledger)) if before else []
     found = {
-        "unreadable": _all(unreadable), "truncated": _all(truncated),
-        "exact_duplicates": Finding(sum(len(image.copies) - 1 for image in contents.duplicates), copies),
-        "near_duplicates": Finding(sum(len(members) - 1 for members in groups.values()), near),
-        "leaks": _all(leaks),
-        "label_conflicts": _all([{"id": image.id, "labels": image.labels, "sources": sorted(copy.key for copy in image.copies)}
-                                 for image in contents.conflicts]),
-        "group_label_conflicts": _all(disagree),
-        **_classes(dataset, listing), **_outliers(dataset),
-        "blank": _all([{**_named(image), "contrast": contrast[image.id]} for image in contents.by_id() if contrast[image.id] < BLANK]),
+        "unreadable": _list(ledger, f"SELECT key AS source, reason FROM {REFUSED} WHERE reason <> 'truncated' ORDER BY key, reason"),
+        "truncated": _list(ledger, f"SELECT key AS source, reason FROM {REFUSED} WHERE reason = 'truncated' ORDER BY key"),
+        **_copies(ledger), **_groups(ledger), **_classes(ledger),
+        "leaks": _leaks(ledger),
+        "size_outliers": _far(ledger, "width * height * 1.0", SIZE_FACTOR),
+        "aspect_outliers": _far(ledger, "width * 1.0 / height", ASPECT_FACTOR),
+        "blank": _list(ledger, f"SELECT {NAMED}, contrast FROM images WHERE aside = '' AND contrast < {BLANK} ORDER BY id"),
+        "drift": Finding(len(changed), changed),
     }
     return {name: found[name] for name in TITLES}
 
 
-def as_json(dataset: Dataset, findings: dict[str, Finding]) -> dict[str, Any]:
-    """quality.json: counts of every finding, and its first items."""
-    return {"format": 1, "dataset": dataset.id, "images": len(dataset.index),
-            "findings": {name: {"count": finding.count, "items": finding.items[:LISTED]} for name, finding in findings.items()}}
+def as_json(dataset: str, ledger: Ledger, findings: dict[str, Finding]) -> dict[str, Any]:
+    """quality.json: counts of every finding, its first items, and what the next version is compared with."""
+    return {"format": 1, "dataset": dataset, "images": ledger.count("images WHERE aside = ''"), "profile": profile(ledger),
+            "findings": {name: {"count": finding.count, "items": finding.items} for name, finding in findings.items()}}
 
 
 def stop_at(gates: Gates, findings: dict[str, Finding], report: Path) -> None:
@@ -74,47 +67,94 @@ def stop_at(gates: Gates, findings: dict[str, Finding], report: Path) -> None:
         raise BadInputError(f"ingest.gates: {', '.join(failed)}; look at {report}, then mend the source or raise the limit")
 
 
-def _all(items: list[dict[str, Any]]) -> Finding:
-    return Finding(len(items), items)
+def quantile(ledger: Ledger, value: str, share: float) -> Any:
+    """The value that this share of the images lies below, the nearest one that occurs."""
+    count = ledger.count("images WHERE aside = ''")
+    return ledger.one(f"SELECT {value} AS v FROM images WHERE aside = '' ORDER BY v LIMIT 1 OFFSET ?", (round((count - 1) * share),))  # noqa: S608
 
 
-def _named(image: Image) -> dict[str, Any]:
-    label = image.labels[0] if len(image.labels) == 1 else None
-    return {"id": image.id, "source": image.kept.key, "given": image.kept.given, "label": label}
+def copies_of(ledger: Ledger, image: str) -> list[dict[str, Any]]:
+    """The files with the bytes of one image, the kept one first."""
+    return list(ledger.named("SELECT key, label, given FROM files WHERE id = ? ORDER BY rank, key", (image,)))
 
 
-def _leaks(contents: Contents, groups: dict[str, list[Image]]) -> Iterator[dict[str, Any]]:
-    """Images that would have been learned from and measured on: equal files in two splits, and near-duplicates set aside."""
-    for image in contents.duplicates:
-        if image.kept.given in HELD_OUT and len({copy.given for copy in image.copies}) > 1:
-            dropped = sorted(copy.key for copy in image.copies if copy.given != image.kept.given)
-            yield {"kind": "exact", "kept": _named(image), "dropped": dropped}
-    aside = {image.id for image in contents.set_aside}
-    for name, members in groups.items():
-        for image in members:
-            if image.id in aside:
-                yield {"kind": "near", "kept": _named(contents.images[name]), "set_aside": _named(image)}
+def _list(ledger: Ledger, query: str, values: tuple[Any, ...] = ()) -> Finding:
+    return Finding(int(ledger.one(f"SELECT COUNT(*) FROM ({query})", values)), list(islice(ledger.named(query, values), LISTED)))  # noqa: S608
 
 
-def _classes(dataset: Dataset, listing: Listing) -> dict[str, Finding]:
-    tally = Counter(label for label in dataset.column("label") if label is not None)
-    train = Counter(label for label in dataset.column("label")[dataset.rows(TRAIN)] if label is not None)
-    named = sorted({file.label for file in listing.images if file.label is not None})
+def _copies(ledger: Ledger) -> dict[str, Finding]:
+    """Files with equal bytes, and those of them that are called differently."""
+    doubled = _list(ledger, "SELECT id, source, labels FROM images WHERE aside = '' AND copies > 1 ORDER BY source")
+    conflicts = _list(ledger, "SELECT id FROM images WHERE aside = '' AND labels > 1 ORDER BY source")
+    dropped = ledger.one("SELECT COALESCE(SUM(copies - 1), 0) FROM images WHERE aside = ''")
+    listed = [{"id": item["id"], "kept": item["source"], "dropped": sorted(copy["key"] for copy in copies_of(ledger, item["id"])[1:])}
+              for item in doubled.items]
+    called = [(item["id"], copies_of(ledger, item["id"])) for item in conflicts.items]
+    return {"exact_duplicates": Finding(dropped, listed),
+            "label_conflicts": Finding(conflicts.count, [
+                {"id": image, "labels": sorted({copy["label"] for copy in files if copy["label"] is not None}),
+                 "sources": sorted(copy["key"] for copy in files)} for image, files in called])}
+
+
+def _groups(ledger: Ledger) -> dict[str, Finding]:
+    """Near-duplicate groups, those set aside included, the largest first; and those whose members are called differently."""
+    # Labels that copies of one file contradict count too.
+    grouped = """SELECT i.team AS "group", COUNT(DISTINCT i.id) AS size, COUNT(DISTINCT f.label) AS names FROM images i
+        JOIN files f ON f.id = i.id WHERE i.team IN (SELECT team FROM images GROUP BY team HAVING COUNT(*) > 1) GROUP BY i.team"""
+    near = _list(ledger, f"{grouped} ORDER BY size DESC, i.team")
+    disagree = _list(ledger, f"SELECT * FROM ({grouped}) WHERE names > 1 ORDER BY size DESC, \"group\"")  # noqa: S608
+    extra = ledger.one("SELECT COALESCE(SUM(n - 1), 0) FROM (SELECT COUNT(*) AS n FROM images GROUP BY team)")
+
+    def members(item: dict[str, Any]) -> list[dict[str, Any]]:
+        return list(ledger.named(f"SELECT {NAMED} FROM images WHERE team = ? ORDER BY id", (item["group"],)))  # noqa: S608
+
+    def split(item: dict[str, Any]) -> Any:
+        return ledger.one("SELECT split FROM images WHERE team = ? ORDER BY aside, id", (item["group"],))
+
+    def labels(item: dict[str, Any]) -> list[str]:
+        rows = ledger.rows("SELECT DISTINCT f.label FROM files f JOIN images i USING (id) WHERE i.team = ? AND f.label IS NOT NULL", (item["group"],))
+        return sorted(label for (label,) in rows)
+
+    return {"near_duplicates": Finding(extra, [{"group": item["group"], "split": split(item), "images": members(item)} for item in near.items]),
+            "group_label_conflicts": Finding(disagree.count, [{"group": item["group"], "labels": labels(item), "images": members(item)}
+                                                              for item in disagree.items])}
+
+
+def _leaks(ledger: Ledger) -> Finding:
+    """Images that would have been learned from and measured on: equal files in two splits, and what was set aside."""
+    marks = ",".join(f"'{split}'" for split in HELD_OUT)
+    exact = _list(ledger, f"""SELECT {NAMED} FROM images i WHERE aside = '' AND copies > 1 AND given IN ({marks})
+        AND EXISTS (SELECT 1 FROM files f WHERE f.id = i.id AND f.given IS NOT i.given) ORDER BY source""")  # noqa: S608
+    aside = _list(ledger, f"SELECT {NAMED}, team, aside FROM images WHERE aside <> '' ORDER BY team, id")  # noqa: S608
+    items: list[dict[str, Any]] = [
+        {"kind": "exact", "kept": item, "dropped": sorted(copy["key"] for copy in copies_of(ledger, item["id"]) if copy["given"] != item["given"])}
+        for item in exact.items]
+    for item in aside.items:
+        team, why = item.pop("team"), item.pop("aside")
+        kept = next(ledger.named(f"SELECT {NAMED} FROM images WHERE team = ? AND aside = '' ORDER BY id", (team,)), None)  # noqa: S608
+        items.append({"kind": {"given": "near"}.get(why, why), "kept": kept, "set_aside": item})
+    return Finding(exact.count + aside.count, items[:LISTED])
+
+
+def _classes(ledger: Ledger) -> dict[str, Finding]:
+    tally = dict(ledger.rows("SELECT label, COUNT(*) FROM images WHERE aside = '' AND label IS NOT NULL GROUP BY label"))
+    train = dict(ledger.rows("SELECT label, COUNT(*) FROM images WHERE aside = '' AND label IS NOT NULL AND split = ? GROUP BY label", (TRAIN,)))
+    named = [name for (name,) in ledger.rows("SELECT DISTINCT label FROM files WHERE label IS NOT NULL ORDER BY label")]
     share = sum(tally.values()) / max(1, len(tally))
-    rare = [{"class": name, "images": tally[name]} for name in named if 0 < tally[name] < max(RARE, RARE_SHARE * share)]
-    missing = [{"class": name, "images": tally[name], "train": 0} for name in named if not train[name]]
+    rare = [{"class": name, "images": tally[name]} for name in named if 0 < tally.get(name, 0) < max(RARE, RARE_SHARE * share)]
+    missing = [{"class": name, "images": tally.get(name, 0), "train": 0} for name in named if not train.get(name)]
     return {"rare_classes": _all(rare), "missing_classes": _all(missing)}
 
 
-def _outliers(dataset: Dataset) -> dict[str, Finding]:
-    width, height = dataset.column("width").astype(np.float64), dataset.column("height").astype(np.float64)
-    return {"size_outliers": _far(dataset, width * height, SIZE_FACTOR), "aspect_outliers": _far(dataset, width / height, ASPECT_FACTOR)}
-
-
-def _far(dataset: Dataset, values: np.ndarray, factor: float) -> Finding:
+def _far(ledger: Ledger, value: str, factor: float) -> Finding:
     """Images whose value is more than a factor away from the median, the farthest first."""
-    ratio = values / np.quantile(values, 0.5, method="nearest")
-    away = np.maximum(ratio, 1 / ratio)
-    rows = [row for row in np.argsort(-away, kind="stable").tolist() if away[row] > factor]
-    picked = dataset.index.select(["id", "source", "width", "height"]).take(np.array(rows, np.int64)).to_pylist()
-    return _all([{**entry, "times_the_median": round(float(ratio[row]), 4)} for entry, row in zip(picked, rows, strict=True)])
+    middle = float(quantile(ledger, value, 0.5))
+    ratio = f"({value} / {middle!r})"
+    away = f"MAX({ratio}, 1 / {ratio})"
+    return _list(ledger, f"""SELECT id, source, width, height, ROUND({ratio}, 4) AS times_the_median FROM images
+        WHERE aside = '' AND {away} > {factor} ORDER BY {away} DESC, n""")  # noqa: S608
+
+
+def _all(items: Iterable[dict[str, Any]]) -> Finding:
+    listed = list(items)
+    return Finding(len(listed), listed[:LISTED])

@@ -36,6 +36,8 @@ class Gates(Settings):
     """Images more than twice as wide, or twice as high, as the median's shape."""
     blank: Limit = None
     """Images of nearly one grey level."""
+    drift: Limit = None
+    """Of class shares, sizes and brightness: how many differ from the version before by more than a tenth and than chance."""
 
 
 class IngestSettings(Settings):
@@ -53,9 +55,11 @@ class IngestSettings(Settings):
     max_seconds: Positive = 60.0
     """An image that takes longer to decode is refused: some files are made to take for ever."""
     max_memory: Annotated[int, Field(ge=64 << 20)] = 4 << 30
-    """Bytes that a decoding process may take; an image that needs more is refused. Lower it where `workers` times this is too much."""
+    """Bytes that a decoding process may take; an image that needs more is refused. Lower it where `processes` times this is too much."""
     unfinished_hours: Positive = 48.0
     """Age after which what a killed ingest of this name had begun to upload is removed; above the time an ingest takes."""
-    workers: Annotated[int, Field(ge=1, le=256)] = 2
-    """Processes that decode."""
+    processes: Annotated[int, Field(ge=1, le=256)] = 2
+    """Processes that decode, in each worker."""
+    workers: Annotated[int, Field(ge=1, le=1000)] = 1
+    """Tasks that pack side by side, each a range of the listing, where one machine is too small; the result is the same to the byte."""
     gates: Gates = Gates()

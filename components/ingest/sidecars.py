@@ -17,9 +17,8 @@ def beside(key: str, extension: str, keys: Container[str], in_archive: bool) -> 
     return next((found for stem in candidates if (found := f"{folder}{slash}{stem}{extension}") in keys), None)
 
 
-def read_label(key: str, place: Place | None) -> tuple[str | None, str]:
+def read_label(key: str, place: Place) -> tuple[str | None, str]:
     """The class that a `.cls` (the text itself) or `.json` (its `label`, `class` or `cls`) says, and why it is not taken."""
-    assert place is not None
     size = max(place.size, place.unpacked)
     if size > LABEL_BYTES:
         return None, f"larger than a label may be: {size} bytes"

@@ -1,192 +1,166 @@
 """What lies in a source: its image files, and the class and split that their folders say."""
 
 import hashlib
-from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import Any
 
-from components.common.artifacts import CALIBRATION, TEST, TRAIN, VALIDATION
 from components.common.errors import BadInputError
 from components.common.images import EXTENSIONS
-from components.common.splits import split_of
 from components.common.storage import Stat, open_store
 from components.ingest.archives import EXTENSIONS as ARCHIVES
-from components.ingest.archives import is_archive, local_copy, members
-from components.ingest.check import shown
-from components.ingest.places import Found, Place
+from components.ingest.archives import at_hand, is_archive, members, tidy
+from components.ingest.labels import case_warnings, read_csv, read_labels
+from components.ingest.listing import Entry, Listing, extension_of
+from components.ingest.places import Place, as_text
 from components.ingest.sidecars import LABELS, beside, read_label
+from components.ingest.splitting import precedence, split_folders
 from components.ingest.tables import EXTENSIONS as TABLES
-from components.ingest.tables import is_table, list_table
+from components.ingest.tables import add_table, is_table
 
-GIVEN = {"train": TRAIN, "test": TEST, "val": VALIDATION, "valid": VALIDATION, "validation": VALIDATION, "calibration": CALIBRATION}
 RUBBISH = {"__MACOSX", "Thumbs.db", "desktop.ini", "$RECYCLE.BIN"}
-HELD_OUT = (TEST, CALIBRATION, VALIDATION)  # given splits that keep an image which lies elsewhere too, the first before the others
 PLACES = f"`source` is a folder of images, s3://bucket/prefix, an archive ({', '.join(ARCHIVES)}) or a table of URIs ({', '.join(TABLES)})"
 
 
-def precedence(given: str | None) -> int:
-    """Which copy of a duplicate is kept: the lowest."""
-    return HELD_OUT.index(given) if given in HELD_OUT else len(HELD_OUT)
-
-
-class Listing(NamedTuple):
-    """Everything in a source, in the order in which it is read."""
-
-    images: list[Found]
-    ignored: Counter[str]  # other files, by extension
-    keys: frozenset[str]  # every file
-    brought: frozenset[str]  # the splits that the source's own folders give
-    store: str  # where keys without a place of their own lie
-    refused: tuple[tuple[str, str], ...] = ()  # members of archives and rows of tables, and why
-    warnings: tuple[str, ...] = ()
-
-
-class Entry(NamedTuple):
-    """A file of the source, of whatever kind."""
-
-    path: str  # its key; in an archive, where it would lie if the archive were unpacked beside itself
-    size: int  # bytes
-    place: Place | None
-
-
-def list_source(source: str, scratch: Path, label_csv: str | None = None) -> Listing:
+def list_source(source: str, labels: str, scratch: Path) -> Listing:
     """List a folder, an s3:// prefix, an archive, or a table of URIs; hidden files and what operating systems leave behind do not count.
 
     The top folders `train`, `test`, `val` and the like are given splits where nothing else lies at the top, or where there
-    are two of them; alone among others, one is a class (trains, say). The class is the next folder down.
-    Members of archives count as files that lie beside the archive; a `.cls` or `.json` of the same name says the class (WebDataset).
-    Order: held-out files before others, since they win a duplicate, then by the md5 of the path, so that a shard mixes the classes.
-    `scratch`: a folder for archives that must be copied or unpacked, needed as long as images are read.
+    are two of them; alone among others, one is a class (trains, say). The class is the next folder down, unless `labels`
+    (the setting of that name) says otherwise. Members of archives count as files that lie beside the archive; a `.cls` or
+    `.json` of the same name says the class (WebDataset).
+    Order: held-out files before others, since they win a duplicate; then by archive, so that one at a time is needed; then by
+    the md5 of the path, so that a shard mixes the classes.
     """
     store, files = _files(source)
-    if len(files) == 1 and is_table(source):
-        return _table(source, store, scratch)
-    if not files and _is_object(source):
-        raise BadInputError(f"{source}: an object; {PLACES}")
-    entries, refused = _entries(store, files, scratch)
-    images = [(key, entry) for key, entry in entries.items() if _extension(key) in EXTENSIONS]
-    if not images:
-        why = f"; {refused[0][0]}: {refused[0][1]}" if refused else ""
-        raise BadInputError(f"{source}: holds no images among {len(entries)} files{why}; expected {', '.join(sorted(EXTENSIONS))}")
-    split_folders = _split_folders({_top(entry.path) for _, entry in images})
-    used = {label_csv} if label_csv else set()
-    found = [_placed(key, entry, entries, split_folders, store, used, refused) for key, entry in images]
-    ignored = Counter(_extension(key) or "without extension" for key in entries if _extension(key) not in EXTENSIONS and key not in used)
-    return Listing(_ordered(found), ignored, frozenset(entries), frozenset(split_folders.values()), store, tuple(refused))
+    listing = Listing(scratch, store)
+    if isinstance(files, str):
+        add_table(source, files, listing, scratch)
+        splits: dict[str, str] = {}
+    else:
+        listing.add(_entries(listing, files, scratch))
+        if not listing.count("entries WHERE image"):
+            raise BadInputError(f"{source}: holds no images among {listing.count()} files{_first_refusal(listing)}; "
+                                f"expected {', '.join(sorted(EXTENSIONS))}")
+        splits = split_folders(listing.tops())
+    listing.brought = frozenset(splits.values())
+    if labels not in ("folders", "none"):
+        path, inside = read_csv(labels, source, scratch)
+        with path.open("rb") as file:
+            read_labels(file, labels, source, listing)
+        if inside:
+            listing.use(inside)
+    listing.db.executemany("INSERT INTO images VALUES (?,?,?,?,?,?,?,?)", _placed(listing, splits, labels))
+    listing.warnings += case_warnings(label for (label,) in listing.db.execute("SELECT label FROM images"))
+    return listing
 
 
-def _files(source: str) -> tuple[str, list[Stat]]:
-    """The store, and its files: all of a folder or prefix, or the one archive or table that `source` is."""
+def _files(source: str) -> tuple[str, Iterable[Stat] | str]:
+    """The store, and its files: all of a folder or prefix, the one archive that `source` is, or the name of a table."""
     path, is_far = Path(source).expanduser(), source.startswith("s3://")
     if is_archive(source) or is_table(source):
         folder, _, name = source.rpartition("/")
         alone = open_store(folder).stat(name) if is_far and folder != "s3:/" else None
         if alone is not None:
-            return folder, [alone]
+            return folder, name if is_table(source) else [alone]
         if path.is_file():
-            return str(path.absolute().parent), [Stat(path.name, path.stat().st_size, "")]
+            return str(path.absolute().parent), path.name if is_table(source) else [Stat(path.name, path.stat().st_size, "")]
     if is_far:
-        return source, list(open_store(source).list())
+        if _is_object(source):
+            raise BadInputError(f"{source}: an object; {PLACES}")
+        return source, open_store(source).list()
     if path.is_dir():
-        return str(path.absolute()), list(open_store(source).list())
+        return str(path.absolute()), open_store(source).list()
     raise BadInputError(f"{source}: {'a file' if path.is_file() else 'no such folder'}; {PLACES}")
 
 
-def _table(source: str, store: str, scratch: Path) -> Listing:
-    name = source.rpartition("/")[2]
-    path = local_copy(store, name, scratch) if store.startswith("s3://") else Path(store).expanduser() / name
-    images, refused, warnings = list_table(path, name, store)
-    if not images:
-        why = f"; {refused[0][0]}: {refused[0][1]}" if refused else ""
-        raise BadInputError(f"{source}: names no images{why}; expected a column uri with s3://bucket/key or paths relative to the table")
-    keys = frozenset([*(file.key for file in images), *(key for key, _ in refused)])
-    return Listing(_ordered(images), Counter(), keys, frozenset(), store, tuple(refused), warnings)
-
-
-def _entries(store: str, files: list[Stat], scratch: Path) -> tuple[dict[str, Entry], list[tuple[str, str]]]:
-    """Every file by key, archives opened; and what of them is refused."""
-    entries: dict[str, Entry] = {}
-    refused: list[tuple[str, str]] = []
+def _entries(listing: Listing, files: Iterable[Stat], scratch: Path) -> Iterator[Entry]:
+    """Every file, archives opened; what of them is refused is noted."""
     for stat in files:
         if _is_rubbish(stat.key):
             continue
-        if not is_archive(stat.key):
-            entries[stat.key] = Entry(stat.key, stat.size, None)
-            continue
-        folder = PurePosixPath(stat.key).parent
-        for member in members(store, stat.key, scratch):
-            key = f"{stat.key}/{member.name}" if member.name else stat.key
-            if member.place is None:
-                refused.append((shown(key), member.reason))
-            elif not _is_rubbish(member.name):
-                if key in entries:
-                    refused.append((shown(key), "replaced by a later member of the same name"))
-                entries[key] = Entry((folder / member.name).as_posix(), max(member.place.size, member.place.unpacked), member.place)
-    return entries, refused
+        if is_archive(stat.key):
+            yield from _members(listing, stat, scratch)
+            tidy(scratch)
+        else:
+            yield Entry(stat.key, stat.key, stat.size, stat.etag)
 
 
-def _ordered(images: list[Found]) -> list[Found]:
-    return sorted(images, key=lambda file: (precedence(file.given), _md5(file.key)))
-
-
-def split_for(image: str, given: str | None, brought: frozenset[str]) -> str:
-    """Split of an image: a given held-out split stays; all else follows the md5 rule, and what would fall in a split that the
-    source brings itself is for training, so that a given test set is the whole of it.
-    """
-    if given in HELD_OUT:
-        return given
-    split = split_of(image)
-    return TRAIN if split in brought else split
-
-
-def _split_folders(tops: set[str]) -> dict[str, str]:
-    named = {top: GIVEN[top.lower()] for top in tops if top.lower() in GIVEN}
-    return named if len(named) == len(tops) or len(named) > 1 else {}
-
-
-def _placed(key: str, entry: Entry, entries: dict[str, Entry], split_folders: dict[str, str], store: str, used: set[str],
-            refused: list[tuple[str, str]]) -> Found:
-    """An image with what its folders and the files beside it say; `used` and `refused` note the latter."""
-    folders = PurePosixPath(entry.path).parts[:-1]
-    given = split_folders.get(folders[0]) if folders else None
-    if split_folders:  # beside train/ and test/, a folder is more images, not a class
-        folders = folders[1:] if given else ()
-    label = folders[0] if folders else None
-    text = beside(key, ".txt", entries, in_archive=entry.place is not None)
-    if entry.place is not None:
-        for extension in LABELS:
-            sidecar = beside(key, extension, entries, in_archive=True)
-            if sidecar is not None:
-                used.add(sidecar)
-                said, reason = read_label(sidecar, entries[sidecar].place)
+def _members(listing: Listing, stat: Stat, scratch: Path) -> Iterator[Entry]:
+    folder, names = PurePosixPath(stat.key).parent, set[str]()
+    for member in members(listing.store, stat.key, scratch):
+        key = f"{stat.key}/{member.name}" if member.name else stat.key
+        if member.place is None:
+            listing.refuse(key, member.reason)
+        elif not _is_rubbish(member.name):
+            if member.name in names:
+                listing.refuse(key, "replaced by a later member of the same name")
+            names.add(member.name)
+            label = None
+            if extension_of(key) in LABELS:
+                label, reason = read_label(key, at_hand(member.place, scratch))
                 if reason:
-                    refused.append((shown(sidecar), reason))
-                elif said is not None:
-                    label = said
-                    break
-    if text is None:
-        return Found(key, entry.size, label, given, entry.place)
-    used.add(text)
-    return Found(key, entry.size, label, given, entry.place, entries[text].place or Place(store, text))
+                    listing.refuse(key, reason)
+            size = max(member.place.size, member.place.unpacked)
+            yield Entry(key, (folder / member.name).as_posix(), size, stat.etag, member.place, label)
+
+
+def _placed(listing: Listing, splits: dict[str, str], labels: str) -> Iterator[tuple[Any, ...]]:
+    """Rows of the table of images: each with what its folders, the files beside it and the settings say."""
+    has_texts, has_labels, is_csv = listing.holds(".txt"), listing.holds(*LABELS), labels not in ("folders", "none")
+    for entry in listing.images():
+        folders = PurePosixPath(entry.path).parts[:-1]
+        given = splits.get(folders[0]) if folders else None
+        if splits:  # beside train/ and test/, a folder is more images, not a class
+            folders = folders[1:] if given else ()
+        label = entry.label or (folders[0] if folders and not entry.line else None)
+        if has_labels and entry.place:
+            label = _said(listing, entry) or label
+        if labels == "none":
+            label = None
+        elif is_csv:
+            row = listing.db.execute("SELECT label FROM csv WHERE path = ?", (entry.key,)).fetchone()
+            label = (row[0] or None) if row else None
+        found = beside(entry.key, ".txt", listing, in_archive=entry.place is not None) if has_texts and entry.text is None else None
+        place = _text_place(listing, found) if found else None
+        archive = _md5(entry.place.key) if entry.place and entry.place.is_member else ""
+        yield precedence(given), archive, _md5(entry.key), entry.key, label, given, entry.text, as_text(place)
+
+
+def _said(listing: Listing, entry: Entry) -> str | None:
+    """The class that a file beside a member says, the first kind before the second."""
+    for extension in LABELS:
+        found = beside(entry.key, extension, listing, in_archive=True)
+        if found is not None:
+            listing.use(found)
+            there = listing.entry(found)
+            if there and there.label:
+                return there.label
+    return None
+
+
+def _text_place(listing: Listing, key: str) -> Place:
+    listing.use(key)
+    there = listing.entry(key)
+    assert there is not None
+    return there.place or Place(listing.store, key)
+
+
+def _first_refusal(listing: Listing) -> str:
+    first = next(listing.refusals(), None)
+    return f"; {first.key}: {first.reason}" if first else ""
 
 
 def _is_object(source: str) -> bool:
     above, _, name = source.rstrip("/").rpartition("/")
-    return above.startswith("s3://") and open_store(above).stat(name) is not None
+    return above.startswith("s3://") and bool(name) and not source.endswith("/") and open_store(above).stat(name) is not None
 
 
 def _is_rubbish(key: str) -> bool:
     return any(part.startswith(".") or part in RUBBISH for part in key.split("/"))
 
 
-def _top(key: str) -> str:
-    top, slash, _ = key.partition("/")
-    return top if slash else ""
-
-
-def _extension(key: str) -> str:
-    return PurePosixPath(key).suffix.lower()
-
-
 def _md5(text: str) -> str:
-    return hashlib.md5(text.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+

@@ -2,86 +2,115 @@
 
 import re
 import tempfile
-from contextlib import closing
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
-from components.common.artifacts import Dataset
 from components.common.cli import Metadata, progress
 from components.common.errors import BadInputError
-from components.common.files import new_folder, write_json, write_text
-from components.common.storage import open_store
-from components.ingest.gallery import Gallery
-from components.ingest.groups import group
-from components.ingest.labels import case_warnings, parse_csv, read_csv
-from components.ingest.looks import Album
-from components.ingest.pack import Contents, build_dataset, pack, publish
-from components.ingest.pool import Limits, check_all
-from components.ingest.quality import as_json, examine, stop_at
-from components.ingest.report import report_html
+from components.common.files import write_json, write_text
+from components.common.storage import Store, open_store
+from components.ingest.base import Base, load_base
+from components.ingest.known import KnownIds
+from components.ingest.merge import Merged, merge
+from components.ingest.packing import Part, pack_part, read_part, result_key
+from components.ingest.planning import Plan, cut, fetch_plan, in_range, listing_key, make_plan
+from components.ingest.pool import Limits, Reading
+from components.ingest.publish import clean_up
 from components.ingest.settings import IngestSettings
-from components.ingest.sources import Listing, list_source
 
 LINES = 50  # of progress in a log, at most
 
 
-def run(source: str, source_version: str, name: str, store: str, settings: IngestSettings, dataset: Path, report: Path) -> Metadata:
+class Work(NamedTuple):
+    """What planning, packing and merging have in common."""
+
+    plan: Plan
+    base: Base
+    known: KnownIds
+    store: Store
+    scratch: Path
+
+
+def run(source: str, source_version: str, name: str, store: str, settings: IngestSettings, dataset: Path, report: Path,
+        plan: str = "", packed: str = "") -> Metadata:
     """Check, split and pack the images of a folder, s3:// prefix, archive or table into content-addressed shards in the store.
 
-    `source_version` is only a name for the state of the source: a new one makes the pipeline look again.
+    `source_version` is only a name for the state of the source: a new one makes the pipeline look again. `plan` and `packed` name what
+    `python -m components.ingest.plan` and `…ingest.pack` have prepared in the store; without them, or where it is gone, all is done here.
     """
+    dataset.parent.mkdir(parents=True, exist_ok=True)
+    with opened(source, name, store, settings, plan, dataset.parent) as work:
+        pack(work, range(len(work.plan.parts)), settings)
+        merged = merge(source, work.plan, _parts(work, settings), work.base, work.known, work.store, settings, dataset, report, work.scratch)
+        clean_up(name, work.plan.key, work.store, settings.unfinished_hours)
+    return {"dataset": _figures(merged)}
+
+
+def run_plan(source: str, source_version: str, name: str, store: str, settings: IngestSettings, plan: Path, ranges: Path) -> None:
+    """List the source once, and cut it into ranges of parts that `workers` tasks pack side by side."""
+    with opened(source, name, store, settings, "", plan.parent) as work:
+        write_text(plan, work.plan.key)
+        write_json(ranges, cut(len(work.plan.parts), settings.workers))
+
+
+def run_pack(source: str, name: str, store: str, plan: str, parts: str, settings: IngestSettings, packed: Path) -> None:
+    """Pack a range of a plan's parts into shards in the store."""
+    with opened(source, name, store, settings, plan, packed.parent) as work:
+        pack(work, in_range(parts, len(work.plan.parts)), settings)
+        write_text(packed, parts)
+
+
+@contextmanager
+def opened(source: str, name: str, store: str, settings: IngestSettings, plan: str, folder: Path) -> Iterator[Work]:
+    """The plan of that key, or a new one, which is kept in the store for other workers."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         raise BadInputError(f"name {name!r}: expected letters, digits, '.', '_' and '-', since it becomes part of an object's name")
-    dataset.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".ingest-", dir=dataset.parent) as scratch:
-        listing = _labelled(source, settings.labels, Path(scratch))
-        total, limits = len(listing.images), Limits(settings.max_pixels, settings.max_seconds, settings.max_memory)
-        checked = check_all(listing.store, listing.images, settings.mode, settings.workers, limits)
-        with closing(Album(Path(scratch) / "looks")) as album:
-            packed = pack(progress(zip(listing.images, checked, strict=True), total, "checking images", every=-(-total // LINES)),
-                          listing.brought, _new(scratch, "packed"), settings.shard_size, album)
-            packed.refused = sorted([*packed.refused, *listing.refused])
-            if not packed.images:
-                key, reason = packed.refused[0]
-                raise BadInputError(f"{source}: none of its {total} images can be read; {key}: {reason}")
-            contents = group(packed, album, listing.brought, _new(scratch, "grouped"), settings.shard_size)
-            contrast = dict(zip(packed.images, album.contrast, strict=True))
-        made = build_dataset(contents, name, settings.mode)
-        findings = examine(made, contents, listing, contrast)
-        html = report_html(made, contents, listing, findings, Gallery(packed))
-        write_text(report, html)
-        stop_at(settings.gates, findings, report)
-        with new_folder(dataset) as folder:
-            write_json(folder / "quality.json", as_json(made, findings))
-            place = open_store(store)
-            place.clean_uploads(f"datasets/{name}/", settings.unfinished_hours)
-            publish(made, [shard for shards in contents.shards.values() for shard in shards], folder, place)
-            write_text(folder / "report.html", html)
-    return {"dataset": _figures(made, contents)}
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".ingest-", dir=folder) as temporary:
+        scratch, place = Path(temporary), open_store(store)
+        base = load_base(name, place, scratch)
+        known = base.known(scratch / "known", settings.mode, settings.max_pixels)
+        found = fetch_plan(name, plan, place, scratch)
+        if found is None:
+            found = make_plan(source, settings, base, known, scratch)
+            place.write_if_absent(listing_key(name, found.key), found.path.read_bytes())
+        yield Work(found, base, known, place, scratch)
 
 
-def _new(parent: str, name: str) -> Path:
-    folder = Path(parent) / name
-    folder.mkdir()
-    return folder
+def pack(work: Work, numbers: Iterable[int], settings: IngestSettings) -> None:
+    """Pack those of the parts that nobody has packed yet."""
+    left = [number for number in numbers if not _is_packed(work, number)]
+    files = (one for number in left for one in _packing(work, number, settings))
+    total = sum(work.plan.parts[number] for number in left)
+    for _ in progress(files, total, "checking images", every=max(1, -(-total // LINES))):
+        pass
 
 
-def _labelled(source: str, labels: str, scratch: Path) -> Listing:
-    """The listing of the source, its images labelled as the settings say."""
-    if labels == "folders":
-        listing = list_source(source, scratch)
-    elif labels == "none":
-        listing = list_source(source, scratch)
-        listing = listing._replace(images=[file._replace(label=None) for file in listing.images])
-    else:
-        data, inside = read_csv(labels, source)
-        listing = list_source(source, scratch, label_csv=inside)
-        label_of, warnings = parse_csv(data, labels, listing.keys, source)
-        listing = listing._replace(images=[file._replace(label=label_of.get(file.key)) for file in listing.images],
-                                   warnings=listing.warnings + warnings)
-    return listing._replace(warnings=listing.warnings + case_warnings(file.label for file in listing.images))
+def _packing(work: Work, number: int, settings: IngestSettings) -> Iterator[int]:
+    limits = Limits(settings.max_pixels, settings.max_seconds, settings.max_memory)
+    reading = Reading(work.plan.store, settings.mode, limits, work.known)
+    return pack_part(work.base.name, work.plan, number, reading, settings.processes, work.store, settings.shard_size, work.scratch)
 
 
-def _figures(dataset: Dataset, contents: Contents) -> dict[str, object]:
-    copies = sum(len(image.copies) - 1 for image in contents.duplicates)
-    return {"images": len(dataset.index), **dataset.counts(), "refused": len(contents.refused), "duplicates": copies,
-            "classes": len(dataset.classes), "id": dataset.id}
+def _is_packed(work: Work, number: int) -> bool:
+    return next(iter(work.store.list(result_key(work.base.name, work.plan.key, number))), None) is not None
+
+
+def _parts(work: Work, settings: IngestSettings) -> Iterator[Part]:
+    """Every part in its order; one that another ingest of the same plan has cleaned away meanwhile is packed again."""
+    for number in range(len(work.plan.parts)):
+        part = read_part(work.base.name, work.plan, number, work.store, work.scratch)
+        while part is None:
+            for _ in _packing(work, number, settings):
+                pass
+            part = read_part(work.base.name, work.plan, number, work.store, work.scratch)
+        yield part
+        part.result.unlink()
+
+
+def _figures(merged: Merged) -> dict[str, object]:
+    version = merged.version
+    return {"images": sum(version.counts.values()), **version.counts, "refused": merged.refused, "duplicates": merged.duplicates,
+            "classes": len(version.classes), "id": version.id}

@@ -9,8 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.common.errors import BadInputError
+from components.ingest.archives import local_copy
 from components.ingest.labels import Warnings, csv_rows, stripped
-from components.ingest.places import Found, Place
+from components.ingest.listing import Entry, Listing
+from components.ingest.places import Place
 
 EXTENSIONS = (".csv", ".parquet")
 COLUMNS = ("uri", "label", "text")
@@ -23,50 +25,40 @@ class Row(NamedTuple):
     text: str
 
 
-class Listed(NamedTuple):
-    images: list[Found]
-    refused: list[tuple[str, str]]
-    warnings: tuple[str, ...]
-
-
 def is_table(key: str) -> bool:
     return key.lower().endswith(EXTENSIONS)
 
 
-def list_table(path: Path, name: str, store: str) -> Listed:
-    """The images that the table at `path` names; relative ones lie in `store`, where the table does.
+def add_table(source: str, name: str, listing: Listing, scratch: Path) -> None:
+    """Note the images that a table names; relative ones lie in the listing's store, where the table does.
 
     Raises BadInputError, with both lines, where one image has two labels or texts.
     """
-    found: dict[str, Found] = {}
-    lines: dict[str, int] = {}
-    refused: list[tuple[str, str]] = []
+    store = listing.store
+    path = local_copy(store, name, scratch) if store.startswith("s3://") else Path(store).expanduser() / name
     warnings = Warnings()
     for line, uri, given, text in _rows(path, name):
         where, label = f"{name}:{line}", stripped(given, f"{name}:{line}", warnings) or None
         if not uri:
             raise BadInputError(f"{where}: no uri; expected s3://bucket/key or a path relative to the table")
         key, place, reason = _resolved(uri, store)
-        file = Found(key, 0, label, None, place, text.strip() or None)
-        if key in lines:
-            _same(file, found.get(key), uri, where, lines[key])
-            warnings.add("twice", f"{where}: {uri!r} is here again, equal to line {lines[key]}; one of them is enough")
+        before = listing.entry(key)
+        if before is None:
+            listing.add_named(Entry(key, key, 0, "", place, label, text.strip() or None, line))
+            if reason:
+                listing.refuse(key, reason)
             continue
-        lines[key] = line
-        if reason:
-            refused.append((key, reason))
-        else:
-            found[key] = file
-    return Listed(list(found.values()), refused, warnings.lines())
-
-
-def _same(file: Found, before: Found | None, uri: str, where: str, line: int) -> None:
-    if before is None:
-        return
-    for what, now, then in (("label", file.label, before.label), ("text", file.text, before.text)):
-        if now != then:
-            raise BadInputError(f"{where}: {what} of {uri!r} is {str(now or '')[:80]!r} here and {str(then or '')[:80]!r} in line {line}; "
-                                "keep one")
+        for what, now, then in (("label", label, before.label), ("text", text.strip() or None, before.text)):
+            if now != then:
+                raise BadInputError(f"{where}: {what} of {uri!r} is {str(now or '')[:80]!r} here and {str(then or '')[:80]!r} in line "
+                                    f"{before.line}; keep one")
+        warnings.add("twice", f"{where}: {uri!r} is here again, equal to line {before.line}; one of them is enough")
+    listing.warnings += warnings.lines()
+    listing.db.execute("UPDATE entries SET image = key NOT IN (SELECT key FROM refused)")
+    if not listing.count("entries WHERE image"):
+        first = next(listing.refusals(), None)
+        why = f"; {first.key}: {first.reason}" if first else ""
+        raise BadInputError(f"{source}: names no images{why}; expected a column uri with s3://bucket/key or paths relative to the table")
 
 
 def _resolved(uri: str, store: str) -> tuple[str, Place, str]:

@@ -16,7 +16,7 @@ from components.common.artifacts import TEST
 from components.common.errors import BadInputError
 from components.common.storage import open_store
 from components.ingest.archives import HEADER_BYTES
-from components.ingest.sources import Listing, list_source
+from tests.ingest.listed import Listed, list_all
 from tests.ingest.test_ingest import PETS, by_source, fill, ingest, picture
 
 
@@ -43,11 +43,9 @@ def zipped(files: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED, modes: d
     return buffer.getvalue()
 
 
-def listed(folder: Path, name: str, data: bytes) -> Listing:
+def listed(folder: Path, name: str, data: bytes) -> Listed:
     """A folder with one good image and one archive."""
-    scratch = folder / "scratch"
-    scratch.mkdir(parents=True, exist_ok=True)
-    return list_source(fill(folder / "in", {"cat/good.png": picture(1), name: data}), scratch)
+    return list_all(fill(folder / "in", {"cat/good.png": picture(1), name: data}))
 
 
 @pytest.mark.parametrize(("name", "pack"), [
@@ -57,7 +55,7 @@ def listed(folder: Path, name: str, data: bytes) -> Listing:
 def test_an_archive_holds_the_same_images_as_its_folder(tmp_path: Path, name: str, pack: object) -> None:
     plain, _, _ = ingest(fill(tmp_path / "pets", PETS), tmp_path / "plain")
     (tmp_path / name).write_bytes(pack(PETS))  # type: ignore[operator]
-    packed, figures, _ = ingest(str(tmp_path / name), tmp_path / "packed", workers=2)
+    packed, figures, _ = ingest(str(tmp_path / name), tmp_path / "packed", processes=2)
     assert figures["refused"] == 0
     for column in ("id", "label", "split", "width", "size"):
         assert packed.index.column(column) == plain.index.column(column)
@@ -80,7 +78,7 @@ def test_archives_on_s3(tmp_path: Path, s3_bucket: str) -> None:
 def test_members_lie_beside_their_archive(tmp_path: Path) -> None:
     files = {"train/one.tar": tar({"cat/a.png": picture(1), "./dog/b.png": picture(2), "cat/.c.png": b"", "notes.md": b""}),
              "test/two.zip": zipped({"dog/d.png": picture(3)})}
-    found = {file.key: (file.label, file.given) for file in list_source(fill(tmp_path, files), tmp_path).images}
+    found = {file.key: (file.label, file.given) for file in list_all(fill(tmp_path, files)).images}
     assert found == {"train/one.tar/cat/a.png": ("cat", "train"), "train/one.tar/dog/b.png": ("dog", "train"),
                      "test/two.zip/dog/d.png": ("dog", TEST)}
 
@@ -138,7 +136,7 @@ def test_bombs_are_refused_unopened(tmp_path: Path) -> None:
     assert listed(tmp_path / "1", "x.zip", zipped({"a.bmp": zeros})).refused == (("x.zip", bomb),)
     unpacked = listed(tmp_path / "2", "x.tar.gz", gzip.compress(zeros))
     assert unpacked.refused == (("x.tar.gz", bomb),)
-    assert sum(path.stat().st_size for path in (tmp_path / "2" / "scratch").rglob("*") if path.is_file()) == 0
+    assert unpacked.left == 0
     many = zipped({"noise.bin": picture(1, "BMP", (500, 500)), "a.bmp": zeros})
     assert dict(listed(tmp_path / "3", "x.zip", many).refused) == {"x.zip/a.bmp": bomb}
 
@@ -203,7 +201,7 @@ def test_mutated_archives_never_end_the_listing(tmp_path: Path) -> None:
         for bit in rng.integers(8 * low, 8 * len(data), 30):
             data[bit // 8] ^= 1 << bit % 8
         listing = listed(tmp_path, name, bytes(data) if number % 2 else bytes(data[: rng.integers(1, len(data))]))
-        assert "cat/good.png" in listing.keys
+        assert "cat/good.png" in [file.key for file in listing.images]
 
 
 def test_later_members_replace_earlier_ones_and_names_need_not_be_text(tmp_path: Path) -> None:
@@ -219,7 +217,7 @@ def test_later_members_replace_earlier_ones_and_names_need_not_be_text(tmp_path:
 
 def test_nothing_but_a_refused_archive_says_why(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match=r"holds no images among 0 files; x\.zip: broken archive: File is not a zip file; expected"):
-        list_source(fill(tmp_path / "in", {"x.zip": b"no"}), tmp_path)
+        list_all(fill(tmp_path / "in", {"x.zip": b"no"}))
     (tmp_path / "a.png").write_bytes(picture(1))
     with pytest.raises(BadInputError, match=r"a\.png: a file; `source` is a folder of images, .*\.tar"):
-        list_source(str(tmp_path / "a.png"), tmp_path)
+        list_all(str(tmp_path / "a.png"))

@@ -17,10 +17,10 @@ from components.common.files import sha256_bytes, sha256_tree
 from components.common.shards import ShardReader
 from components.common.splits import split_of
 from components.common.storage import open_store
-from components.ingest.groups import decide
+from components.ingest.groups import BRIDGE, GIVEN, Member, decide
 from components.ingest.quality import TITLES
 from components.ingest.settings import Gates, IngestSettings
-from components.ingest.sources import precedence, split_for
+from components.ingest.splitting import precedence, split_for
 from components.ingest.stage import run
 from tests import natural
 from tests.ingest.test_ingest import fill
@@ -28,7 +28,7 @@ from tests.ingest.test_ingest import fill
 
 def ingest(source: str, out: Path, **settings: Any) -> tuple[Dataset, dict[str, Any], str]:
     """The dataset, the findings of quality.json, and the report."""
-    run(source, "", "photos", str(out / "store"), IngestSettings(**{"workers": 1, **settings}), out / "dataset", out / "report.html")
+    run(source, "", "photos", str(out / "store"), IngestSettings(**{"processes": 1, **settings}), out / "dataset", out / "report.html")
     quality = json.loads((out / "dataset" / "quality.json").read_text())
     assert list(quality["findings"]) == sorted(TITLES)
     return load_dataset(out / "dataset"), quality["findings"], (out / "report.html").read_text()
@@ -69,7 +69,7 @@ def test_equal_bytes_whatever_the_workers_and_equal_groups_whatever_the_names(tm
     files = pictures("b")
     source = fill(tmp_path / "photos", files)
     first, _, _ = ingest(source, tmp_path / "one")
-    ingest(source, tmp_path / "two", workers=2)
+    ingest(source, tmp_path / "two", processes=2)
     assert sha256_tree(tmp_path / "one") == sha256_tree(tmp_path / "two")
     renamed = {f"{key[0]}/{sha256_bytes(key.encode())[:8]}{key[-4:]}": data for key, data in files.items()}
     other, _, _ = ingest(fill(tmp_path / "renamed", renamed), tmp_path / "three")
@@ -95,19 +95,43 @@ def test_what_looks_like_a_given_test_image_is_set_aside(tmp_path: Path) -> None
 
 
 GIVENS = st.dictionaries(st.sampled_from("abcdef"), st.sampled_from([None, *SPLITS]), min_size=2)
+EARLIER = st.dictionaries(st.sampled_from("uvwxyz"), st.sampled_from([("u", TRAIN), ("v", TRAIN), ("w", TEST), ("x", VALIDATION)]), min_size=1)
 
 
 @given(GIVENS)
 def test_a_group_has_one_split_and_keeps_what_was_given_to_it(given: dict[str, str | None]) -> None:
     brought = frozenset(split for split in given.values() if split)
-    kept, split = decide(given, brought)
-    assert kept
+    verdicts = decide([Member(image, split) for image, split in given.items()], brought)
+    kept = sorted(image for image, verdict in verdicts.items() if not verdict.aside)
+    ((name, split),) = {(verdict.group, verdict.split) for verdict in verdicts.values()}
+    assert name == kept[0]
     held = [image for image in sorted(given) if given[image] in (TEST, "calibration", VALIDATION)]
     if held:
         assert kept == [image for image in held if given[image] == split]
         assert all(precedence(split) <= precedence(given[image]) for image in given)
     else:
         assert (kept, split) == (sorted(given), split_for(min(given), None, brought))
+
+
+@given(EARLIER, GIVENS, st.sets(st.sampled_from(SPLITS)))
+def test_what_an_earlier_version_decided_stays_and_new_images_join_one_split(
+    earlier: dict[str, tuple[str, str]], given: dict[str, str | None], brought: set[str]
+) -> None:
+    old = [Member(image, None, split, group) for image, (group, split) in earlier.items()]
+    verdicts = decide([*old, *(Member(image, split) for image, split in given.items())], frozenset(brought))
+    assert {image: (verdicts[image].group, verdicts[image].split) for image in earlier} == earlier
+    assert not any(verdicts[image].aside for image in earlier)
+    splits = {split for _, split in earlier.values()}
+    for image in given:
+        verdict = verdicts[image]
+        if len(splits) > 1:
+            assert verdict.aside == BRIDGE
+        elif verdict.aside:
+            assert verdict.aside == GIVEN
+            assert given[image] in (TEST, VALIDATION, "calibration") or splits <= brought
+        else:
+            assert {verdict.split} == splits
+            assert verdict.group in {group for group, _ in earlier.values()}
 
 
 def messy() -> dict[str, bytes]:
@@ -131,7 +155,7 @@ def test_findings_of_a_messy_source(tmp_path: Path) -> None:
     assert {name: finding["count"] for name, finding in findings.items()} == {
         "unreadable": 2, "truncated": 1, "exact_duplicates": 2, "near_duplicates": 1, "leaks": 0, "label_conflicts": 1,
         "group_label_conflicts": 1, "rare_classes": 1, "missing_classes": 1 if in_train else 2, "size_outliers": 1, "aspect_outliers": 1,
-        "blank": 1}
+        "blank": 1, "drift": 0}
     assert findings["label_conflicts"]["items"][0]["labels"] == ["a", "b"]
     assert findings["rare_classes"]["items"] == [{"class": "rose", "images": 1}]
     assert findings["missing_classes"]["items"][0] == {"class": "gone", "images": 0, "train": 0}
@@ -151,6 +175,8 @@ def test_a_gate_stops_the_run_with_one_line_and_leaves_the_report(tmp_path: Path
     assert text.startswith("ingest.gates: 1 truncated (at most 0), 1 blank (at most 0); look at ")
     assert str(tmp_path / "out" / "report.html") in text
     assert "\n" not in text
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["report.html"], "nothing is published"
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["report.html", "store"]
+    published = {path.name for path in (tmp_path / "out" / "store" / "datasets" / "photos").iterdir()}
+    assert published == {"shards", "looks", "plans"}, "no version"
     ingest(source, tmp_path / "out", gates=dict.fromkeys(TITLES, 3))
     assert set(Gates.model_fields) == set(TITLES)

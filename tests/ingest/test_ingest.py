@@ -41,7 +41,7 @@ def fill(folder: Path, files: dict[str, bytes]) -> str:
 
 def ingest(source: str, out: Path, store: str = "", name: str = "pets", **settings: Any) -> tuple[Dataset, dict[str, Any], str]:
     """The dataset, its figures and the report."""
-    chosen = IngestSettings(**{"workers": 1, **settings})
+    chosen = IngestSettings(**{"processes": 1, **settings})
     about = run(source, "", name, store or str(out / "store"), chosen, out / "dataset", out / "report.html")
     html = (out / "report.html").read_text()
     assert (out / "dataset" / "report.html").read_text() == html
@@ -76,8 +76,11 @@ def test_a_shard_holds_one_split_and_the_store_the_whole_dataset(tmp_path: Path)
     assert [split for (split,) in splits] == [split for split in SPLITS if dataset.counts()[split]]
     store = open_store(str(tmp_path / "store"))
     root = f"datasets/pets/{dataset.id}"
+    looks = [stat.key for stat in store.list("datasets/pets/looks/")]
+    assert len(looks) == 1
     assert {stat.key for stat in store.list()} == {shard.key[:-4] + end for shard in dataset.shards for end in (".tar", ".idx")} | {
-        f"{root}/index.parquet", f"{root}/quality.json", f"{root}/dataset.json"}
+        *looks, "datasets/pets/latest.json", f"{root}/index.parquet", f"{root}/quality.json", f"{root}/dataset.json"}
+    assert json.loads(store.read("datasets/pets/latest.json")) == {"format": 1, "id": dataset.id, "previous": None}
     assert store.read(f"{root}/dataset.json") == (tmp_path / "dataset" / "dataset.json").read_bytes()
     assert store.read(f"{root}/index.parquet") == (tmp_path / "dataset" / "index.parquet").read_bytes()
     assert sum(shard.images for shard in dataset.shards) == 30
@@ -92,12 +95,14 @@ def test_equal_sources_give_equal_bytes_whatever_the_workers_and_the_place(
         far.write(key, data)
     first, _, _ = ingest(source, tmp_path / "one")
     monkeypatch.setattr(pool, "CHUNK_FILES", 2)  # so that there is an order to lose
-    second, _, _ = ingest(source, tmp_path / "two", workers=2)
+    second, _, _ = ingest(source, tmp_path / "two", processes=2)
     third, _, _ = ingest(f"{s3_bucket}/photos/pets/", tmp_path / "three", store=f"{s3_bucket}/store")
     assert sha256_tree(tmp_path / "one") == sha256_tree(tmp_path / "two")
     assert sha256_tree(tmp_path / "one" / "dataset") == sha256_tree(tmp_path / "three" / "dataset")
     near = {stat.key: stat.size for stat in open_store(str(tmp_path / "one" / "store")).list()}
-    assert near == {stat.key: stat.size for stat in open_store(f"{s3_bucket}/store").list()}
+    there = {stat.key: stat.size for stat in open_store(f"{s3_bucket}/store").list()}
+    assert there.pop(f"datasets/pets/{first.id}/sources.parquet"), "etags say next time what need not be read again"
+    assert near == there
     here, there = ShardReader(first, FolderStore(tmp_path / "two" / "store")), ShardReader(third, open_store(f"{s3_bucket}/store"))
     assert here.image_bytes(0) == there.image_bytes(0)
     again, _, _ = ingest(source, tmp_path / "one")
@@ -181,7 +186,7 @@ def test_refusals_are_listed_and_stop_nothing(tmp_path: Path) -> None:
     source = fill(tmp_path / "pets", files)
     (tmp_path / "pets" / "a" / os.fsdecode(b"\xff.png")).write_bytes(picture(4))
     (tmp_path / "pets" / "a" / "gone.png").symlink_to("nowhere.png")
-    dataset, figures, html = ingest(source, tmp_path, max_pixels=3000, workers=2)
+    dataset, figures, html = ingest(source, tmp_path, max_pixels=3000, processes=2)
     assert list(by_source(dataset)) == ["a/good.png"]
     assert figures["refused"] == 7
     for name, reason in (("a/cut.jpg", "more than 3000 pixels: 64 x 64"), ("a/empty.png", "empty file"), ("a/text.gif", "not a JPEG"),
@@ -201,11 +206,12 @@ def test_a_hostile_class_name_is_escaped(tmp_path: Path) -> None:
     assert "<script" not in html
 
 
-def test_nothing_readable_stops_the_run_and_leaves_nothing(tmp_path: Path) -> None:
+def test_nothing_readable_stops_the_run_and_publishes_nothing(tmp_path: Path) -> None:
     source = fill(tmp_path / "pets", {"a/b.png": b"x", "a/c.jpg": b""})
     with pytest.raises(BadInputError, match=r"none of its 2 images can be read; a/b\.png: not a JPEG"):
         ingest(source, tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["pets"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["pets", "store"]
+    assert {path.name for path in (tmp_path / "store" / "datasets" / "pets").iterdir()} == {"plans"}
 
 
 def test_what_is_stored_is_upright_and_in_mode(tmp_path: Path) -> None:
@@ -236,7 +242,7 @@ def test_as_a_command_with_few_lines_of_progress(tmp_path: Path) -> None:
     source = fill(tmp_path / "pets", {f"{number % 3}/{number}.png": picture(number) for number in range(301)})
     command = [sys.executable, "-m", "components.ingest", "--source", source, "--source-version", "1", "--name", "pets",
                "--store", str(tmp_path / "store"), "--dataset", str(tmp_path / "out" / "d"), "--report", str(tmp_path / "out" / "r")]
-    done = subprocess.run([*command, "--settings", json.dumps({"workers": 2})], capture_output=True, text=True, check=True)
+    done = subprocess.run([*command, "--settings", json.dumps({"processes": 2})], capture_output=True, text=True, check=True)
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert lines[-1] == {"progress": "checking images", "done": 301, "total": 301}
     assert len(lines) <= 52

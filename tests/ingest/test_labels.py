@@ -1,17 +1,29 @@
 """Label CSVs: what is read, and the line that a mistake ends in."""
 
+import io
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from components.common.errors import BadInputError
-from components.ingest.labels import case_warnings, parse_csv, read_csv
+from components.ingest.labels import case_warnings, read_csv, read_labels
+from components.ingest.listing import Entry, Listing
 
-KNOWN = frozenset({"a.png", "deep/b.png", "c, d.png"})
+KNOWN = ("a.png", "deep/b.png", "c, d.png")
+
+
+def read(text: str | bytes) -> tuple[dict[str, str], list[str]]:
+    """Label by path, and warnings."""
+    with tempfile.TemporaryDirectory() as folder:
+        listing = Listing(Path(folder), "photos")
+        listing.add(Entry(key, key, 0, "") for key in KNOWN)
+        read_labels(io.BytesIO(text.encode() if isinstance(text, str) else text), "labels.csv", "photos", listing)
+        return dict(listing.db.execute("SELECT path, label FROM csv WHERE label <> '' ORDER BY path")), listing.warnings
 
 
 def parse(text: str | bytes) -> dict[str, str]:
-    return parse_csv(text.encode() if isinstance(text, str) else text, "labels.csv", KNOWN, "photos")[0]
+    return read(text)[0]
 
 
 def test_labels_by_path() -> None:
@@ -45,23 +57,27 @@ def test_a_csv_is_found_here_or_in_the_source(tmp_path: Path, s3_bucket: str) ->
     source.mkdir()
     (source / "in.csv").write_bytes(b"in")
     (tmp_path / "out.csv").write_bytes(b"out")
-    assert read_csv(str(tmp_path / "out.csv"), str(source)) == (b"out", None)
-    assert read_csv(str(source / "in.csv"), str(source)) == (b"in", "in.csv")
-    assert read_csv("in.csv", str(source)) == (b"in", "in.csv")
+    def found(labels: str, where: str) -> tuple[bytes, str | None]:
+        path, inside = read_csv(labels, where, tmp_path / "scratch")
+        return path.read_bytes(), inside
+
+    assert found(str(tmp_path / "out.csv"), str(source)) == (b"out", None)
+    assert found(str(source / "in.csv"), str(source)) == (b"in", "in.csv")
+    assert found("in.csv", str(source)) == (b"in", "in.csv")
     open_store(s3_bucket).write("photos/labels/l.csv", b"far")
-    assert read_csv(f"{s3_bucket}/photos/labels/l.csv", f"{s3_bucket}/photos") == (b"far", "labels/l.csv")
-    assert read_csv(f"{s3_bucket}/photos/labels/l.csv", str(source)) == (b"far", None)
-    assert read_csv("labels/l.csv", f"{s3_bucket}/photos/") == (b"far", "labels/l.csv")
+    assert found(f"{s3_bucket}/photos/labels/l.csv", f"{s3_bucket}/photos") == (b"far", "labels/l.csv")
+    assert found(f"{s3_bucket}/photos/labels/l.csv", str(source)) == (b"far", None)
+    assert found("labels/l.csv", f"{s3_bucket}/photos/") == (b"far", "labels/l.csv")
     for labels, where in (("gone.csv", str(source)), (f"{s3_bucket}/gone.csv", str(source)), ("folder", f"{s3_bucket}/photos")):
         with pytest.raises(BadInputError, match=f"{labels}: no such file"):
-            read_csv(labels, where)
+            found(labels, where)
 
 
 def test_what_is_odd_is_one_line_of_each_kind() -> None:
-    _, warnings = parse_csv(b"path,label\na.png,cat \na.png,cat\ndeep/b.png,  dog\n", "labels.csv", KNOWN, "photos")
-    assert warnings == ("labels.csv:2: label 'cat ' was taken as 'cat', without the white space around it (2 such lines)",
-                        "labels.csv:3: 'a.png' is here again, equal to line 2; one of them is enough")
-    assert parse_csv(b"path,label\na.png,cat\n", "labels.csv", KNOWN, "photos")[1] == ()
+    _, warnings = read(b"path,label\na.png,cat \na.png,cat\ndeep/b.png,  dog\n")
+    assert warnings == ["labels.csv:2: label 'cat ' was taken as 'cat', without the white space around it (2 such lines)",
+                        "labels.csv:3: 'a.png' is here again, equal to line 2; one of them is enough"]
+    assert read(b"path,label\na.png,cat\n")[1] == []
 
 
 def test_labels_that_differ_in_capitals_stay_apart() -> None:

@@ -25,7 +25,7 @@ from components.common.images import ORIENTATION, canonical_pixels
 from components.ingest import pool
 from components.ingest.check import Checked
 from components.ingest.places import Found
-from components.ingest.pool import Limits, check_all
+from components.ingest.pool import Limits, Reading, check_all
 
 LIMITS = Limits(100_000_000, 60, 4 << 30)
 MUTANTS = 6_000
@@ -65,7 +65,7 @@ def with_one(hostile: bytes, at: int = 3, of: int = 8) -> dict[str, bytes]:
 
 
 def check(folder: Path, files: list[Found], workers: int = 1, limits: Limits = LIMITS) -> list[Checked]:
-    return list(check_all(str(folder), files, "RGB", workers, limits))
+    return list(check_all(files, Reading(str(folder), "RGB", limits), workers))
 
 
 def only_that_one(checked: list[Checked], files: dict[str, bytes]) -> str:
@@ -154,7 +154,7 @@ def test_no_more_files_are_taken_than_are_under_way(tmp_path: Path) -> None:
             taken += 1
             yield Found("a.png", 1000, None, None)
 
-    results = check_all(str(tmp_path), endless(), "RGB", 2, LIMITS)
+    results = check_all(endless(), Reading(str(tmp_path), "RGB", LIMITS), 2)
     assert len(list(islice(results, 500))) == 500
     assert taken <= 500 + (pool.AHEAD * 2 + 1) * pool.CHUNK_FILES
     results.close()  # type: ignore[attr-defined]
@@ -186,8 +186,8 @@ def test_results_that_outgrow_a_chunk_come_in_parts(tmp_path: Path, monkeypatch:
 
 
 def test_processes_that_cannot_work_at_all_blame_no_image(tmp_path: Path) -> None:
-    script = ("from components.ingest.pool import Limits, check_all; from components.ingest.places import Found\n"
-              "list(check_all('.', [Found('a.png', 1, None, None)], 'RGB', 2, Limits(9, 9, 1 << 30)))")
+    script = ("from components.ingest.pool import Limits, Reading, check_all; from components.ingest.places import Found\n"
+              "list(check_all([Found('a.png', 1, None, None)], Reading('.', 'RGB', Limits(9, 9, 1 << 30)), 2))")
     done = subprocess.run([sys.executable], input=script, capture_output=True, text=True, check=False)  # a main module that has no file
     assert done.returncode == 1
     assert done.stderr.endswith("RuntimeError: decoding processes die before they take up an image; what they print says why\n")

@@ -8,7 +8,8 @@ from components.common.artifacts import SPLITS, TEST, TRAIN, VALIDATION
 from components.common.errors import BadInputError
 from components.common.splits import split_of
 from components.common.storage import open_store
-from components.ingest.sources import list_source, split_for
+from components.ingest.splitting import split_for
+from tests.ingest.listed import list_all
 
 
 def placed(folder: Path, *keys: str) -> dict[str, tuple[str | None, str | None]]:
@@ -16,7 +17,7 @@ def placed(folder: Path, *keys: str) -> dict[str, tuple[str | None, str | None]]
     for key in keys:
         (folder / key).parent.mkdir(parents=True, exist_ok=True)
         (folder / key).write_bytes(b"")
-    return {file.key: (file.label, file.given) for file in list_source(str(folder), folder).images}
+    return {file.key: (file.label, file.given) for file in list_all(str(folder)).images}
 
 
 def test_the_class_is_the_top_folder(tmp_path: Path) -> None:
@@ -28,7 +29,7 @@ def test_train_and_test_folders_are_given_splits(tmp_path: Path) -> None:
     assert placed(tmp_path, "train/cat/a.png", "test/cat/b.png", "Val/dog/c.png", "train/loose.png", "unlabelled/x/d.png") == {
         "train/cat/a.png": ("cat", TRAIN), "test/cat/b.png": ("cat", TEST), "Val/dog/c.png": ("dog", VALIDATION),
         "train/loose.png": (None, TRAIN), "unlabelled/x/d.png": (None, None)}
-    assert list_source(str(tmp_path), tmp_path).brought == {TRAIN, TEST, VALIDATION}
+    assert list_all(str(tmp_path)).brought == {TRAIN, TEST, VALIDATION}
 
 
 @pytest.mark.parametrize("name", ["train", "valid", "test"])
@@ -58,13 +59,13 @@ def test_hidden_files_and_rubbish_do_not_count_and_others_are_counted(tmp_path: 
     found = placed(tmp_path, "cat/a.png", "cat/.a.png", ".git/b.png", "__MACOSX/cat/a.png", "cat/Thumbs.db", ".DS_Store", "cat/notes.txt",
                    "README", "more.TXT")
     assert list(found) == ["cat/a.png"]
-    assert list_source(str(tmp_path), tmp_path).ignored == {".txt": 2, "without extension": 1}
+    assert list_all(str(tmp_path)).ignored == {".txt": 2, "without extension": 1}
 
 
 def test_held_out_files_are_read_first_and_classes_are_mixed(tmp_path: Path) -> None:
     keys = [f"{top}/{label}/{number}.png" for top in ("train", "test") for label in "ab" for number in range(20)]
     placed(tmp_path, *keys)
-    order = [file.key for file in list_source(str(tmp_path), tmp_path).images]
+    order = [file.key for file in list_all(str(tmp_path)).images]
     assert all(key.startswith("test/") for key in order[:40])
     assert len({key.split("/")[1] for key in order[40:50]}) == 2
     assert sorted(order) == sorted(keys)
@@ -72,18 +73,18 @@ def test_held_out_files_are_read_first_and_classes_are_mixed(tmp_path: Path) -> 
 
 def test_a_missing_or_empty_source_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="no such folder"):
-        list_source(str(tmp_path / "none"), tmp_path)
+        list_all(str(tmp_path / "none"))
     (tmp_path / "notes.txt").write_text("")
     with pytest.raises(BadInputError, match=r"holds no images among 1 files; expected .*\.jpg"):
-        list_source(str(tmp_path), tmp_path)
+        list_all(str(tmp_path))
     with pytest.raises(BadInputError, match=r"notes\.txt: a file; `source` is a folder"):
-        list_source(str(tmp_path / "notes.txt"), tmp_path)
+        list_all(str(tmp_path / "notes.txt"))
 
 
 def test_an_object_or_an_empty_prefix_of_s3_is_one_line(s3_bucket: str, tmp_path: Path) -> None:
     open_store(s3_bucket).write("pets/cat.png", b"")
     with pytest.raises(BadInputError, match=r"pets/cat\.png: an object; `source` is a folder"):
-        list_source(f"{s3_bucket}/pets/cat.png", tmp_path)
+        list_all(f"{s3_bucket}/pets/cat.png")
     for source in (f"{s3_bucket}/none", f"{s3_bucket}/cat.png"):
         with pytest.raises(BadInputError, match="holds no images among 0 files"):
-            list_source(source, tmp_path)
+            list_all(source)

@@ -11,7 +11,7 @@ from components.common.errors import BadInputError
 from components.common.files import json_text, sha256_bytes, sha256_json
 from components.common.storage import open_store
 from components.ingest.check import TEXT_BYTES
-from components.ingest.sources import list_source
+from tests.ingest.listed import list_all
 from tests.ingest.test_ingest import PETS, by_source, fill, ingest, picture
 
 IMAGES = {f"in/{key}": data for key, data in PETS.items()}
@@ -29,7 +29,7 @@ def test_a_table_names_images_labels_and_texts(tmp_path: Path, kind: str) -> Non
                                                      for uri, label, text in zip(uris, labels, texts, strict=True)))
     else:
         pq.write_table(pa.table({"text": texts, "uri": uris, "label": pa.array(labels).dictionary_encode(), "other": labels}), path)
-    dataset, figures, _ = ingest(str(path), tmp_path, workers=2)
+    dataset, figures, _ = ingest(str(path), tmp_path, processes=2)
     rows = by_source(dataset)
     assert figures["refused"] == 0
     assert [(rows[uri]["id"], rows[uri]["label"], rows[uri]["text"]) for uri in uris] == [
@@ -73,20 +73,20 @@ def test_rows_that_lead_elsewhere_are_refused(tmp_path: Path) -> None:
 def test_mistakes_in_a_table_are_one_line(tmp_path: Path, table: str | bytes, message: str) -> None:
     fill(tmp_path, {"table.csv": table if isinstance(table, bytes) else table.encode(), "a.png": picture(1)})
     with pytest.raises(BadInputError, match=message) as caught:
-        list_source(str(tmp_path / "table.csv"), tmp_path)
+        list_all(str(tmp_path / "table.csv"))
     assert "\n" not in str(caught.value)
 
 
 def test_mistakes_in_parquet_are_one_line(tmp_path: Path) -> None:
     (tmp_path / "a.parquet").write_bytes(b"PAR1 no")
     with pytest.raises(BadInputError, match=r"^a\.parquet: cannot be read as Parquet"):
-        list_source(str(tmp_path / "a.parquet"), tmp_path)
+        list_all(str(tmp_path / "a.parquet"))
     pq.write_table(pa.table({"path": ["a.png"]}), tmp_path / "b.parquet")
     with pytest.raises(BadInputError, match=r"^b\.parquet: expected a column uri; found path"):
-        list_source(str(tmp_path / "b.parquet"), tmp_path)
+        list_all(str(tmp_path / "b.parquet"))
     pq.write_table(pa.table({"uri": ["a.png", "b.png", "a.png"], "label": [1.0, None, 2.0]}), tmp_path / "c.parquet")
     with pytest.raises(BadInputError, match=r"^c\.parquet:3: label of 'a\.png' is '2' here and '1' in line 1"):
-        list_source(str(tmp_path / "c.parquet"), tmp_path)
+        list_all(str(tmp_path / "c.parquet"))
 
 
 def test_what_is_odd_in_a_table_is_warned_about(tmp_path: Path) -> None:

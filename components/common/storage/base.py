@@ -10,7 +10,7 @@ from components.common.files import sha256_bytes, sha256_file
 class Stat(NamedTuple):
     key: str
     size: int  # bytes
-    etag: str  # changes with the contents; empty in a folder's listing, where it would cost reading every file
+    etag: str  # changes with the contents; in a folder's listing the time of the last change
 
 
 class IntegrityError(BadInputError):

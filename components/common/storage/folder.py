@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from stat import S_ISREG
 
 from components.common.errors import BadInputError
 from components.common.files import new_file, sha256_bytes, sha256_file
@@ -68,24 +69,25 @@ class FolderStore:
         return Stat(key, path.stat().st_size, sha256_file(path)) if path.is_file() else None
 
     def list(self, prefix: str = "") -> Iterator[Stat]:
-        """Objects whose key starts with `prefix`, sorted by key; links are followed, a loop of links only once."""
-        folder = self.root / prefix.rpartition("/")[0]
-        found: dict[str, int] = {}
-        seen: set[str] = set()
-        for where, folders, files in os.walk(folder, followlinks=True):
-            real = os.path.realpath(where)
-            if real in seen:
-                folders.clear()
+        """Objects whose key starts with `prefix`, in no order, as they are found; links are followed, a loop of links only once.
+
+        Their etag is the time of the last change: a digest would cost reading every file.
+        """
+        folders, seen = [self.root / prefix.rpartition("/")[0]], set[str]()
+        while folders:
+            folder = folders.pop()
+            real = os.path.realpath(folder)
+            if real in seen or not folder.is_dir():
                 continue
             seen.add(real)
-            for name in files:
-                path = Path(where, name)
-                key = path.relative_to(self.root).as_posix()
-                own = name == LOCK or (name.startswith(".") and name.endswith(".partial"))
-                if key.startswith(prefix) and not own and (path.is_file() or not path.exists()):  # a broken link is listed, a pipe is not
-                    found[key] = path.stat().st_size if path.exists() else 0
-        for key in sorted(found):
-            yield Stat(key, found[key], "")
+            inside = "" if folder == self.root else f"{folder.relative_to(self.root).as_posix()}/"
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    key = inside + entry.name
+                    if entry.is_dir():
+                        folders.append(Path(entry.path))
+                    elif key.startswith(prefix) and (stat := _stat(entry)):
+                        yield Stat(key, *stat)
 
     def upload(self, key: str, path: Path) -> None:
         with new_file(self._path(key)) as temporary:
@@ -130,3 +132,14 @@ class FolderStore:
         with lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+
+def _stat(entry: "os.DirEntry[str]") -> tuple[int, str] | None:
+    """Size and time of the last change; a broken link is listed, a pipe is not, nor what this module keeps for itself."""
+    if entry.name == LOCK or (entry.name.startswith(".") and entry.name.endswith(".partial")):
+        return None
+    try:
+        stat = entry.stat()
+    except OSError:
+        return 0, ""
+    return (stat.st_size, f"{stat.st_mtime_ns:x}") if S_ISREG(stat.st_mode) else None

@@ -112,15 +112,14 @@ class S3Store:
         return Stat(key, answer["ContentLength"], answer["ETag"].strip('"'))
 
     def list(self, prefix: str = "") -> Iterator[Stat]:
-        """Objects whose key starts with `prefix`, sorted by key; the marks of empty folders are left out."""
-        found: list[Stat] = []
+        """Objects whose key starts with `prefix`, in the server's order, page by page; the marks of empty folders are left out."""
         more: dict[str, str] | None = {}
         while more is not None:
             page = self._page("list_objects_v2", prefix, more)
-            found += [Stat(item["Key"].removeprefix(self.prefix), item["Size"], item["ETag"].strip('"'))
-                      for item in page.get("Contents", []) if not item["Key"].endswith("/")]
+            for item in page.get("Contents", []):
+                if not item["Key"].endswith("/"):
+                    yield Stat(item["Key"].removeprefix(self.prefix), item["Size"], item["ETag"].strip('"'))
             more = {"ContinuationToken": page["NextContinuationToken"]} if page.get("IsTruncated") else None
-        yield from sorted(found)  # not every server lists in the order of bytes
 
     def upload(self, key: str, path: Path) -> None:
         """Store a file, a large one in parallel parts, each with a checksum that the server verifies."""

@@ -1,0 +1,125 @@
+"""Where the images of a version lie: those that groups moved, or that lie among too many dead ones, are packed anew; then the index."""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from components.common.artifacts import INDEX, SPLITS, Shard
+from components.common.files import json_text, new_file, sha256_json
+from components.common.shards import BLOCK, Member, ShardWriter, index_key, index_text
+from components.common.storage import Store
+from components.ingest.base import Base
+from components.ingest.ledger import Ledger
+from components.ingest.packing import upload_shards
+
+ROWS = 10_000  # of the index that are digested, and written, at a time
+DEAD_SHARE = 0.5  # of a shard, above which its images are packed anew: a version should not fetch what it does not name
+INDEX_QUERY = """SELECT id, holder, offset, size, width, height, split, label, team AS "group", source, text
+    FROM images WHERE aside = '' ORDER BY id"""
+
+
+class Version(NamedTuple):
+    """A dataset as it will be published."""
+
+    id: str
+    name: str
+    mode: str
+    classes: tuple[str, ...]
+    counts: dict[str, int]  # images by split
+    shards: tuple[Shard, ...]
+    looks: tuple[Shard, ...]
+    fresh: tuple[Shard, ...]  # shards that no earlier version has
+    index: Path
+
+
+def settle(ledger: Ledger, name: str, base: Base, store: Store, folder: Path, shard_size: int) -> None:
+    """Pack anew the images whose shard is of another split than their group, or mostly dead."""
+    sparse = {number for number in range(len(base.shards)) if 0 < _live_bytes(ledger, number) < (1 - DEAD_SHARE) * ledger.holders[number].size}
+    wrong = {(holder, split) for holder, of in enumerate(ledger.splits) for split in SPLITS if holder in sparse or (of and split != of)}
+    ledger.db.execute("CREATE TEMP TABLE wrong (holder INTEGER, split TEXT, PRIMARY KEY (holder, split))")
+    ledger.db.executemany("INSERT INTO wrong VALUES (?,?)", sorted(wrong))
+    moving = "FROM images JOIN wrong USING (holder, split) WHERE aside = ''"
+    if not ledger.one(f"SELECT COUNT(*) {moving}"):  # noqa: S608
+        return
+    moved: list[tuple[Any, ...]] = []
+    with ExitStack() as stack:
+        writers = {split: stack.enter_context(ShardWriter(folder, split, shard_size)) for split in SPLITS}
+        rows = ledger.rows(f"SELECT n, id, holder, offset, size, split, came_as, kept {moving} ORDER BY holder, offset")  # noqa: S608
+        for number, image, split, data, extension in _with_bytes(ledger, store, rows):
+            moved.append((number, split, *writers[split].add(f"{image}.{extension}", data)))
+    first: dict[str, int] = {}
+    for split, shards in upload_shards(name, writers, store).items():
+        first[split] = len(ledger.holders)
+        ledger.holders += shards
+        ledger.splits += [split] * len(shards)
+    ledger.db.executemany("UPDATE images SET holder = ?, offset = ? WHERE n = ?",
+                          ((first[split] + shard, offset, number) for number, split, shard, offset in moved))
+
+
+def write_version(ledger: Ledger, name: str, mode: str, base: Base, path: Path) -> Version:
+    """Write the index to `path`; equal contents on equal bases have an equal id, wherever they are kept."""
+    used = {holder: count for holder, count in ledger.rows("SELECT holder, COUNT(*) FROM images WHERE aside = '' GROUP BY holder")}
+    order = sorted(used, key=lambda holder: (SPLITS.index(ledger.splits[holder]) if ledger.splits[holder] else -1, holder))
+    position = {holder: at for at, holder in enumerate(order)}
+    shards = tuple(Shard(ledger.holders[holder].key, ledger.holders[holder].sha256, ledger.holders[holder].size, used[holder]) for holder in order)
+    has_text = ledger.count("images WHERE aside = '' AND text IS NOT NULL") > 0
+    digest = hashlib.sha256()
+    with new_file(path) as temporary, pq.ParquetWriter(temporary, INDEX, compression="zstd") as writer:
+        for table in _tables(ledger, position):
+            digest.update(json_text((table if has_text else table.drop_columns("text")).to_pydict()).encode())
+            writer.write_table(table)
+    classes = tuple(name for (name,) in ledger.rows("SELECT DISTINCT label FROM images WHERE aside = '' AND label IS NOT NULL ORDER BY label"))
+    version = sha256_json({"index": digest.hexdigest(), "shards": [shard.sha256 for shard in shards], "classes": classes, "mode": mode})
+    counts = dict(ledger.rows("SELECT split, COUNT(*) FROM images WHERE aside = '' GROUP BY split"))
+    return Version(version, name, mode, classes, {split: counts.get(split, 0) for split in SPLITS}, shards, _live_looks(ledger),
+                   tuple(shards[position[holder]] for holder in order if holder >= len(base.shards)), path)
+
+
+def shard_index(ledger: Ledger, shard: Shard) -> str:
+    """The index of a new shard for DALI and WebDataset; images that this version does not name are left out."""
+    rows = ledger.rows("SELECT id, offset, size, came_as, kept FROM images WHERE holder = ? AND aside = '' ORDER BY offset",
+                       (next(number for number, one in enumerate(ledger.holders) if one.sha256 == shard.sha256),))
+    return index_text([Member(f"{image}.{_extension(came_as, kept)}", offset, size) for image, offset, size, came_as, kept in rows])
+
+
+def _tables(ledger: Ledger, position: dict[int, int]) -> Iterator[pa.Table]:
+    cursor = ledger.db.execute(INDEX_QUERY)
+    names = ["shard" if column[0] == "holder" else column[0] for column in cursor.description]
+    while rows := cursor.fetchmany(ROWS):
+        columns = dict(zip(names, (list(column) for column in zip(*rows, strict=True)), strict=True))
+        columns["shard"] = [position[holder] for holder in columns["shard"]]
+        yield pa.Table.from_pydict({name: columns[name] for name in INDEX.names}, schema=INDEX)
+
+
+def _with_bytes(ledger: Ledger, store: Store, rows: Iterator[tuple[Any, ...]]) -> Iterator[tuple[int, str, str, bytes, str]]:
+    path, held = Path(), -1
+    for number, image, holder, offset, size, split, came_as, kept in rows:
+        if holder != held:
+            if held >= 0:
+                store.let_go(path)
+            shard = ledger.holders[holder]
+            path, held = store.local(shard.key, shard.sha256, shard.size), holder
+        with path.open("rb") as file:
+            file.seek(offset)
+            yield number, image, split, file.read(size), _extension(came_as, kept)
+    if held >= 0:
+        store.let_go(path)
+
+
+def _live_bytes(ledger: Ledger, holder: int) -> int:
+    query = f"SELECT COALESCE(SUM({BLOCK} + (size + {BLOCK - 1}) / {BLOCK} * {BLOCK}), 0) FROM images WHERE holder = ? AND aside = ''"  # noqa: S608
+    return int(ledger.one(query, (holder,)))
+
+
+def _live_looks(ledger: Ledger) -> tuple[Shard, ...]:
+    used = {number for (number,) in ledger.rows("SELECT DISTINCT look FROM images WHERE aside = ''")}
+    return tuple(look for number, look in enumerate(ledger.looks) if number in used)
+
+
+def _extension(came_as: str, kept: int) -> str:
+    return "jpg" if kept and not came_as.startswith("PNG") else "png"
