@@ -11,12 +11,12 @@ import logging
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import partial, partialmethod
 from pathlib import Path
 from typing import Any
 
 from kfp import local
-from kfp.local import cache, config, executor_input_utils, pipeline_orchestrator, subprocess_task_handler
+from kfp.local import cache, config, executor_input_utils, io, pipeline_orchestrator, subprocess_task_handler
 from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineSpec
 
 from components.common.files import write_text
@@ -81,7 +81,20 @@ def _seam(run: Run, stage_cache: StageCache) -> Iterator[None]:
         _replace(stack, subprocess_task_handler, "SubprocessTaskHandler", partial(StageProcess, run))
         _replace(stack, cache, "get_local_cache", lambda: stage_cache)
         _replace(stack, executor_input_utils, "get_local_pipeline_resource_name", lambda _: run.folder.name)
+        _replace(stack, io.IOStore, "get_parent_input", partialmethod(_input_or_output, io.IOStore.get_parent_input))
         yield
+
+
+def _input_or_output(store: Any, get_input: Callable[[Any, str], Any], key: str) -> Any:
+    """An input of the pipeline, or what a loop goes over: kfp finds a task's output only where its name is `Output`."""
+    try:
+        return get_input(store, key)
+    except ValueError:
+        for task, outputs in store._task_output_data.items():
+            for name, value in outputs.items():
+                if key.removeprefix("pipelinechannel--") == f"{task}-{name}":
+                    return value
+        raise
 
 
 def _hide_docker_folder() -> None:

@@ -39,9 +39,10 @@ class Line(NamedTuple):
 
 def picture(ir: dict[str, Any]) -> str:
     """SVG of a compiled pipeline (the parsed IR)."""
-    stages = _in_order(ir["root"]["dag"]["tasks"])
+    tasks = _stages(ir)
+    stages = _in_order(tasks)
     roles = [_role(ir, stage) for stage in stages]
-    lines = _lines(ir["root"]["dag"]["tasks"], stages)
+    lines = _lines(tasks, stages)
     extras = [_unread(ir, stage, lines, column) for column, stage in enumerate(stages)]
     floor = TOP + ROW * len(lines)
     width = LEFT * 2 + COLUMN * len(stages) - (COLUMN - BOX)
@@ -62,6 +63,15 @@ def picture(ir: dict[str, Any]) -> str:
                   for at, name in enumerate(names)]
     parts.append(f'<text class="small" x="{LEFT + 4}" y="{height - 13}">○ writes an artifact   ● reads it</text>')
     return "\n".join([*parts, "</svg>", ""])
+
+
+def _stages(ir: dict[str, Any]) -> dict[str, Any]:
+    """The tasks that write artifacts; others prepare one of them."""
+    tasks = ir["root"]["dag"]["tasks"]
+    writers = {name for name, task in tasks.items()
+               if ir["components"][task["componentRef"]["name"]].get("outputDefinitions", {}).get("artifacts")}
+    return {name: {**task, "dependentTasks": sorted(writers.intersection(task.get("dependentTasks", [])))}
+            for name, task in tasks.items() if name in writers}
 
 
 def _in_order(tasks: dict[str, Any]) -> list[str]:

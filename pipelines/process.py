@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -30,7 +31,8 @@ class StageProcess(ITaskHandler):
         executor_input = json.loads(full_command[full_command.index("--executor-input") + 1])
         self.record = run
         self.output = Path(executor_input["outputs"]["outputFile"])
-        self.name = self.output.parent.name
+        iteration = re.search(r"-iteration-(\d+)$", self.output.parents[1].name)
+        self.name = self.output.parent.name + (f"-{int(iteration[1]) + 1}" if iteration and iteration[1] != "0" else "")
         program, *rest = full_command
         self.command = [sys.executable if program == "python" else program, *rest]
         self.environment = {**os.environ, **environment(run.threads), **(env_vars or {})}

@@ -42,7 +42,7 @@ class Run:
         return self.folder / "logs" / f"{name}.log"
 
     def cached(self, name: str, outputs: dict[str, Any]) -> None:
-        found = {key: {"uri": artifact.uri, "metadata": artifact.metadata} for key, artifact in outputs.items()}
+        found = {key: {"uri": artifact.uri, "metadata": artifact.metadata} for key, artifact in outputs.items() if hasattr(artifact, "uri")}
         self.stages.append(Stage(name, None, found))
         self.display.ended(name, "cached")
 

@@ -1,15 +1,27 @@
 """The training pipeline, as a table of contents: eight stages, wired by their artifacts."""
 
+from typing import Any
+
 from kfp import dsl
 
 from components.calibrate.component import calibrate
 from components.evaluate.component import evaluate
 from components.ingest.component import ingest
+from components.ingest.pack.component import pack
+from components.ingest.plan.component import plan
 from components.pretrain.component import pretrain
 from components.pseudolabel.component import pseudolabel
 from components.release.component import release
 from components.sample.component import sample
 from components.warmup.component import warmup
+
+
+def ingested(source_version: str, **of: Any) -> Any:
+    """The dataset: listed once, packed by as many workers as its settings say, joined."""
+    planned = plan(source_version=source_version, **of).outputs
+    with dsl.ParallelFor(planned["ranges"]) as parts:
+        packed = pack(plan=planned["plan"], parts=parts, **of).outputs["packed"]
+    return ingest(source_version=source_version, plan=planned["plan"], packed=dsl.Collected(packed), **of).outputs["dataset"]
 
 
 @dsl.pipeline(name="gleaner-training", description="From a folder of images and a few labels to a calibrated, released classifier.")
@@ -48,7 +60,7 @@ def training(
         release_settings: What `release:` holds.
     """
     at = {"store": store, "threads": threads}
-    data = ingest(source=source, source_version=source_version, name=name, store=store, settings=ingest_settings).outputs["dataset"]
+    data = ingested(source_version, source=source, name=name, store=store, settings=ingest_settings)
     encoder = pretrain(dataset=data, seed=seed, settings=pretrain_settings, **at).outputs["encoder"]
     picks = sample(dataset=data, encoder=encoder, name=name, seed=seed, settings=sample_settings, **at).outputs
     embeddings, labels = picks["embeddings"], picks["labels"]

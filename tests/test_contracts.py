@@ -18,11 +18,13 @@ from pipelines.config import STAGES, RunConfig
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = sorted(path.parent.name for path in (ROOT / "components").glob("*/component.py") if path.parent.name != "common")
+PARTS = sorted(".".join(path.parent.relative_to(ROOT / "components").parts)  # stages, and tasks of stages that work side by side
+               for path in (ROOT / "components").glob("**/component.py") if path.parent.name != "common")
 SOURCES = sorted(path for folder in ("components", "pipelines", "tests") for path in (ROOT / folder).rglob("*.py"))
 ALLOWED = {  # import -> the only files that may
     "boto3": {"components/common/storage/boto.py"},
     "botocore": {"components/common/storage/boto.py"},
-    "kfp": {f"components/{stage}/component.py" for stage in [*FOLDERS, "common"]},
+    "kfp": {f"components/{part.replace('.', '/')}/component.py" for part in [*PARTS, "common"]},
     "pickle": set(),
 }
 
@@ -31,28 +33,33 @@ def test_one_noun_per_stage_everywhere():
     from pipelines.training import training
 
     assert sorted(STAGES) == FOLDERS
-    assert sorted(training.pipeline_spec.root.dag.tasks) == FOLDERS
+    components = training.pipeline_spec.components
+    writers = [name for name, task in training.pipeline_spec.root.dag.tasks.items()
+               if components[task.component_ref.name].output_definitions.artifacts]
+    assert sorted(writers) == FOLDERS
+    assert {executor.removeprefix("exec-") for executor in _executors()} == {part.rpartition(".")[2] for part in PARTS}
     assert [stage for stage in FOLDERS if not (ROOT / "tests" / stage).is_dir()] == []
 
 
-@pytest.mark.parametrize("stage", FOLDERS)
-def test_component_is_its_signature(stage):
-    path = ROOT / "components" / stage / "component.py"
+@pytest.mark.parametrize("part", PARTS)
+def test_component_is_its_signature(part):
+    path = ROOT / "components" / part.replace(".", "/") / "component.py"
     text = path.read_text(encoding="utf-8")
     function = next(node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef))
     assert len(text.splitlines()) <= 15
-    assert function.name == stage
+    assert function.name == part.rpartition(".")[2]
     assert len((ast.get_docstring(function) or "").splitlines()) == 1  # shown in the UI
-    assert f"components.{stage}.stage" not in text
+    assert ".stage import" not in text
 
 
-@pytest.mark.parametrize("stage", FOLDERS)
-def test_flags_are_the_arguments_of_run(stage):
-    executor = _executors()[f"exec-{stage}"]
-    assert executor["command"] == ["python", "-m", f"components.{stage}"]
+@pytest.mark.parametrize("part", PARTS)
+def test_flags_are_the_arguments_of_run(part):
+    stage, _, task = part.partition(".")
+    executor = _executors()[f"exec-{task or stage}"]
+    assert executor["command"] == ["python", "-m", f"components.{part}"]
     flags = [word for word in executor["args"] if word.startswith("--")]
     assert flags[0] == "--executor-input"
-    run = importlib.import_module(f"components.{stage}.stage").run
+    run = getattr(importlib.import_module(f"components.{stage}.stage"), _run(part))
     assert [word.removeprefix("--").replace("-", "_") for word in flags[1:]] == list(inspect.signature(run).parameters)
     hints = get_type_hints(run)
     assert hints["settings"] is RunConfig.model_fields[stage].annotation
@@ -60,17 +67,22 @@ def test_flags_are_the_arguments_of_run(stage):
         assert name in ("settings", "return") or kind in (Path, str, int), name
 
 
-@pytest.mark.parametrize("stage", FOLDERS)
-def test_images_are_named_in_one_place(stage):
+@pytest.mark.parametrize("part", PARTS)
+def test_images_are_named_in_one_place(part):
     images = json.loads((ROOT / "docker" / "images.json").read_text(encoding="utf-8"))
-    assert _executors()[f"exec-{stage}"]["image"] in images.values()
+    assert _executors()[f"exec-{part.rpartition('.')[2]}"]["image"] in images.values()
 
 
-@pytest.mark.parametrize("stage", FOLDERS)
-def test_command_is_two_lines_of_main(stage):
-    lines = (ROOT / "components" / stage / "__main__.py").read_text(encoding="utf-8").split("\n")
-    assert f"from components.{stage}.stage import run" in lines
-    assert "main(run)" in [line.strip() for line in lines]
+@pytest.mark.parametrize("part", PARTS)
+def test_command_is_two_lines_of_main(part):
+    lines = (ROOT / "components" / part.replace(".", "/") / "__main__.py").read_text(encoding="utf-8").split("\n")
+    assert f"from components.{part.partition('.')[0]}.stage import {_run(part)}" in lines
+    assert f"main({_run(part)})" in [line.strip() for line in lines]
+
+
+def _run(part: str) -> str:
+    task = part.partition(".")[2]
+    return f"run_{task}" if task else "run"
 
 
 def _models(model: type[BaseModel]) -> list[type[BaseModel]]:

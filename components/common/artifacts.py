@@ -93,7 +93,8 @@ class Dataset:
 
 def save_dataset(folder: Path, dataset: Dataset) -> None:
     save_table(folder / "index.parquet", dataset.index, INDEX)
-    write_json(folder / "dataset.json", describe_dataset(dataset.name, dataset.id, dataset.mode, dataset.classes, dataset.counts(), dataset.shards))
+    about = describe_dataset(dataset.name, dataset.id, dataset.mode, dataset.classes, dataset.counts(), dataset.shards)
+    write_json(folder / "dataset.json", about)
 
 
 def describe_dataset(name: str, digest: str, mode: str, classes: Iterable[str], counts: dict[str, int], shards: Iterable[Shard],

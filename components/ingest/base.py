@@ -9,21 +9,23 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow.parquet as pq
 
 from components.common.artifacts import Shard
 from components.common.errors import BadInputError
 from components.common.storage import Store
-from components.ingest.known import KnownIds, write_known
+from components.ingest.known import NOTHING, KnownIds, write_known
 
 BATCH = 4096  # rows held at a time
 COLUMNS = ("id", "shard", "offset", "size", "width", "height", "split", "group")
 
 
-class Base(NamedTuple):
+@dataclass(frozen=True)
+class Base:
     """The newest version in the store; `id` is empty where there is none."""
 
     name: str
@@ -44,9 +46,10 @@ class Base(NamedTuple):
     def known(self, path: Path, mode: str, max_pixels: int) -> KnownIds:
         """The ids whose stored bytes serve a version of that mode too."""
         if not self.index or self.mode != mode:
-            return KnownIds()
+            return NOTHING
         batches = _batches(self.index, ("id", "width", "height"))
-        return write_known(path, (image for batch in batches for image, width, height in zip(*batch, strict=True) if width * height <= max_pixels))
+        return write_known(path, (image for batch in batches for image, width, height in zip(*batch, strict=True)
+                                  if width * height <= max_pixels))
 
     def catalogue(self) -> Iterator[tuple[Any, ...]]:
         """(key, size, etag, id) of the source files it was made from, where their store tells etags."""

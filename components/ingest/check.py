@@ -1,10 +1,10 @@
 """Reading and checking one image, and the text beside it; pool.py does it in processes that may die of it."""
 
-from collections.abc import Container
 from typing import NamedTuple
 
 from components.common.files import sha256_bytes
 from components.common.images import Canonical, ImageError, canonical_pixels
+from components.ingest.known import NOTHING, KnownIds
 from components.ingest.looks import thumbnail
 from components.ingest.places import Found, Place, read
 
@@ -44,7 +44,7 @@ def fetch(source: str, file: Found) -> Fetched:
     return Fetched(data, "", *((file.text.encode(errors="replace"), "") if isinstance(file.text, str) else _read(file.text)))
 
 
-def check(file: Found, fetched: Fetched, mode: str, max_pixels: int, known: Container[str] = ()) -> Checked:
+def check(file: Found, fetched: Fetched, mode: str, max_pixels: int, known: KnownIds = NOTHING) -> Checked:
     """Decode what was fetched, but for images whose ids are `known`: an earlier version has them."""
     if fetched.data is None:
         return Checked(shown(file.key), "", None, fetched.reason)

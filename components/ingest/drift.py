@@ -18,12 +18,12 @@ Profile = dict[str, dict[str, int]]
 def profile(ledger: Ledger) -> Profile:
     """Counts by class, by bin of pixels (quarter octaves) and by bin of brightness (8 grey levels) of the images of a version."""
     images = "FROM images WHERE aside = ''"
-    classes = ledger.rows(f"SELECT label, COUNT(*) {images} AND label IS NOT NULL GROUP BY label")  # noqa: S608
+    classes = ledger.rows(f"SELECT label, COUNT(*) {images} AND label IS NOT NULL GROUP BY label")
     sizes: dict[str, int] = {}
-    for pixels, count in ledger.rows(f"SELECT width * height AS p, COUNT(*) {images} GROUP BY p"):  # noqa: S608
+    for pixels, count in ledger.rows(f"SELECT width * height AS p, COUNT(*) {images} GROUP BY p"):
         name = str(round(OCTAVE * math.log2(pixels)))
         sizes[name] = sizes.get(name, 0) + count
-    grey = ledger.rows(f"SELECT CAST(brightness / {LEVELS} AS INTEGER) AS b, COUNT(*) {images} GROUP BY b")  # noqa: S608
+    grey = ledger.rows(f"SELECT CAST(brightness / {LEVELS} AS INTEGER) AS b, COUNT(*) {images} GROUP BY b")
     return {"classes": dict(classes), "pixels": sizes, "brightness": {str(level): count for level, count in grey}}
 
 

@@ -192,7 +192,7 @@ def _unit(images: np.ndarray) -> np.ndarray:
 
 def find_pairs(thumbnails: Path, count: int, fresh: np.ndarray, scratch: Path) -> np.ndarray:
     """TEMPORARY adapter."""
-    from components.ingest.looks import RECORD, BLANK, waves
+    from components.ingest.looks import BLANK, RECORD, waves
     from components.ingest.looks import hashes as sign
     small = np.fromfile(thumbnails, np.uint8).reshape(count, SIDE, SIDE)
     records = np.empty(count, RECORD)

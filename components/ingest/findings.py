@@ -77,8 +77,9 @@ def _why_aside(item: dict[str, Any]) -> str:
 
 
 def _drift(finding: Finding, gallery: Gallery) -> str:
-    rows = [[NAMES[item["what"]], item["statistic"], item["by_chance"], item["kind"], "; ".join(
-        f"{_bin(item['what'], entry['name'])} {entry['before']:.1%} to {entry['now']:.1%}" for entry in item["most"])] for item in finding.items]
+    rows = [[NAMES[item["what"]], item["statistic"], item["by_chance"], item["kind"],
+             "; ".join(f"{_bin(item['what'], most['name'])} {most['before']:.1%} to {most['now']:.1%}" for most in item["most"])]
+            for item in finding.items]
     return html.table(["what", "difference", "by chance, at most", "statistic", "what changed most"], rows)
 
 

@@ -12,6 +12,7 @@ from components.ingest.duplicates import connected
 from components.ingest.ledger import Ledger
 from components.ingest.splitting import HELD_OUT, precedence, split_for
 
+MEMBER = "SELECT id, given, CASE WHEN old THEN split END, CASE WHEN old THEN team END FROM images WHERE n = ?"
 GIVEN, BRIDGE = "given", "bridge"  # why an image is set aside: a given split is in the way, or it joins two splits
 
 
@@ -36,8 +37,7 @@ def form_groups(ledger: Ledger, pairs: np.ndarray) -> None:
     for member, first in connected(pairs).items():
         components.setdefault(first, []).append(member)
     for numbers in components.values():
-        members = [Member(*ledger.db.execute("SELECT id, given, CASE WHEN old THEN split END, CASE WHEN old THEN team END FROM images WHERE n = ?",
-                                             (number,)).fetchone()) for number in numbers]
+        members = [Member(*ledger.db.execute(MEMBER, (number,)).fetchone()) for number in numbers]
         verdicts = decide(members, ledger.brought)
         ledger.db.executemany("UPDATE images SET team = ?, split = ?, aside = CASE aside WHEN '' THEN ? ELSE aside END WHERE id = ?",
                               ((*verdict, image) for image, verdict in verdicts.items()))

@@ -2,20 +2,24 @@
 
 import mmap
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
 
 from components.common.files import new_file
 
 BYTES = 32  # of an id
 
 
-class KnownIds(NamedTuple):
+@dataclass(frozen=True)
+class KnownIds:
     """A container of ids; empty without a file."""
 
     path: str = ""
     count: int = 0
+
+    def __len__(self) -> int:
+        return self.count
 
     def __contains__(self, image: object) -> bool:
         if not self.count:
@@ -28,6 +32,9 @@ class KnownIds(NamedTuple):
                 return True
             low, high = (middle + 1, high) if found < wanted else (low, middle)
         return False
+
+
+NOTHING = KnownIds()
 
 
 @cache

@@ -3,15 +3,16 @@
 import hashlib
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.common.artifacts import INDEX, SPLITS, Shard
 from components.common.files import json_text, new_file, sha256_json
-from components.common.shards import BLOCK, Member, ShardWriter, index_key, index_text
+from components.common.shards import BLOCK, Member, ShardWriter, index_text
 from components.common.storage import Store
 from components.ingest.base import Base
 from components.ingest.ledger import Ledger
@@ -23,7 +24,8 @@ INDEX_QUERY = """SELECT id, holder, offset, size, width, height, split, label, t
     FROM images WHERE aside = '' ORDER BY id"""
 
 
-class Version(NamedTuple):
+@dataclass(frozen=True)
+class Version:
     """A dataset as it will be published."""
 
     id: str
@@ -37,23 +39,23 @@ class Version(NamedTuple):
     index: Path
 
 
-def settle(ledger: Ledger, name: str, base: Base, store: Store, folder: Path, shard_size: int) -> None:
+def settle(ledger: Ledger, base: Base, store: Store, folder: Path, shard_size: int) -> None:
     """Pack anew the images whose shard is of another split than their group, or mostly dead."""
-    sparse = {number for number in range(len(base.shards)) if 0 < _live_bytes(ledger, number) < (1 - DEAD_SHARE) * ledger.holders[number].size}
+    sparse = {number for number, shard in enumerate(base.shards) if 0 < _live_bytes(ledger, number) < (1 - DEAD_SHARE) * shard.size}
     wrong = {(holder, split) for holder, of in enumerate(ledger.splits) for split in SPLITS if holder in sparse or (of and split != of)}
     ledger.db.execute("CREATE TEMP TABLE wrong (holder INTEGER, split TEXT, PRIMARY KEY (holder, split))")
     ledger.db.executemany("INSERT INTO wrong VALUES (?,?)", sorted(wrong))
     moving = "FROM images JOIN wrong USING (holder, split) WHERE aside = ''"
-    if not ledger.one(f"SELECT COUNT(*) {moving}"):  # noqa: S608
+    if not ledger.one(f"SELECT COUNT(*) {moving}"):
         return
     moved: list[tuple[Any, ...]] = []
     with ExitStack() as stack:
         writers = {split: stack.enter_context(ShardWriter(folder, split, shard_size)) for split in SPLITS}
-        rows = ledger.rows(f"SELECT n, id, holder, offset, size, split, came_as, kept {moving} ORDER BY holder, offset")  # noqa: S608
+        rows = ledger.rows(f"SELECT n, id, holder, offset, size, split, came_as, kept {moving} ORDER BY holder, offset")
         for number, image, split, data, extension in _with_bytes(ledger, store, rows):
             moved.append((number, split, *writers[split].add(f"{image}.{extension}", data)))
     first: dict[str, int] = {}
-    for split, shards in upload_shards(name, writers, store).items():
+    for split, shards in upload_shards(base.name, writers, store).items():
         first[split] = len(ledger.holders)
         ledger.holders += shards
         ledger.splits += [split] * len(shards)
@@ -61,22 +63,23 @@ def settle(ledger: Ledger, name: str, base: Base, store: Store, folder: Path, sh
                           ((first[split] + shard, offset, number) for number, split, shard, offset in moved))
 
 
-def write_version(ledger: Ledger, name: str, mode: str, base: Base, path: Path) -> Version:
+def write_version(ledger: Ledger, mode: str, base: Base, path: Path) -> Version:
     """Write the index to `path`; equal contents on equal bases have an equal id, wherever they are kept."""
-    used = {holder: count for holder, count in ledger.rows("SELECT holder, COUNT(*) FROM images WHERE aside = '' GROUP BY holder")}
+    used = dict(ledger.rows("SELECT holder, COUNT(*) FROM images WHERE aside = '' GROUP BY holder"))
     order = sorted(used, key=lambda holder: (SPLITS.index(ledger.splits[holder]) if ledger.splits[holder] else -1, holder))
     position = {holder: at for at, holder in enumerate(order)}
-    shards = tuple(Shard(ledger.holders[holder].key, ledger.holders[holder].sha256, ledger.holders[holder].size, used[holder]) for holder in order)
+    shards = tuple(replace(ledger.holders[holder], images=used[holder]) for holder in order)
     has_text = ledger.count("images WHERE aside = '' AND text IS NOT NULL") > 0
     digest = hashlib.sha256()
     with new_file(path) as temporary, pq.ParquetWriter(temporary, INDEX, compression="zstd") as writer:
         for table in _tables(ledger, position):
             digest.update(json_text((table if has_text else table.drop_columns("text")).to_pydict()).encode())
             writer.write_table(table)
-    classes = tuple(name for (name,) in ledger.rows("SELECT DISTINCT label FROM images WHERE aside = '' AND label IS NOT NULL ORDER BY label"))
+    named = ledger.rows("SELECT DISTINCT label FROM images WHERE aside = '' AND label IS NOT NULL ORDER BY label")
+    classes = tuple(name for (name,) in named)
     version = sha256_json({"index": digest.hexdigest(), "shards": [shard.sha256 for shard in shards], "classes": classes, "mode": mode})
     counts = dict(ledger.rows("SELECT split, COUNT(*) FROM images WHERE aside = '' GROUP BY split"))
-    return Version(version, name, mode, classes, {split: counts.get(split, 0) for split in SPLITS}, shards, _live_looks(ledger),
+    return Version(version, base.name, mode, classes, {split: counts.get(split, 0) for split in SPLITS}, shards, _live_looks(ledger),
                    tuple(shards[position[holder]] for holder in order if holder >= len(base.shards)), path)
 
 
@@ -112,7 +115,7 @@ def _with_bytes(ledger: Ledger, store: Store, rows: Iterator[tuple[Any, ...]]) -
 
 
 def _live_bytes(ledger: Ledger, holder: int) -> int:
-    query = f"SELECT COALESCE(SUM({BLOCK} + (size + {BLOCK - 1}) / {BLOCK} * {BLOCK}), 0) FROM images WHERE holder = ? AND aside = ''"  # noqa: S608
+    query = f"SELECT COALESCE(SUM({BLOCK} + (size + {BLOCK - 1}) / {BLOCK} * {BLOCK}), 0) FROM images WHERE holder = ? AND aside = ''"
     return int(ledger.one(query, (holder,)))
 
 

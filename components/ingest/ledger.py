@@ -69,7 +69,7 @@ class Ledger:
         self.holders += base.shards
         self.splits += [""] * len(base.shards)
         self.db.executemany("INSERT INTO before VALUES (?,?,?)", ((row[0], row[6], row[7]) for row in base.rows()))
-        if known.count:
+        if known:
             self.looks += base.looks
             self.db.executemany("INSERT INTO stored VALUES (?,?,?,?,?,?,?)", (row[:7] for row in base.rows() if row[0] in known))
 
@@ -95,7 +95,7 @@ class Ledger:
         for statement in IMAGES.split(";"):
             self.db.execute(statement)
         marks = ",".join("?" * len(HELD_OUT))
-        self.db.execute(f"UPDATE images SET aside = 'before' WHERE old AND given IN ({marks}) AND given <> split", HELD_OUT)  # noqa: S608
+        self.db.execute(f"UPDATE images SET aside = 'before' WHERE old AND given IN ({marks}) AND given <> split", HELD_OUT)
         return self.count("images")
 
     def add_looks(self, store: Store, thumbnails: Path) -> None:
@@ -127,7 +127,7 @@ class Ledger:
         return np.fromiter((not old for (old,) in self.db.execute("SELECT old FROM images ORDER BY n")), bool, self.count("images"))
 
     def count(self, what: str) -> int:
-        return int(self.one(f"SELECT COUNT(*) FROM {what}"))  # noqa: S608
+        return int(self.one(f"SELECT COUNT(*) FROM {what}"))
 
     def one(self, query: str, values: tuple[Any, ...] = ()) -> Any:
         return self.db.execute(query, values).fetchone()[0]

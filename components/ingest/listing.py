@@ -44,7 +44,8 @@ class Listing:
 
     def add(self, entries: Iterable[Entry]) -> None:
         """Later entries replace earlier ones of the same key; names that are no text are refused."""
-        self.db.executemany("INSERT OR REPLACE INTO entries VALUES (?,?,?,?,?,?,?,?,?,?,0)", (_row(entry) for entry in entries if self._is_named(entry)))
+        rows = (_row(entry) for entry in entries if self._is_named(entry))
+        self.db.executemany("INSERT OR REPLACE INTO entries VALUES (?,?,?,?,?,?,?,?,?,?,0)", rows)
 
     def add_named(self, entry: Entry) -> None:
         """An entry whose place stands in a table, whatever its key looks like."""
@@ -70,15 +71,15 @@ class Listing:
 
     def tops(self) -> set[str]:
         """The top folders of images; "" for those that lie in none."""
-        query = "SELECT DISTINCT CASE instr(path, '/') WHEN 0 THEN '' ELSE substr(path, 1, instr(path, '/') - 1) END FROM entries WHERE image"
-        return {top for (top,) in self.db.execute(query)}
+        top = "CASE instr(path, '/') WHEN 0 THEN '' ELSE substr(path, 1, instr(path, '/') - 1) END"
+        return {name for (name,) in self.db.execute(f"SELECT DISTINCT {top} FROM entries WHERE image")}
 
     def holds(self, *extensions: str) -> bool:
         marks = ",".join("?" * len(extensions))
-        return self.db.execute(f"SELECT 1 FROM entries WHERE extension IN ({marks}) LIMIT 1", extensions).fetchone() is not None  # noqa: S608
+        return self.db.execute(f"SELECT 1 FROM entries WHERE extension IN ({marks}) LIMIT 1", extensions).fetchone() is not None
 
     def count(self, table: str = "entries") -> int:
-        return int(self.db.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0])  # noqa: S608
+        return int(self.db.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0])
 
     def ignored(self) -> Counter[str]:
         """Files that are no images and have not served, by extension."""
@@ -96,7 +97,8 @@ class Listing:
             "LEFT JOIN known k ON k.key = i.key AND k.size = e.size AND k.etag = e.etag ORDER BY i.rank, i.archive, i.shuffle"
         ):
             key, size, label, given, place, text, text_place, etag, known = row
-            yield Found(key, size, label, given, from_text(place), text if text is not None else from_text(text_place), etag, "", known or "")
+            beside = text if text is not None else from_text(text_place)
+            yield Found(key, size, label, given, from_text(place), beside, etag, "", known or "")
 
     def _is_named(self, entry: Entry) -> bool:
         if shown(entry.key) == entry.key:

@@ -23,42 +23,51 @@ from components.ingest.report import report_html
 from components.ingest.settings import IngestSettings
 
 
+class Work(NamedTuple):
+    """What planning, packing and merging have in common."""
+
+    plan: Plan
+    base: Base
+    known: KnownIds
+    store: Store
+    scratch: Path
+
+
 class Merged(NamedTuple):
     version: Version
     refused: int
     duplicates: int
 
 
-def merge(source: str, plan: Plan, parts: Iterator[Part], base: Base, known: KnownIds, store: Store, settings: IngestSettings,
-          dataset: Path, report: Path, scratch: Path) -> Merged:
+def merge(source: str, work: Work, parts: Iterator[Part], settings: IngestSettings, dataset: Path, report: Path) -> Merged:
     """Write the dataset and its report, and publish it; raises BadInputError at a gate, before anything of the version is visible."""
-    with closing(Ledger(scratch)) as ledger:
-        version = _joined(source, plan, parts, base, known, store, settings, ledger, scratch)
+    base, store = work.base, work.store
+    with closing(Ledger(work.scratch)) as ledger:
+        version = _joined(source, work, parts, settings, ledger)
         findings = examine(ledger, profile_before(base, version.id, store))
-        html = report_html(version, ledger, plan, findings, Gallery(ledger, store))
+        html = report_html(version, ledger, work.plan, findings, Gallery(ledger, store))
         write_text(report, html)
         stop_at(settings.gates, findings, report)
         with new_folder(dataset) as folder:
             write_dataset(folder, version, as_json(version.id, ledger, findings), html)
-            publish(folder, version, ledger, plan.store.startswith("s3://"), base, store)
+            publish(folder, version, ledger, work.plan.store.startswith("s3://"), base, store)
         return Merged(version, ledger.count(REFUSED), findings["exact_duplicates"].count)
 
 
-def _joined(source: str, plan: Plan, parts: Iterator[Part], base: Base, known: KnownIds, store: Store, settings: IngestSettings,
-            ledger: Ledger, scratch: Path) -> Version:
-    ledger.brought = plan.brought
-    ledger.add_base(base, known)
+def _joined(source: str, work: Work, parts: Iterator[Part], settings: IngestSettings, ledger: Ledger) -> Version:
+    ledger.brought = work.plan.brought
+    ledger.add_base(work.base, work.known)
     for part in parts:
         ledger.add_part(part)
     count = ledger.join()
     if not count:
-        key, reason = next(ledger.rows(f"SELECT key, reason FROM {REFUSED} ORDER BY key, reason"))  # noqa: S608
-        raise BadInputError(f"{source}: none of its {plan.files} images can be read; {key}: {reason}")
-    thumbnails = scratch / "thumbnails"
-    ledger.add_looks(store, thumbnails)
-    form_groups(ledger, find_pairs(thumbnails, count, ledger.fresh(), scratch))
+        key, reason = next(ledger.rows(f"SELECT key, reason FROM {REFUSED} ORDER BY key, reason"))
+        raise BadInputError(f"{source}: none of its {work.plan.files} images can be read; {key}: {reason}")
+    thumbnails = work.scratch / "thumbnails"
+    ledger.add_looks(work.store, thumbnails)
+    form_groups(ledger, find_pairs(thumbnails, count, ledger.fresh(), work.scratch))
     thumbnails.unlink()
-    moved = scratch / "moved"
+    moved = work.scratch / "moved"
     moved.mkdir()
-    settle(ledger, base.name, base, store, moved, settings.shard_size)
-    return write_version(ledger, base.name, settings.mode, base, scratch / "index.parquet")
+    settle(ledger, work.base, work.store, moved, settings.shard_size)
+    return write_version(ledger, settings.mode, work.base, work.scratch / "index.parquet")

@@ -23,16 +23,18 @@ from components.common.storage import Store
 from components.ingest.archives import at_hand, tidy
 from components.ingest.check import Checked
 from components.ingest.places import Found, Place
-from components.ingest.planning import Plan, plan_folder
+from components.ingest.planning import Plan, batch_of, plan_folder
 from components.ingest.pool import Reading, check_all
 from components.ingest.splitting import precedence, split_for
 
 BATCH = 1024  # rows held at a time
 UPLOADS = 4  # shards under way at a time
-RESULT = pa.schema([("key", pa.string()), ("size", pa.int64()), ("etag", pa.string()), ("id", pa.string()), ("reason", pa.string()),
-                    ("label", pa.string()), ("given", pa.string()), ("rank", pa.int8()), ("text", pa.string()), ("text_reason", pa.string()),
-                    ("split", pa.string()), ("shard", pa.int32()), ("offset", pa.int64()), ("stored", pa.int64()), ("width", pa.int32()),
-                    ("height", pa.int32())])
+RESULT = pa.schema([
+    ("key", pa.string()), ("size", pa.int64()), ("etag", pa.string()), ("id", pa.string()), ("reason", pa.string()),
+    ("label", pa.string()), ("given", pa.string()), ("rank", pa.int8()), ("text", pa.string()), ("text_reason", pa.string()),
+    ("split", pa.string()), ("shard", pa.int32()), ("offset", pa.int64()), ("stored", pa.int64()), ("width", pa.int32()),
+    ("height", pa.int32()),
+])
 LOOKS = pa.schema([("id", pa.string()), ("came_as", pa.string()), ("kept", pa.bool_()), ("thumbnail", pa.binary())])
 
 REPEATED = ["label", "given", "reason", "split", "came_as"]  # columns of few values
@@ -79,7 +81,8 @@ def pack_part(name: str, plan: Plan, number: int, reading: Reading, processes: i
             tidy(scratch, file.place)  # the next part begins in the archive where this one ends
             shards = upload_shards(name, writers, store)
             seen = upload_looks(name, looks, store) if looks.count else None
-            about = {"shards": {split: [asdict(shard) for shard in found] for split, found in shards.items()}, "looks": seen and asdict(seen)}
+            about = {"shards": {split: [asdict(shard) for shard in found] for split, found in shards.items()},
+                     "looks": seen and asdict(seen)}
             results.writer.add_key_value_metadata({"gleaner": json.dumps(about)})
         store.write(result_key(name, plan.key, number), results.path.read_bytes())
 
@@ -151,8 +154,7 @@ class Rows:
 
     def _flush(self) -> None:
         if self._rows:
-            arrays = [pa.array(column, field.type) for column, field in zip(zip(*self._rows, strict=True), self.schema, strict=True)]
-            self.writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=self.schema))
+            self.writer.write_batch(batch_of(self._rows, self.schema))
             self._rows = []
 
 
@@ -162,5 +164,6 @@ def _near(files: Iterable[Found], scratch: Path) -> Iterator[Found]:
         if file.reason or not ((file.place and file.place.is_member) or (isinstance(file.text, Place) and file.text.is_member)):
             yield file
             continue
-        place, text = (at_hand(where, scratch) if isinstance(where, Place) and where.is_member else where for where in (file.place, file.text))
+        place = at_hand(file.place, scratch) if file.place and file.place.is_member else file.place
+        text = at_hand(file.text, scratch) if isinstance(file.text, Place) and file.text.is_member else file.text
         yield file._replace(place=place, text=text)

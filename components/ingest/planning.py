@@ -5,7 +5,8 @@ A part is a row group of `listing.parquet`, and becomes a few shards. Where it e
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,8 +27,9 @@ from components.ingest.sources import list_source
 PART_SHARDS = 4  # shard sizes of source files that make a part: a train shard is full, one of a tenth is not tiny
 PART_FILES = 32_768  # most files of a part
 BATCH = 1024  # rows held at a time
-SCHEMA = pa.schema([("key", pa.string()), ("size", pa.int64()), ("label", pa.string()), ("given", pa.string()), ("place", pa.string()),
-                    ("text", pa.string()), ("text_place", pa.string()), ("etag", pa.string()), ("reason", pa.string()), ("known", pa.string())])
+SCHEMA = pa.schema([("key", pa.string()), ("size", pa.int64()), ("label", pa.string()), ("given", pa.string()),
+                    ("place", pa.string()), ("text", pa.string()), ("text_place", pa.string()), ("etag", pa.string()),
+                    ("reason", pa.string()), ("known", pa.string())])
 PACKING = ("mode", "shard_size", "max_pixels", "max_seconds", "max_memory")  # settings that decide what becomes of a file
 
 
@@ -48,9 +50,9 @@ class Plan(NamedTuple):
         """The files of one part, in reading order."""
         with pq.ParquetFile(self.path) as file:
             for batch in file.iter_batches(BATCH, row_groups=[number]):
-                for key, size, label, given, place, text, text_place, etag, reason, known in zip(*batch.to_pydict().values(), strict=True):
-                    yield Found(key, size, label, given, from_text(place), text if text is not None else from_text(text_place), etag, reason,
-                                known)
+                for key, size, label, given, place, text, text_place, *rest in zip(*batch.to_pydict().values(), strict=True):
+                    beside = text if text is not None else from_text(text_place)
+                    yield Found(key, size, label, given, from_text(place), beside, *rest)
 
 
 def make_plan(source: str, settings: IngestSettings, base: Base, known: KnownIds, scratch: Path) -> Plan:
@@ -103,7 +105,7 @@ def cut(parts: int, workers: int) -> list[str]:
     """At most `workers` ranges `first:last` of part numbers, of nearly equal length, that cover all of them."""
     workers = min(workers, parts)
     ends = [round(parts * number / workers) for number in range(workers + 1)]
-    return [f"{first}:{last - 1}" for first, last in zip(ends[:-1], ends[1:], strict=True)]
+    return [f"{first}:{last - 1}" for first, last in pairwise(ends)]
 
 
 def in_range(text: str, parts: int) -> range:
@@ -111,6 +113,12 @@ def in_range(text: str, parts: int) -> range:
     if not (first.isdigit() and last.isdigit() and int(first) <= int(last) < parts):
         raise BadInputError(f"--parts {text!r}: expected first:last with numbers from 0 to {parts - 1}")
     return range(int(first), int(last) + 1)
+
+
+def batch_of(rows: Iterable[tuple[Any, ...]], schema: pa.Schema) -> pa.RecordBatch:
+    """Rows as columns; at least one."""
+    columns = zip(*rows, strict=True)
+    return pa.RecordBatch.from_arrays([pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)], schema=schema)
 
 
 class _Rows:
@@ -142,8 +150,7 @@ class _Rows:
 
     def _batch(self, rows: list[tuple[Any, ...]]) -> pa.RecordBatch:
         self.digest.update(json.dumps(rows).encode())
-        return pa.RecordBatch.from_arrays([pa.array(column, field.type) for column, field in zip(zip(*rows, strict=True), SCHEMA, strict=True)],
-                                          schema=SCHEMA)
+        return batch_of(rows, SCHEMA)
 
     def _part(self, batches: list[pa.RecordBatch]) -> pa.Table:
         self.sizes.append(sum(map(len, batches)))

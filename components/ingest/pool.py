@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 from components.common.errors import BadInputError
 from components.ingest.check import Checked, Fetched, check, fetch, shown
-from components.ingest.known import KnownIds
+from components.ingest.known import NOTHING, KnownIds
 from components.ingest.places import Found
 
 CHUNK_BYTES, CHUNK_FILES = 4 << 20, 64  # of source files, and of results, that one process handles at a time
@@ -51,7 +51,7 @@ class Reading(NamedTuple):
     source: str  # store of keys without a place of their own
     mode: str  # RGB or L
     limits: Limits
-    known: KnownIds = KnownIds()
+    known: KnownIds = NOTHING
 
 
 class _Chunk:

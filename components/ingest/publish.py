@@ -18,7 +18,7 @@ from components.ingest.base import Base, ids_of, latest_key, load_base
 from components.ingest.drift import Profile
 from components.ingest.layout import Version, shard_index
 from components.ingest.ledger import Ledger
-from components.ingest.planning import plan_folder
+from components.ingest.planning import batch_of, plan_folder
 
 ROWS = 4096  # of the catalogue held at a time
 CATALOGUE = pa.schema([("key", pa.string()), ("size", pa.int64()), ("etag", pa.string()), ("id", pa.string())])
@@ -98,6 +98,5 @@ def _catalogue(ledger: Ledger) -> bytes:
         rows = ledger.rows(CATALOGUED)
         with new_file(path) as temporary, pq.ParquetWriter(temporary, CATALOGUE, compression="zstd") as writer:
             while some := list(islice(rows, ROWS)):
-                writer.write_batch(pa.RecordBatch.from_arrays([pa.array(column, field.type) for column, field in
-                                                               zip(zip(*some, strict=True), CATALOGUE, strict=True)], schema=CATALOGUE))
+                writer.write_batch(batch_of(some, CATALOGUE))
         return path.read_bytes()

@@ -70,7 +70,7 @@ def stop_at(gates: Gates, findings: dict[str, Finding], report: Path) -> None:
 def quantile(ledger: Ledger, value: str, share: float) -> Any:
     """The value that this share of the images lies below, the nearest one that occurs."""
     count = ledger.count("images WHERE aside = ''")
-    return ledger.one(f"SELECT {value} AS v FROM images WHERE aside = '' ORDER BY v LIMIT 1 OFFSET ?", (round((count - 1) * share),))  # noqa: S608
+    return ledger.one(f"SELECT {value} AS v FROM images WHERE aside = '' ORDER BY v LIMIT 1 OFFSET ?", (round((count - 1) * share),))
 
 
 def copies_of(ledger: Ledger, image: str) -> list[dict[str, Any]]:
@@ -79,7 +79,7 @@ def copies_of(ledger: Ledger, image: str) -> list[dict[str, Any]]:
 
 
 def _list(ledger: Ledger, query: str, values: tuple[Any, ...] = ()) -> Finding:
-    return Finding(int(ledger.one(f"SELECT COUNT(*) FROM ({query})", values)), list(islice(ledger.named(query, values), LISTED)))  # noqa: S608
+    return Finding(int(ledger.one(f"SELECT COUNT(*) FROM ({query})", values)), list(islice(ledger.named(query, values), LISTED)))
 
 
 def _copies(ledger: Ledger) -> dict[str, Finding]:
@@ -102,43 +102,45 @@ def _groups(ledger: Ledger) -> dict[str, Finding]:
     grouped = """SELECT i.team AS "group", COUNT(DISTINCT i.id) AS size, COUNT(DISTINCT f.label) AS names FROM images i
         JOIN files f ON f.id = i.id WHERE i.team IN (SELECT team FROM images GROUP BY team HAVING COUNT(*) > 1) GROUP BY i.team"""
     near = _list(ledger, f"{grouped} ORDER BY size DESC, i.team")
-    disagree = _list(ledger, f"SELECT * FROM ({grouped}) WHERE names > 1 ORDER BY size DESC, \"group\"")  # noqa: S608
+    disagree = _list(ledger, f"SELECT * FROM ({grouped}) WHERE names > 1 ORDER BY size DESC, \"group\"")
     extra = ledger.one("SELECT COALESCE(SUM(n - 1), 0) FROM (SELECT COUNT(*) AS n FROM images GROUP BY team)")
 
     def members(item: dict[str, Any]) -> list[dict[str, Any]]:
-        return list(ledger.named(f"SELECT {NAMED} FROM images WHERE team = ? ORDER BY id", (item["group"],)))  # noqa: S608
+        return list(ledger.named(f"SELECT {NAMED} FROM images WHERE team = ? ORDER BY id", (item["group"],)))
 
     def split(item: dict[str, Any]) -> Any:
         return ledger.one("SELECT split FROM images WHERE team = ? ORDER BY aside, id", (item["group"],))
 
     def labels(item: dict[str, Any]) -> list[str]:
-        rows = ledger.rows("SELECT DISTINCT f.label FROM files f JOIN images i USING (id) WHERE i.team = ? AND f.label IS NOT NULL", (item["group"],))
-        return sorted(label for (label,) in rows)
+        query = "SELECT DISTINCT f.label FROM files f JOIN images i USING (id) WHERE i.team = ? AND f.label IS NOT NULL"
+        return sorted(label for (label,) in ledger.rows(query, (item["group"],)))
 
-    return {"near_duplicates": Finding(extra, [{"group": item["group"], "split": split(item), "images": members(item)} for item in near.items]),
-            "group_label_conflicts": Finding(disagree.count, [{"group": item["group"], "labels": labels(item), "images": members(item)}
-                                                              for item in disagree.items])}
+    alike = [{"group": item["group"], "split": split(item), "images": members(item)} for item in near.items]
+    called = [{"group": item["group"], "labels": labels(item), "images": members(item)} for item in disagree.items]
+    return {"near_duplicates": Finding(extra, alike), "group_label_conflicts": Finding(disagree.count, called)}
 
 
 def _leaks(ledger: Ledger) -> Finding:
     """Images that would have been learned from and measured on: equal files in two splits, and what was set aside."""
     marks = ",".join(f"'{split}'" for split in HELD_OUT)
     exact = _list(ledger, f"""SELECT {NAMED} FROM images i WHERE aside = '' AND copies > 1 AND given IN ({marks})
-        AND EXISTS (SELECT 1 FROM files f WHERE f.id = i.id AND f.given IS NOT i.given) ORDER BY source""")  # noqa: S608
-    aside = _list(ledger, f"SELECT {NAMED}, team, aside FROM images WHERE aside <> '' ORDER BY team, id")  # noqa: S608
-    items: list[dict[str, Any]] = [
-        {"kind": "exact", "kept": item, "dropped": sorted(copy["key"] for copy in copies_of(ledger, item["id"]) if copy["given"] != item["given"])}
-        for item in exact.items]
+        AND EXISTS (SELECT 1 FROM files f WHERE f.id = i.id AND f.given IS NOT i.given) ORDER BY source""")
+    aside = _list(ledger, f"SELECT {NAMED}, team, aside FROM images WHERE aside <> '' ORDER BY team, id")
+    items: list[dict[str, Any]] = []
+    for item in exact.items:
+        dropped = sorted(copy["key"] for copy in copies_of(ledger, item["id"]) if copy["given"] != item["given"])
+        items.append({"kind": "exact", "kept": item, "dropped": dropped})
     for item in aside.items:
         team, why = item.pop("team"), item.pop("aside")
-        kept = next(ledger.named(f"SELECT {NAMED} FROM images WHERE team = ? AND aside = '' ORDER BY id", (team,)), None)  # noqa: S608
+        kept = next(ledger.named(f"SELECT {NAMED} FROM images WHERE team = ? AND aside = '' ORDER BY id", (team,)), None)
         items.append({"kind": {"given": "near"}.get(why, why), "kept": kept, "set_aside": item})
     return Finding(exact.count + aside.count, items[:LISTED])
 
 
 def _classes(ledger: Ledger) -> dict[str, Finding]:
-    tally = dict(ledger.rows("SELECT label, COUNT(*) FROM images WHERE aside = '' AND label IS NOT NULL GROUP BY label"))
-    train = dict(ledger.rows("SELECT label, COUNT(*) FROM images WHERE aside = '' AND label IS NOT NULL AND split = ? GROUP BY label", (TRAIN,)))
+    labelled = "SELECT label, COUNT(*) FROM images WHERE aside = '' AND label IS NOT NULL"
+    tally = dict(ledger.rows(f"{labelled} GROUP BY label"))
+    train = dict(ledger.rows(f"{labelled} AND split = ? GROUP BY label", (TRAIN,)))
     named = [name for (name,) in ledger.rows("SELECT DISTINCT label FROM files WHERE label IS NOT NULL ORDER BY label")]
     share = sum(tally.values()) / max(1, len(tally))
     rare = [{"class": name, "images": tally[name]} for name in named if 0 < tally.get(name, 0) < max(RARE, RARE_SHARE * share)]
@@ -152,7 +154,7 @@ def _far(ledger: Ledger, value: str, factor: float) -> Finding:
     ratio = f"({value} / {middle!r})"
     away = f"MAX({ratio}, 1 / {ratio})"
     return _list(ledger, f"""SELECT id, source, width, height, ROUND({ratio}, 4) AS times_the_median FROM images
-        WHERE aside = '' AND {away} > {factor} ORDER BY {away} DESC, n""")  # noqa: S608
+        WHERE aside = '' AND {away} > {factor} ORDER BY {away} DESC, n""")
 
 
 def _all(items: Iterable[dict[str, Any]]) -> Finding:

@@ -24,7 +24,8 @@ def report_html(version: Version, ledger: Ledger, plan: Plan, findings: dict[str
     top = html.figures([
         ("images", images), ("classes", len(version.classes)), ("refused", ledger.count(REFUSED)),
         ("duplicates dropped", findings["exact_duplicates"].count), ("near-duplicates", findings["near_duplicates"].count),
-        ("set aside", ledger.count("images WHERE aside <> ''")), ("rewritten as PNG", ledger.count("images WHERE aside = '' AND NOT kept"))])
+        ("set aside", ledger.count("images WHERE aside <> ''")),
+        ("rewritten as PNG", ledger.count("images WHERE aside = '' AND NOT kept"))])
     return html.page(f"Dataset {version.name}", [
         ("", top),
         ("What there is to know", overview(findings)),
@@ -76,10 +77,11 @@ def _refused(ledger: Ledger, plan: Plan) -> str:
     if not total:
         return html.note(f"None: all of {plan.files:,} image files could be read.") + others
     reasons: Counter[str] = Counter()
-    for reason, count in ledger.rows(f"SELECT reason, COUNT(*) FROM {REFUSED} GROUP BY reason"):  # noqa: S608
+    for reason, count in ledger.rows(f"SELECT reason, COUNT(*) FROM {REFUSED} GROUP BY reason"):
         reasons[reason.partition(":")[0]] += count
-    summary = html.note("; ".join(f"{count:,} {reason}" for reason, count in sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0]))) + ".")
-    listed = [list(row) for row in islice(ledger.rows(f"SELECT key, reason FROM {REFUSED} ORDER BY key, reason"), ROWS)]  # noqa: S608
+    ranked = sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0]))
+    summary = html.note("; ".join(f"{count:,} {reason}" for reason, count in ranked) + ".")
+    listed = [list(row) for row in islice(ledger.rows(f"SELECT key, reason FROM {REFUSED} ORDER BY key, reason"), ROWS)]
     return summary + html.table(["file", "reason"], listed) + _cut(total) + others
 
 
@@ -92,8 +94,8 @@ def _duplicates(ledger: Ledger, findings: dict[str, Finding]) -> str:
     if conflicts.count:
         rows = [[", ".join(f"{copy['key']} ({copy['label'] or 'no label'})" for copy in copies_of(ledger, item["id"])),
                  " or ".join(item["labels"])] for item in conflicts.items]
-        parts.append(html.note(f"{_many(conflicts.count, 'image')} with two labels: nothing may learn from a contradiction, so the label is "
-                               "dropped. Keep one of the files."))
+        parts.append(html.note(f"{_many(conflicts.count, 'image')} with two labels: nothing may learn from a contradiction, so the "
+                               "label is dropped. Keep one of the files."))
         parts += [html.table(["files", "called"], rows[:ROWS]), _cut(conflicts.count)]
     table = []
     for image, source, split in doubled:
@@ -113,7 +115,7 @@ def _sizes(ledger: Ledger) -> str:
     rows = [[name, *(quantile(ledger, column, q) for q in (0, 0.05, 0.5, 0.95, 1))]
             for name, column in (("width, pixels", "width"), ("height, pixels", "height"), ("stored bytes", "size"))]
     sizes = "(SELECT width, height, COUNT(*) AS count FROM images WHERE aside = '' GROUP BY width, height)"
-    common = ledger.rows(f"SELECT * FROM {sizes} ORDER BY count DESC, width, height LIMIT 6")  # noqa: S608
+    common = ledger.rows(f"SELECT * FROM {sizes} ORDER BY count DESC, width, height LIMIT 6")
     text = ", ".join(f"{w} x {h} ({count:,})" for w, h, count in common)
     note = html.note(f"{_many(ledger.count(sizes), 'size')}; most common: {text}.")
     return html.table(["", "smallest", "5 %", "median", "95 %", "largest"], rows) + note

@@ -5,32 +5,20 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 from components.common.cli import Metadata, progress
 from components.common.errors import BadInputError
 from components.common.files import write_json, write_text
-from components.common.storage import Store, open_store
-from components.ingest.base import Base, load_base
-from components.ingest.known import KnownIds
-from components.ingest.merge import Merged, merge
+from components.common.storage import open_store
+from components.ingest.base import load_base
+from components.ingest.merge import Merged, Work, merge
 from components.ingest.packing import Part, pack_part, read_part, result_key
-from components.ingest.planning import Plan, cut, fetch_plan, in_range, listing_key, make_plan
+from components.ingest.planning import cut, fetch_plan, in_range, listing_key, make_plan
 from components.ingest.pool import Limits, Reading
 from components.ingest.publish import clean_up
 from components.ingest.settings import IngestSettings
 
 LINES = 50  # of progress in a log, at most
-
-
-class Work(NamedTuple):
-    """What planning, packing and merging have in common."""
-
-    plan: Plan
-    base: Base
-    known: KnownIds
-    store: Store
-    scratch: Path
 
 
 def run(source: str, source_version: str, name: str, store: str, settings: IngestSettings, dataset: Path, report: Path,
@@ -43,7 +31,7 @@ def run(source: str, source_version: str, name: str, store: str, settings: Inges
     dataset.parent.mkdir(parents=True, exist_ok=True)
     with opened(source, name, store, settings, plan, dataset.parent) as work:
         pack(work, range(len(work.plan.parts)), settings)
-        merged = merge(source, work.plan, _parts(work, settings), work.base, work.known, work.store, settings, dataset, report, work.scratch)
+        merged = merge(source, work, _parts(work, settings), settings, dataset, report)
         clean_up(name, work.plan.key, work.store, settings.unfinished_hours)
     return {"dataset": _figures(merged)}
 

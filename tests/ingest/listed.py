@@ -22,5 +22,5 @@ def list_all(source: str, labels: str = "folders") -> Listed:
     with tempfile.TemporaryDirectory() as folder:
         listing = list_source(source, labels, Path(folder))
         left = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file() and path.name != "listing.db")
-        return Listed(list(listing.files()), tuple((file.key, file.reason) for file in listing.refusals()), listing.ignored(), listing.brought,
-                      listing.warnings, left)
+        refused = tuple((file.key, file.reason) for file in listing.refusals())
+        return Listed(list(listing.files()), refused, listing.ignored(), listing.brought, listing.warnings, left)

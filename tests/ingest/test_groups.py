@@ -95,7 +95,8 @@ def test_what_looks_like_a_given_test_image_is_set_aside(tmp_path: Path) -> None
 
 
 GIVENS = st.dictionaries(st.sampled_from("abcdef"), st.sampled_from([None, *SPLITS]), min_size=2)
-EARLIER = st.dictionaries(st.sampled_from("uvwxyz"), st.sampled_from([("u", TRAIN), ("v", TRAIN), ("w", TEST), ("x", VALIDATION)]), min_size=1)
+DECIDED = [("u", TRAIN), ("v", TRAIN), ("w", TEST), ("x", VALIDATION)]
+EARLIER = st.dictionaries(st.sampled_from("uvwxyz"), st.sampled_from(DECIDED), min_size=1)
 
 
 @given(GIVENS)

@@ -100,9 +100,9 @@ def test_equal_sources_give_equal_bytes_whatever_the_workers_and_the_place(
     assert sha256_tree(tmp_path / "one") == sha256_tree(tmp_path / "two")
     assert sha256_tree(tmp_path / "one" / "dataset") == sha256_tree(tmp_path / "three" / "dataset")
     near = {stat.key: stat.size for stat in open_store(str(tmp_path / "one" / "store")).list()}
-    there = {stat.key: stat.size for stat in open_store(f"{s3_bucket}/store").list()}
-    assert there.pop(f"datasets/pets/{first.id}/sources.parquet"), "etags say next time what need not be read again"
-    assert near == there
+    afar = {stat.key: stat.size for stat in open_store(f"{s3_bucket}/store").list()}
+    assert afar.pop(f"datasets/pets/{first.id}/sources.parquet"), "etags say next time what need not be read again"
+    assert near == afar
     here, there = ShardReader(first, FolderStore(tmp_path / "two" / "store")), ShardReader(third, open_store(f"{s3_bucket}/store"))
     assert here.image_bytes(0) == there.image_bytes(0)
     again, _, _ = ingest(source, tmp_path / "one")

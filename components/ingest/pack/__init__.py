@@ -1,0 +1,1 @@
+"""A task of ingest: pack a range of a plan's parts."""
