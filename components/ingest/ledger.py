@@ -15,11 +15,11 @@ from components.common.storage import Store
 from components.ingest.base import Base
 from components.ingest.database import open_database
 from components.ingest.known import KnownIds
-from components.ingest.looks import SIDE
+from components.ingest.looks import SIDE, contrast
 from components.ingest.packing import RESULT, Part
 from components.ingest.splitting import HELD_OUT
 
-BATCH = 1024  # rows held at a time
+BATCH, LOOKED = 1024, 256  # rows, and thumbnails, held at a time
 PIXELS = SIDE * SIDE  # bytes of a thumbnail
 TABLES = """
 CREATE TABLE files (n INTEGER PRIMARY KEY, key TEXT, size INTEGER, etag TEXT, id TEXT, reason TEXT, label TEXT, given TEXT, rank INTEGER,
@@ -105,15 +105,15 @@ class Ledger:
             for number, looks in enumerate(self.looks):
                 path = store.local(looks.key, looks.sha256, looks.size)
                 with pq.ParquetFile(path) as table:
-                    for batch in table.iter_batches(BATCH):
+                    for batch in table.iter_batches(LOOKED):
                         self._see(number, batch, file.fileno())
                 store.let_go(path)
 
     def _see(self, look: int, batch: pa.RecordBatch, file: int) -> None:
         thumbnails = batch.column("thumbnail").to_pylist()
-        pixels = np.frombuffer(b"".join(thumbnails), np.uint8).reshape(len(thumbnails), PIXELS)
-        brightness, contrast = (np.round(values, 3).tolist() for values in (pixels.mean(1), pixels.std(1)))
-        facts = zip(batch.column("came_as").to_pylist(), batch.column("kept").to_pylist(), brightness, contrast, strict=True)
+        pixels = np.frombuffer(b"".join(thumbnails), np.uint8).reshape(len(thumbnails), SIDE, SIDE)
+        brightness, contrasts = (np.round(values, 3).tolist() for values in (pixels.mean((1, 2)), contrast(pixels)))
+        facts = zip(batch.column("came_as").to_pylist(), batch.column("kept").to_pylist(), brightness, contrasts, strict=True)
         seen = []
         for image, fact, thumbnail in zip(batch.column("id").to_pylist(), facts, thumbnails, strict=True):
             found = self.db.execute("SELECT n FROM images WHERE id = ?", (image,)).fetchone()

@@ -109,10 +109,10 @@ def _placed(listing: Listing, splits: dict[str, str], labels: str) -> Iterator[t
     """Rows of the table of images: each with what its folders, the files beside it and the settings say."""
     has_texts, has_labels, is_csv = listing.holds(".txt"), listing.holds(*LABELS), labels not in ("folders", "none")
     for entry in listing.images():
-        folders = PurePosixPath(entry.path).parts[:-1]
+        folders = entry.path.split("/")[:-1]
         given = splits.get(folders[0]) if folders else None
         if splits:  # beside train/ and test/, a folder is more images, not a class
-            folders = folders[1:] if given else ()
+            folders = folders[1:] if given else []
         label = entry.label or (folders[0] if folders and not entry.line else None)
         if has_labels and entry.place:
             label = _said(listing, entry) or label
