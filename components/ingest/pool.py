@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from ctypes import Array, c_double
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import forkserver, get_context
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import NamedTuple
@@ -28,7 +28,7 @@ from components.ingest.places import Found
 
 CHUNK_BYTES, CHUNK_FILES = 4 << 20, 64  # of source files, and of results, that one process handles at a time
 FETCHES = 8  # requests that one process has under way
-AHEAD = 2  # chunks per process that may be under way
+AHEAD = 3  # chunks per process that may be under way
 OUT_OF_MEMORY = 77  # exit code of a process that could not get memory
 DEATHS = 2  # of processes, until an image is to blame
 FALSE_STARTS = 3  # processes in a row that die before they take up an image
@@ -138,6 +138,11 @@ class _Worker:
         return f"crashed the decoder: {signal.Signals(-code).name if code < 0 else f'exit code {code}'}"
 
 
+def warm_up() -> None:
+    """Start the server that forks decoding processes, so that it imports what they need while the source is listed."""
+    forkserver.ensure_running()
+
+
 def check_all(files: Iterable[Found], reading: Reading, workers: int) -> Iterator[Checked]:
     """Check every file of a source; results come in the order of `files`, whatever the number of workers and of the dead."""
     chunks, window = _chunks(files), deque[_Chunk]()
@@ -149,12 +154,13 @@ def check_all(files: Iterable[Found], reading: Reading, workers: int) -> Iterato
                 window.append(chunk)
             if not window:
                 return
-            while window[0].done:
-                yield window[0].done.popleft()
-            if not window[0].files:
-                window.popleft()
+            _hand_out(window, crew, workers, reading)  # first of all, so that they work while results are being used
+            if window[0].done or not window[0].files:
+                while window[0].done:
+                    yield window[0].done.popleft()
+                if not window[0].files:
+                    window.popleft()
                 continue
-            _hand_out(window, crew, workers, reading)
             began = _collect(crew, reading.limits)
             if began is not None:
                 false_starts = 0 if began else false_starts + 1

@@ -14,7 +14,7 @@ from components.ingest.base import load_base
 from components.ingest.merge import Merged, Work, merge
 from components.ingest.packing import Part, pack_part, read_part, result_key
 from components.ingest.planning import cut, fetch_plan, in_range, listing_key, make_plan
-from components.ingest.pool import Limits, Reading
+from components.ingest.pool import Limits, Reading, warm_up
 from components.ingest.publish import clean_up
 from components.ingest.settings import IngestSettings
 
@@ -55,6 +55,7 @@ def opened(source: str, name: str, store: str, settings: IngestSettings, plan: s
     """The plan of that key, or a new one, which is kept in the store for other workers."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         raise BadInputError(f"name {name!r}: expected letters, digits, '.', '_' and '-', since it becomes part of an object's name")
+    warm_up()
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".ingest-", dir=folder) as temporary:
         scratch, place = Path(temporary), open_store(store)
