@@ -1,113 +1,75 @@
-"""Near-duplicates: hashes find candidates without comparing all pairs, pixels confirm them, pairs become groups.
+"""Near-duplicates among thumbnails: every pair is asked, most in a nanosecond or two; pairs become groups.
 
-A hash of 8 bytes that differs from another in at most 6 bits has two bytes untouched, wherever the bits fall (Manku et al. 2007
-index simhashes so). So images are filed once under each pair of their bytes, and only those in the same file are compared.
+A picture may be a copy of another with up to a twentieth cut off at each edge. To first order its coarse cosine waves then lie
+in the space that is spanned by those of the other's middle window and by what moving an edge adds to them (tangent distance,
+Simard et al. 1993). How much of b lies in the space of a is the product of two vectors: the projection onto that space, and all
+products of two waves of b. So a block of pairs is asked by one product of matrices. The few that pass are asked again with more
+waves, then by pixels. Every answer depends on the two thumbnails alone, not on what else is in the dataset.
 """
 
+import os
 from collections.abc import Iterator
-from itertools import combinations
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
-from components.ingest.looks import SIDE, WINDOWS
+from components.ingest.alignment import GRID, LIMITS, align
+from components.ingest.looks import BLANK, CUT, KEPT, MIDDLE, SIDE, contrast, whole_waves, window_waves
 
-RADIUS = 7  # most bits between the hashes of a pair; up to 6 none is missed, of those with 7 nearly none
-CROWD = 2000  # a file of more images than this says nothing about two of them
-QUERIES, CODES = 20_000, 1 << 21  # looked up, and kept with repetitions, at a time: bounds memory
-PAIRS, ALIGNED = 4096, 128  # compared at a time by waves, and by pixels
-STEPS = 4  # of Gauss-Newton
-GRID = 16  # side of the picture on which two images must agree: what a re-encoding or a resampling does to single pixels is lost
-COARSE, FINE = 0.008, 0.004  # most energy of the difference, as a share of the picture's: between waves, and on that grid
-REACH, SPILL = 0.1, 0.03  # of the side: how far inside and outside of a the edges of b may lie
-LIMITS = np.array([-SPILL, 1 - REACH, -SPILL, 1 - REACH]), np.array([REACH, 1 + SPILL, REACH, 1 + SPILL])
+THREADS = 4  # at most
+QUERIES, TILE = 1024, 2048  # rows asked about, and asked, at a time: bounds memory, as do
+CHUNK, PAIRS, ALIGNED = 256, 4096, 64  # thumbnails looked at, pairs fitted by waves, pairs aligned by pixels
+FEW = 15  # waves of the first question
+SCALE = 2700  # of its vectors, rounded to whole numbers: sums below 2**24 are exact in float32, in whatever order they are added
+MISSED_FEW, MISSED = 0.0065, 0.0165  # share of b's energy that may lie outside of a's space: of the few coarsest waves, and of all
+RIDGE = 1e-5  # keeps directions of a space that are nearly none from counting
+EDGE = np.array([-0.03, 0.92, -0.03, 0.92]), np.array([0.08, 1.03, 0.08, 1.03])  # where waves may say that the edges of b lie in a
+AREA = 1.03  # of b in a, at most: else it is a that was cropped, which is asked too
+ROUGH, FINE = 0.012, 0.004  # most energy of the difference, as a share of the picture's: of a rough fit by pixels, and of the last
+
+_I, _J = np.triu_indices(FEW)
+_TWICE = np.where(_I == _J, 1, np.sqrt(2))  # products off the diagonal stand for two
+VIEW = np.dtype([("waves", np.float32, KEPT), ("products", np.int16, len(_I))])  # of an image, in a temporary file
 
 
-def groups(ids: list[str], hashes: np.ndarray, records: np.ndarray, seen: np.ndarray) -> dict[str, str]:
-    """The first id, in the order of ids, of every image's group: {id: group} for the images that have near-duplicates.
+class Space(NamedTuple):
+    """What windows of some images look like, to first order."""
 
-    hashes: uint64 (images, windows), records: RECORD (images,), seen: bool (images,), False for those to leave out.
+    projection: np.ndarray  # of the FEW coarsest waves, SCALE is one: float32 (images, products)
+    basis: np.ndarray  # orthonormal: float32 (images, 5, KEPT)
+    weights: np.ndarray  # how much of the middle window and its four changes makes each vector of the basis: (images, 5, 5)
+
+
+class Search(NamedTuple):
+    """What every thread reads."""
+
+    thumbnails: BinaryIO
+    views: BinaryIO
+    rows: np.ndarray  # of the thumbnails that are not blank, the fresh first: int64; the order of the views
+    fresh: int  # how many of them are
+
+
+def find_pairs(thumbnails: Path, count: int, fresh: np.ndarray, scratch: Path) -> np.ndarray:
+    """The near-duplicates: int64 (pairs, 2), the lower row first, sorted.
+
+    thumbnails: file of uint8 (count, SIDE, SIDE); fresh: bool (count,), a pair of two that are not is left out, as judged before.
+    Blank thumbnails pair with nothing. The time grows with count x fresh, memory hardly: views of all lie in a file in scratch.
     """
-    rows = np.array(sorted(np.flatnonzero(seen).tolist(), key=ids.__getitem__), np.int64)
-    pairs, windows = candidates(hashes[rows])
-    kept = pairs[confirmed(records, rows[pairs], windows)]
-    return {ids[rows[row]]: ids[rows[first]] for row, first in connected(kept).items()}
-
-
-def candidates(hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs (a, b) where a window of a has nearly the hash of the whole of b: int64 (pairs, 2), and the nearest window.
-
-    A pair may also come the other way round: which of two is the cropped one is not known yet.
-    """
-    count = len(hashes)
-    found = np.empty(0, np.int64)
-    if count < 2:
-        return found.reshape(0, 2), found
-    assert count < 1 << 26  # two rows, a distance and a window share 63 bits
-    whole = np.ascontiguousarray(hashes[:, 0])
-    in_bytes = hashes.view(np.uint8).reshape(count, len(WINDOWS), 8)
-    fresh = [_neighbours(whole)]
-    for i, j in combinations(range(8), 2):
-        for codes in _same_file(hashes, in_bytes[..., i].astype(np.int32) << 8 | in_bytes[..., j]):
-            fresh.append(codes)
-            if sum(map(len, fresh)) > CODES:
-                found, fresh = _nearest([found, *fresh]), []
-    found = _nearest([found, *fresh])
-    return np.stack([found >> 33, found >> 7 & (1 << 26) - 1], 1), found & 15
-
-
-def confirmed(records: np.ndarray, pairs: np.ndarray, windows: np.ndarray) -> np.ndarray:
-    """Whether each pair shows one picture: bool (pairs,). First by their waves, then the few that are left by their pixels."""
-    result = np.zeros(len(pairs), bool)
-    for start in range(0, len(pairs), PAIRS):
-        rows = np.arange(start, min(start + PAIRS, len(pairs)))
-        window, energy = fit_waves(records["waves"], pairs[rows], windows[rows])
-        rows, window = rows[energy <= COARSE], window[energy <= COARSE]
-        for part in range(0, len(rows), ALIGNED):
-            one = rows[part : part + ALIGNED]
-            a, b = (records["thumbnail"][pairs[one, side]].astype(np.float32) for side in (0, 1))
-            result[one] = align(a, b, window[part : part + ALIGNED]) <= FINE
-    return result
-
-
-def fit_waves(waves: np.ndarray, pairs: np.ndarray, windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Fit the waves of b by those of a's window and of the four windows that differ from it in one cut, least squares.
-
-    Cuts are small, so waves change nearly evenly with them: the weights say where b's window lies. Returns the windows
-    (pairs, 4) and the energy of what remains, as a share of b's.
-    """
-    near = windows[:, None] ^ np.array([0, 1, 2, 4, 8])
-    models = waves[pairs[:, :1], near].astype(np.float64)
-    target = waves[pairs[:, 1], 0].astype(np.float64)
-    normal = models @ models.transpose(0, 2, 1)
-    normal += np.eye(5) * (1e-4 * np.trace(normal, axis1=1, axis2=2)[:, None, None] + 1e-12)
-    weights = np.linalg.solve(normal, models @ target[..., None])
-    rest = target - (weights * models).sum(1)
-    energy = np.square(rest).sum(1) / (np.square(target).sum(1) + 1e-12)
-    gain = weights.sum(1)
-    where = (weights * WINDOWS[near]).sum(1) / np.where(np.abs(gain) > 1e-6, gain, 1)
-    return np.clip(where, *LIMITS), energy
-
-
-def align(a: np.ndarray, b: np.ndarray, window: np.ndarray) -> np.ndarray:
-    """Fit the window of a that looks like b by Gauss-Newton (Lucas and Kanade 1981), brightness and contrast set aside.
-
-    a, b: float32 (pairs, SIDE, SIDE); window: (pairs, 4), where to start: left, right, top, bottom as shares of the side.
-    Returns the energy of what differs on a GRID x GRID picture, as a share of b's (0 for equal, 2 for unrelated): (pairs,).
-    """
-    place = ((np.arange(SIDE) + 0.5) / SIDE).astype(np.float32)
-    target = _unit(b)
-    for _ in range(STEPS):
-        shown = _unit(_cut_out(a, window))
-        down, across = np.gradient(shown, axis=(1, 2))
-        slopes = np.stack([across * (1 - place), across * place, down * (1 - place)[:, None], down * place[:, None]], 1)
-        slopes = slopes.reshape(len(a), 4, -1)
-        normal = (slopes @ slopes.transpose(0, 2, 1)).astype(np.float64)
-        normal += np.eye(4) * (1e-3 * np.trace(normal, axis1=1, axis2=2)[:, None, None] + 1e-12)
-        aim = (slopes @ (target - shown).reshape(len(a), -1, 1)).astype(np.float64)
-        window = np.clip(window + np.linalg.solve(normal, aim)[..., 0] / SIDE, *LIMITS)
-    block = SIDE // GRID
-    difference = (target - _unit(_cut_out(a, window))).reshape(len(a), GRID, block, GRID, block).mean((2, 4)) * block
-    return np.square(difference, dtype=np.float64).sum((1, 2))
+    with thumbnails.open("rb") as pictures, TemporaryFile(dir=scratch) as views, threadpool_limits(1):
+        rows = _described(pictures, np.flatnonzero(fresh), views)
+        new = len(rows)
+        rows = np.concatenate([rows, _described(pictures, np.flatnonzero(~fresh), views)])
+        views.flush()
+        search = Search(pictures, views, rows, new)
+        blocks = [*_blocks(0, new, QUERIES), *_blocks(new, len(rows), QUERIES)]
+        with ThreadPoolExecutor(min(THREADS, len(os.sched_getaffinity(0)))) as threads:
+            found = list(threads.map(lambda block: _copies(search, block), blocks))
+    pairs = np.sort(rows[np.concatenate([np.empty((0, 2), np.int64), *found])], 1)
+    return np.unique(pairs, axis=0)
 
 
 def connected(pairs: np.ndarray) -> dict[int, int]:
@@ -126,64 +88,114 @@ def connected(pairs: np.ndarray) -> dict[int, int]:
     return {node: root(node) for node in sorted(parent)}
 
 
-def _same_file(hashes: np.ndarray, keys: np.ndarray) -> Iterator[np.ndarray]:
-    """Codes of the pairs that share a key of 16 bits and lie within the radius. keys: (images, windows)."""
-    order = np.argsort(keys[:, 0], kind="stable")
-    ends = np.concatenate([[0], np.cumsum(np.bincount(keys[:, 0], minlength=1 << 16))])
-    sizes = np.diff(ends)
-    sizes[sizes > CROWD] = 0
-    whole = hashes[:, 0]
-    asked, windows = hashes.reshape(-1), hashes.shape[1]
-    flat = keys.reshape(-1)
-    for start in range(0, len(flat), QUERIES):
-        part = flat[start : start + QUERIES]
-        sizes_here = sizes[part]
-        query = np.repeat(np.arange(start, start + len(part)), sizes_here)
-        first = np.repeat(ends[part] - np.concatenate([[0], np.cumsum(sizes_here)[:-1]]), sizes_here)
-        other = order[first + np.arange(len(query))]
-        distance = np.bitwise_count(asked[query] ^ whole[other])
-        near = (distance <= RADIUS) & (query // windows != other)
-        yield _coded(query[near] // windows, other[near], distance[near], query[near] % windows)
+def view(thumbnails: np.ndarray) -> np.ndarray:
+    """Waves of length 1, and the products of each two of the FEW coarsest, these of length SCALE: VIEW (images,)."""
+    waves = whole_waves(thumbnails)
+    few = _unit(waves[:, :FEW])
+    result = np.empty(len(waves), VIEW)
+    result["waves"] = _unit(waves)
+    result["products"] = np.round(SCALE * few[:, _I] * few[:, _J] * _TWICE)
+    return result
 
 
-def _neighbours(whole: np.ndarray) -> np.ndarray:
-    """Codes of the pairs with equal hashes that follow each other, so that a crowd of copies is one chain."""
-    order = np.argsort(whole, kind="stable")
-    same = whole[order][1:] == whole[order][:-1]
-    zeros = np.zeros(int(same.sum()), np.int64)
-    return _coded(order[:-1][same], order[1:][same], zeros, zeros)
+def space(thumbnails: np.ndarray) -> Space:
+    """The spaces of waves in which copies of each thumbnail lie, cropped or not."""
+    waves = window_waves(thumbnails)
+    few, _ = _orthonormal(waves[:, :, :FEW])
+    projection = np.round(SCALE * (few.transpose(0, 2, 1) @ few)[:, _I, _J] * _TWICE)
+    basis, weights = _orthonormal(waves)
+    return Space(projection.astype(np.float32), basis.astype(np.float32), weights)
 
 
-def _coded(a: np.ndarray, b: np.ndarray, distance: np.ndarray, window: np.ndarray) -> np.ndarray:
-    """One sortable number."""
-    return a << 33 | b << 7 | distance.astype(np.int64) << 4 | window
+def windows(spaces: Space, a: np.ndarray, waves: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Fit waves of b in the space of a: the share of b's energy outside of it (pairs,), and where in a that says b lies (pairs, 4).
+
+    a: numbers of spaces (pairs,); waves: of length 1 (pairs, KEPT). Where only the negative of a would fit, all is outside.
+    """
+    inside = (spaces.basis[a] @ waves[..., None])[..., 0]
+    missed = 1 - np.square(inside, dtype=np.float64).sum(1)
+    weights = (inside[:, None].astype(np.float64) @ spaces.weights[a])[:, 0]
+    gain = np.where(weights[:, 0] > 0, weights[:, 0], np.inf)
+    outwards = weights[:, 1:] / gain[:, None] * CUT
+    return np.where(weights[:, 0] > 0, missed, 1), MIDDLE + outwards * [-1, 1, -1, 1]
 
 
-def _nearest(parts: list[np.ndarray]) -> np.ndarray:
-    """Of each pair the code with the least distance."""
-    codes = np.concatenate(parts)
-    codes.sort()
-    return codes[np.diff(codes >> 7, prepend=-1) != 0]
+def same(a: np.ndarray, b: np.ndarray, window: np.ndarray) -> np.ndarray:
+    """Whether each b shows a window of a, near the given one: bool (pairs,). a, b: float32 (pairs, SIDE, SIDE)."""
+    energy, window = align(a, b, window, GRID, 1)
+    result = energy <= ROUGH
+    near = np.flatnonzero(result)
+    if len(near):
+        result[near] = align(a[near], b[near], window[near], SIDE, 4)[0] <= FINE
+    return result
 
 
-def _cut_out(images: np.ndarray, window: np.ndarray) -> np.ndarray:
-    """A window of each image at full side, bilinear."""
-    return _sampling(window[:, 2], window[:, 3]) @ images @ _sampling(window[:, 0], window[:, 1]).transpose(0, 2, 1)
+def _described(pictures: BinaryIO, rows: np.ndarray, views: BinaryIO) -> np.ndarray:
+    """Append the views of those of the rows that are not blank, and return these."""
+    kept = [np.empty(0, np.int64)]
+    for start, stop in _blocks(0, len(rows), CHUNK):
+        part = rows[start:stop]
+        images = _read_thumbnails(pictures, part)
+        seen = contrast(images) >= BLANK
+        views.write(view(images[seen]).tobytes())
+        kept.append(part[seen])
+    return np.concatenate(kept)
 
 
-def _sampling(low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Matrices that read SIDE points between low and high: float32 (pairs, SIDE, SIDE), two weights a row."""
-    steps = (np.arange(SIDE) + 0.5) / SIDE
-    points = np.clip((low[:, None] + (high - low)[:, None] * steps) * SIDE - 0.5, 0, SIDE - 1)
-    left = np.minimum(points.astype(np.int64), SIDE - 2)
-    matrix = np.zeros((len(low), SIDE, SIDE), np.float32)
-    pair, row = np.ogrid[: len(low), :SIDE]
-    matrix[pair, row, left] = 1 - (points - left)
-    matrix[pair, row, left + 1] = points - left
-    return matrix
+def _copies(search: Search, block: tuple[int, int]) -> np.ndarray:
+    """The pairs in which the second shows a window of the first, which is of the block: positions in rows (pairs, 2).
+
+    An old one is asked about fresh ones only.
+    """
+    start, stop = block
+    parts = [space(_read_thumbnails(search.thumbnails, search.rows[low:high])) for low, high in _blocks(start, stop, CHUNK)]
+    spaces = Space(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+    found = [np.empty((0, 2), np.int64)]
+    for low, high in _blocks(0, len(search.rows) if start < search.fresh else search.fresh, TILE):
+        data = os.pread(search.views.fileno(), (high - low) * VIEW.itemsize, low * VIEW.itemsize)
+        views = np.frombuffer(data, VIEW)
+        inside = spaces.projection @ views["products"].astype(np.float32).T
+        near = np.flatnonzero(inside >= (1 - MISSED_FEW) * SCALE**2)
+        for first, last in _blocks(0, len(near), PAIRS):
+            a, b = np.divmod(near[first:last], high - low)
+            missed, window = windows(spaces, a, views["waves"][b])
+            area = (window[:, 1] - window[:, 0]) * (window[:, 3] - window[:, 2])
+            placed = ((window >= EDGE[0]) & (window <= EDGE[1])).all(1) & (area <= AREA)
+            kept = (missed <= MISSED) & placed & (a + start != b + low)
+            pairs = np.stack([a[kept] + start, b[kept] + low], 1)
+            found.append(pairs[_confirmed(search, pairs, window[kept])])
+    return np.concatenate(found)
 
 
-def _unit(images: np.ndarray) -> np.ndarray:
-    """Images of mean 0 and length 1."""
-    centred = images - images.mean((1, 2), keepdims=True)
-    return centred / (np.sqrt(np.square(centred).sum((1, 2), keepdims=True)) + 1e-6)
+def _confirmed(search: Search, pairs: np.ndarray, window: np.ndarray) -> np.ndarray:
+    """Whether pixels say so too: bool (pairs,)."""
+    result = np.zeros(len(pairs), bool)
+    for low, high in _blocks(0, len(pairs), ALIGNED):
+        a, b = (_read_thumbnails(search.thumbnails, search.rows[pairs[low:high, side]]).astype(np.float32) for side in (0, 1))
+        result[low:high] = same(a, b, window[low:high])
+    return result
+
+
+def _read_thumbnails(file: BinaryIO, rows: np.ndarray) -> np.ndarray:
+    """Thumbnails by row: uint8 (rows, SIDE, SIDE). Neighbours in the file are read at once."""
+    result = np.empty((len(rows), SIDE, SIDE), np.uint8)
+    edges = np.flatnonzero(np.diff(rows, prepend=-2, append=-2) != 1).tolist()
+    for first, last in zip(edges, edges[1:], strict=False):
+        os.preadv(file.fileno(), [result[first:last].data.cast("B")], int(rows[first]) * SIDE**2)
+    return result
+
+
+def _blocks(start: int, stop: int, size: int) -> Iterator[tuple[int, int]]:
+    return ((low, min(low + size, stop)) for low in range(start, stop, size))
+
+
+def _orthonormal(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Orthonormal combinations of the vectors of each image, and the weights that combine them: (images, 5, n), (images, 5, 5)."""
+    normal = vectors @ vectors.transpose(0, 2, 1)
+    normal += np.eye(normal.shape[1]) * (RIDGE * np.trace(normal, axis1=1, axis2=2)[:, None, None] + 1e-12)
+    weights = np.linalg.inv(np.linalg.cholesky(normal))
+    return weights @ vectors, weights
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / (np.sqrt(np.square(vectors).sum(1, keepdims=True)) + 1e-12)

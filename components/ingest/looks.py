@@ -1,59 +1,52 @@
-"""What an image looks like, small: a grey thumbnail, and the signs of its coarsest waves as a hash (a DCT perceptual hash).
-
-A hash of the whole is not enough for copies with an edge cut off, which move every wave a little. So an image is hashed once as
-it is and once per WINDOW of it, as if it had been cropped: the whole of a cropped copy then equals a window of the original.
-"""
-
-from pathlib import Path
-from typing import NamedTuple
+"""What an image looks like, small: a grey thumbnail, and its coarsest cosine waves, of the whole and of windows of it."""
 
 import numpy as np
 from PIL import Image
 
 SIDE = 64  # pixels of a thumbnail, which is square whatever the image
-WAVES = 9  # frequencies per direction, 0 to 4 periods
-CUT = 0.04  # of the side: what a window leaves out at an edge
-BITS = 64
 BLANK = 3.0  # grey levels of standard deviation in the thumbnail, below which there is nothing to see
+WAVES = 9  # frequencies per direction, 0 to 4 periods
+KEPT = 64  # waves that are kept of a window: the coarsest, without the mean
+CUT = 0.02  # of the side: what the middle window leaves out at each edge
 
-SPANS = ((0.0, 1.0), (CUT, 1.0), (0.0, 1 - CUT), (CUT, 1 - CUT))
-WINDOWS = np.array([(*x, *y) for y in SPANS for x in SPANS])  # left, right, top, bottom; bit 0 to 3 of the number: which are cut
-_COARSEST = sorted((u + v, u, v) for u in range(WAVES) for v in range(WAVES) if u + v)[:BITS]  # without the mean
+MIDDLE = np.array([CUT, 1 - CUT, CUT, 1 - CUT])  # left, right, top, bottom
+_SPANS = ((CUT, 1 - CUT), (0.0, 1 - CUT), (CUT, 1.0))  # of the middle window, and with one edge at the picture's
+_WINDOWS = ((0, 0), (0, 1), (0, 2), (1, 0), (2, 0))  # numbers of the spans, down and across
+_COARSEST = sorted((u + v, u, v) for u in range(WAVES) for v in range(WAVES) if u + v)[:KEPT]
 _U, _V = [u for _, u, _ in _COARSEST], [v for _, _, v in _COARSEST]
 
 
-RECORD = np.dtype([("thumbnail", np.uint8, (SIDE, SIDE)), ("waves", np.int16, (len(WINDOWS), BITS))])  # of an image in the album
+def thumbnail(image: Image.Image) -> np.ndarray:
+    """An image in mode RGB or L in grey, squeezed to a square: uint8 (SIDE, SIDE)."""
+    grey = image if image.mode == "L" else image.convert("L")
+    return np.asarray(grey.resize((SIDE, SIDE), Image.Resampling.BILINEAR, reducing_gap=3.0))
 
 
-class Look(NamedTuple):
-    """A few kilobytes that stand for an image when copies are looked for."""
-
-    record: bytes  # thumbnail in grey, and waves per window, one scale for all
-    hashes: bytes  # one of 64 bits per window
-    contrast: float  # standard deviation of the thumbnail, grey levels
-
-
-def look(image: Image.Image) -> Look:
-    """The look of an image in mode RGB or L."""
-    small = np.asarray(image.convert("L").resize((SIDE, SIDE), Image.Resampling.BILINEAR, reducing_gap=3.0))
-    found = waves(small)
-    scaled = np.round(found * (32767 / max(1, np.abs(found).max()))).astype(np.int16)
-    return Look(small.tobytes() + scaled.tobytes(), hashes(found).tobytes(), round(float(small.std()), 3))
+def contrast(thumbnails: np.ndarray) -> np.ndarray:
+    """Standard deviations in grey levels: float64 (images,). thumbnails: uint8 (images, SIDE, SIDE)."""
+    flat = thumbnails.reshape(len(thumbnails), SIDE * SIDE).astype(np.float64)
+    energy = np.einsum("ip,ip->i", flat, flat) * SIDE**2 - np.square(flat.sum(1))  # whole numbers: exact on every machine
+    return np.sqrt(energy) / SIDE**2
 
 
-def waves(thumbnail: np.ndarray) -> np.ndarray:
-    """The BITS coarsest cosine waves of each window: float64 (windows, BITS), all whole numbers.
+def whole_waves(thumbnails: np.ndarray) -> np.ndarray:
+    """The KEPT coarsest cosine waves of each thumbnail: float64 (images, KEPT), whole numbers.
 
-    A product of matrices of whole numbers is exact in floats, so every machine finds the same signs.
+    Sums of products of whole numbers are exact in floats, so every machine and every batch finds the same.
     """
-    product = _BASES @ thumbnail.astype(np.float64) @ _BASES.T
-    by_window = product.reshape(len(SPANS), WAVES, len(SPANS), WAVES).transpose(0, 2, 1, 3).reshape(-1, WAVES, WAVES)
-    return np.ascontiguousarray(by_window[:, _U, _V])
+    return np.ascontiguousarray((_WHOLE @ (thumbnails.astype(np.float64) @ _WHOLE.T))[:, _V, _U])
 
 
-def hashes(found: np.ndarray) -> np.ndarray:
-    """The signs of waves: uint64 (windows,)."""
-    return np.packbits(found > 0, axis=1).view(np.uint64)[:, 0]
+def window_waves(thumbnails: np.ndarray) -> np.ndarray:
+    """The waves of the middle window, and what moving an edge of it outwards by CUT adds to them: float64 (images, 5, KEPT).
+
+    The edges are left, right, top, bottom. To first order the five span the waves of any window near the middle one.
+    """
+    product = _PARTS @ (thumbnails.astype(np.float64) @ _PARTS.T)
+    by_span = product.reshape(len(thumbnails), len(_SPANS), WAVES, len(_SPANS), WAVES)
+    found = np.stack([by_span[:, down, :, across][:, _V, _U] for down, across in _WINDOWS], 1)
+    found[:, 1:] -= found[:, :1]
+    return found
 
 
 def _basis(low: float, high: float) -> np.ndarray:
@@ -64,32 +57,5 @@ def _basis(low: float, high: float) -> np.ndarray:
     return np.round(1024 * share * np.cos(np.pi * np.arange(WAVES)[:, None] * place))
 
 
-_BASES = np.concatenate([_basis(low, high) for low, high in SPANS])
-
-
-class Album:
-    """The looks of all images, in the order added: hashes in memory (128 bytes an image), the rest in a file."""
-
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("w+b")
-        self._hashes: list[bytes] = []
-        self.contrast: list[float] = []
-
-    def add(self, one: Look) -> None:
-        self._file.write(one.record)
-        self._hashes.append(one.hashes)
-        self.contrast.append(one.contrast)
-
-    def hashes(self) -> np.ndarray:
-        """uint64 (images, windows)."""
-        return np.frombuffer(b"".join(self._hashes), np.uint64).reshape(-1, len(WINDOWS))
-
-    def records(self) -> np.ndarray:
-        """RECORD (images,), read from the file as they are needed."""
-        if not self._hashes:
-            return np.empty(0, RECORD)
-        self._file.flush()
-        return np.memmap(self._file, RECORD, "r", shape=(len(self._hashes),))
-
-    def close(self) -> None:
-        self._file.close()
+_WHOLE = _basis(0, 1)
+_PARTS = np.concatenate([_basis(low, high) for low, high in _SPANS])

@@ -1,0 +1,61 @@
+"""Whether one thumbnail is a window of another, by pixels: the window is fitted, brightness and contrast are set aside."""
+
+import numpy as np
+
+from components.ingest.looks import SIDE
+
+GRID = 16  # side of the picture on which two images must agree: what a re-encoding or a resampling does to single pixels is lost
+REACH, SPILL = 0.1, 0.03  # of the side: how far inside and outside of a the edges of b may lie
+LIMITS = np.array([-SPILL, 1 - REACH, -SPILL, 1 - REACH]), np.array([REACH, 1 + SPILL, REACH, 1 + SPILL])
+
+
+def align(a: np.ndarray, b: np.ndarray, window: np.ndarray, side: int, steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """Fit the window of a that looks like b by Gauss-Newton (Lucas and Kanade 1981), on pictures of side x side.
+
+    a, b: float32 (pairs, SIDE, SIDE); window: (pairs, 4), where to start: left, right, top, bottom as shares of the side.
+    Returns the energy of what differs on a GRID x GRID picture, as a share of b's (0 for equal, 2 for unrelated): (pairs,);
+    and the windows.
+    """
+    place = ((np.arange(side) + 0.5) / side).astype(np.float32)
+    target = _unit(_pooled(b, side))
+    window = np.clip(window, *LIMITS)
+    for _ in range(steps):
+        shown = _unit(_cut_out(a, window, side))
+        down, across = np.gradient(shown, axis=(1, 2))
+        slopes = np.stack([across * (1 - place), across * place, down * (1 - place)[:, None], down * place[:, None]], 1)
+        slopes = slopes.reshape(len(a), 4, -1)
+        normal = (slopes @ slopes.transpose(0, 2, 1)).astype(np.float64)
+        normal += np.eye(4) * (1e-3 * np.trace(normal, axis1=1, axis2=2)[:, None, None] + 1e-12)
+        aim = (slopes @ (target - shown).reshape(len(a), -1, 1)).astype(np.float64)
+        window = np.clip(window + np.linalg.solve(normal, aim)[..., 0] / side, *LIMITS)
+    difference = _pooled(target - _unit(_cut_out(a, window, side)), GRID) * (side // GRID)
+    return np.square(difference, dtype=np.float64).sum((1, 2)), window
+
+
+def _cut_out(images: np.ndarray, window: np.ndarray, side: int) -> np.ndarray:
+    """A window of each image, bilinear at full side, then pooled to `side`."""
+    return _sampling(window[:, 2], window[:, 3], side) @ images @ _sampling(window[:, 0], window[:, 1], side).transpose(0, 2, 1)
+
+
+def _sampling(low: np.ndarray, high: np.ndarray, side: int) -> np.ndarray:
+    """Matrices that read SIDE points between low and high, averaged to `side`: float32 (pairs, side, SIDE)."""
+    steps = (np.arange(SIDE) + 0.5) / SIDE
+    points = np.clip((low[:, None] + (high - low)[:, None] * steps) * SIDE - 0.5, 0, SIDE - 1)
+    left = np.minimum(points.astype(np.int64), SIDE - 2)
+    matrix = np.zeros((len(low), SIDE, SIDE), np.float32)
+    pair, row = np.ogrid[: len(low), :SIDE]
+    matrix[pair, row, left] = 1 - (points - left)
+    matrix[pair, row, left + 1] = points - left
+    return matrix.reshape(len(low), side, SIDE // side, SIDE).mean(2) if side < SIDE else matrix
+
+
+def _pooled(images: np.ndarray, side: int) -> np.ndarray:
+    """Averages of blocks, so that side x side are left."""
+    block = images.shape[1] // side
+    return images.reshape(len(images), side, block, side, block).mean((2, 4)) if block > 1 else images
+
+
+def _unit(images: np.ndarray) -> np.ndarray:
+    """Images of mean 0 and length 1."""
+    centred = images - images.mean((1, 2), keepdims=True)
+    return centred / (np.sqrt(np.square(centred).sum((1, 2), keepdims=True)) + 1e-6)
