@@ -8,8 +8,8 @@ import numpy as np
 
 from components.common.artifacts import SPLITS
 from components.common.shards import ShardWriter
-from components.ingest.duplicates import groups
-from components.ingest.looks import BLANK, Album
+from components.ingest.duplicates import connected, find_pairs
+from components.ingest.looks import Album
 from components.ingest.pack import Contents
 from components.ingest.sources import HELD_OUT, precedence, split_for
 
@@ -23,10 +23,10 @@ def group(contents: Contents, album: Album, brought: frozenset[str], folder: Pat
     the split, which is given whole, and in any other it would leak.
     """
     ids = list(contents.images)  # in the order in which they were packed, which is the album's
-    seen = np.array(album.contrast) >= BLANK  # blank pictures all look alike
-    members: dict[str, list[str]] = {}
-    for image, first in groups(ids, album.hashes(), album.records(), seen).items():
-        members.setdefault(first, []).append(image)
+    pairs = find_pairs(album.thumbnails(), len(ids), np.ones(len(ids), bool), folder)
+    members: dict[int, list[str]] = {}
+    for row, first in connected(pairs).items():
+        members.setdefault(first, []).append(ids[row])
     splits: dict[str, str] = {}
     named: dict[str, str] = {}
     set_aside: dict[str, str] = {}

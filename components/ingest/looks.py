@@ -1,5 +1,8 @@
 """What an image looks like, small: a grey thumbnail, and its coarsest cosine waves, of the whole and of windows of it."""
 
+from pathlib import Path
+from typing import NamedTuple
+
 import numpy as np
 from PIL import Image
 
@@ -59,3 +62,37 @@ def _basis(low: float, high: float) -> np.ndarray:
 
 _WHOLE = _basis(0, 1)
 _PARTS = np.concatenate([_basis(low, high) for low, high in _SPANS])
+
+
+class Look(NamedTuple):
+    """What is kept of an image when copies are looked for."""
+
+    thumbnail: bytes
+    contrast: float  # standard deviation of the thumbnail, grey levels
+
+
+def look(image: Image.Image) -> Look:
+    """The look of an image in mode RGB or L."""
+    small = thumbnail(image)
+    return Look(small.tobytes(), round(float(contrast(small[None])[0]), 3))
+
+
+class Album:
+    """The looks of all images, in the order added: thumbnails in a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = path.open("wb")
+        self.contrast: list[float] = []
+
+    def add(self, one: Look) -> None:
+        self._file.write(one.thumbnail)
+        self.contrast.append(one.contrast)
+
+    def thumbnails(self) -> Path:
+        """Their file, complete."""
+        self._file.flush()
+        return self.path
+
+    def close(self) -> None:
+        self._file.close()
