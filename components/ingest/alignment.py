@@ -1,4 +1,4 @@
-"""Whether one thumbnail is a window of another, by pixels: the window is fitted, brightness and contrast are set aside."""
+"""Whether one thumbnail is a window of another, by pixels: the window is fitted, brightness and contrast are told apart from it."""
 
 import numpy as np
 
@@ -12,15 +12,16 @@ _LEAST, _MOST = (np.array([*first, *[bound] * (SIDE - 2), *last], np.float32)
                  for first, bound, last in (([-np.inf], 0, [0]), ([1], 1, [np.inf])))
 
 
-def align(a: np.ndarray, b: np.ndarray, window: np.ndarray, side: int, steps: int) -> tuple[np.ndarray, np.ndarray]:
+def align(a: np.ndarray, b: np.ndarray, window: np.ndarray, side: int, steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Fit the window of a that looks like b by Gauss-Newton (Lucas and Kanade 1981), on pictures of side x side.
 
     a, b: float32 (pairs, SIDE, SIDE); window: (pairs, 4), where to start: left, right, top, bottom as shares of the side.
     Returns the energy of what differs on a GRID x GRID picture, as a share of b's (0 for equal, 2 for unrelated): (pairs,);
-    and the windows.
+    how many times the contrast of a's window b has: (pairs,); and the windows.
     """
     place = ((np.arange(side) + 0.5) / side).astype(np.float32)
-    target = _unit(_pooled(b, side))
+    pooled = _pooled(b, side)
+    target = _unit(pooled)
     window = np.clip(window, *LIMITS)
     for _ in range(steps):
         shown = _unit(_cut_out(a, window, side))
@@ -31,8 +32,10 @@ def align(a: np.ndarray, b: np.ndarray, window: np.ndarray, side: int, steps: in
         normal += np.eye(4) * (1e-3 * np.trace(normal, axis1=1, axis2=2)[:, None, None] + 1e-12)
         aim = (slopes @ (target - shown).reshape(len(a), -1, 1)).astype(np.float64)
         window = np.clip(window + np.linalg.solve(normal, aim)[..., 0] / side, *LIMITS)
-    difference = _pooled(target - _unit(_cut_out(a, window, side)), GRID) * (side // GRID)
-    return np.square(difference, dtype=np.float64).sum((1, 2)), window
+    shown = _cut_out(a, window, side)
+    difference = _pooled(target - _unit(shown), GRID) * (side // GRID)
+    gain = (pooled.std((1, 2)) + 1e-6) / (shown.std((1, 2)) + 1e-6)
+    return np.square(difference, dtype=np.float64).sum((1, 2)), gain, window
 
 
 def _cut_out(images: np.ndarray, window: np.ndarray, side: int) -> np.ndarray:

@@ -32,6 +32,7 @@ RIDGE = 1e-5  # keeps directions of a space that are nearly none from counting
 EDGE = np.array([-0.03, 0.92, -0.03, 0.92]), np.array([0.08, 1.03, 0.08, 1.03])  # where waves may say that the edges of b lie in a
 AREA = 1.03  # of b in a, at most: else it is a that was cropped, which is asked too
 ROUGH, FINE = 0.012, 0.004  # most energy of the difference, as a share of the picture's: of a rough fit by pixels, and of the last
+GAIN = 1.15  # most that contrast may have changed: the same garment in another grey is no copy
 
 _I, _J = np.triu_indices(FEW)
 _TWICE = np.where(_I == _J, 1, np.sqrt(2))  # products off the diagonal stand for two
@@ -131,11 +132,12 @@ def windows(spaces: Space, a: np.ndarray, waves: np.ndarray) -> tuple[np.ndarray
 
 def same(a: np.ndarray, b: np.ndarray, window: np.ndarray) -> np.ndarray:
     """Whether each b shows a window of a, near the given one: bool (pairs,). a, b: float32 (pairs, SIDE, SIDE)."""
-    energy, window = align(a, b, window, GRID, 1)
-    result = energy <= ROUGH
+    energy, gain, window = align(a, b, window, GRID, 1)
+    result = (energy <= ROUGH) & (np.abs(np.log(gain)) <= np.log(GAIN))
     near = np.flatnonzero(result)
     if len(near):
-        result[near] = align(a[near], b[near], window[near], SIDE, 4)[0] <= FINE
+        energy, gain, _ = align(a[near], b[near], window[near], SIDE, 4)
+        result[near] = (energy <= FINE) & (np.abs(np.log(gain)) <= np.log(GAIN))
     return result
 
 
@@ -197,7 +199,7 @@ def _read_thumbnails(file: BinaryIO, rows: np.ndarray) -> np.ndarray:
     result = np.empty((len(rows), SIDE, SIDE), np.uint8)
     edges = np.flatnonzero(np.diff(rows, prepend=-2, append=-2) != 1).tolist()
     for first, last in pairwise(edges):
-        if os.preadv(file.fileno(), [result[first:last]], int(rows[first]) * SIDE**2) < (last - first) * SIDE**2:
+        if os.preadv(file.fileno(), [result[first:last].data], int(rows[first]) * SIDE**2) < (last - first) * SIDE**2:
             raise ValueError(f"{file.name} ends before row {rows[last - 1]}")
     return result
 

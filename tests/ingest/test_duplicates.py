@@ -16,7 +16,7 @@ from scipy.fft import dctn
 
 from components.ingest import duplicates
 from components.ingest.alignment import align
-from components.ingest.duplicates import AREA, EDGE, FINE, MISSED, connected, find_pairs, space, view, windows
+from components.ingest.duplicates import AREA, EDGE, FINE, GAIN, MISSED, connected, find_pairs, space, view, windows
 from components.ingest.example import mnist
 from components.ingest.looks import BLANK, CUT, KEPT, MIDDLE, SIDE, contrast, thumbnail, whole_waves, window_waves
 from tests import natural
@@ -60,7 +60,8 @@ def shows_a_window(a: np.ndarray, b: np.ndarray) -> bool:
     inside = (where >= EDGE[0]).all() and (where <= EDGE[1]).all() and (where[1] - where[0]) * (where[3] - where[2]) <= AREA
     if weights[0] <= 0 or missed > MISSED or not inside:
         return False
-    return bool(align(np.float32(a[None]), np.float32(b[None]), where[None], SIDE, 4)[0][0] <= FINE)
+    energy, gain, _ = align(a[None].astype(np.float32), b[None].astype(np.float32), where[None], SIDE, 4)
+    return bool(energy[0] <= FINE and 1 / GAIN <= gain[0] <= GAIN)
 
 
 def edges_of(thumbnails: np.ndarray) -> set[tuple[int, int]]:
@@ -110,9 +111,14 @@ def test_the_sizes_of_batches_and_threads_do_not_matter(monkeypatch: pytest.Monk
 def test_a_crowd_of_copies_costs_a_chain_not_a_square(monkeypatch: pytest.MonkeyPatch) -> None:
     photo = thumbnail(natural.patches(200, 200)[0]).astype(np.int16)
     noise = np.random.default_rng(0).integers(-2, 3, (1000, SIDE, SIDE))
-    asked = []
+    asked: list[int] = []
     judge = duplicates.same
-    monkeypatch.setattr(duplicates, "same", lambda a, b, window: (asked.append(len(a)), judge(a, b, window))[1])
+
+    def counted(a: np.ndarray, b: np.ndarray, window: np.ndarray) -> np.ndarray:
+        asked.append(len(a))
+        return judge(a, b, window)
+
+    monkeypatch.setattr(duplicates, "same", counted)
     assert set(groups_in(np.clip(photo + noise, 0, 255).astype(np.uint8)).values()) == {0}
     assert sum(asked) < 20 * len(noise)
 
@@ -155,16 +161,17 @@ def test_waves_tell_where_a_crop_lies() -> None:
     assert negative[0] == 1
 
 
-def test_alignment_ignores_brightness_and_finds_a_crop() -> None:
+def test_alignment_tells_brightness_apart_and_finds_a_crop() -> None:
     photo = natural.patches(200, 200)[0].convert("L")
     a = np.asarray(photo.resize((SIDE, SIDE)), np.float32)[None]
     noise = np.random.default_rng(0).normal(size=(2, 1, SIDE, SIDE)).astype(np.float32).cumsum(2)
     cropped = np.asarray(photo.crop((6, 4, 195, 197)).resize((SIDE, SIDE)), np.float32)[None]
     for side in (16, SIDE):
         assert align(a, a, WHOLE, side, 2)[0][0] == pytest.approx(0, abs=1e-9)
-        assert align(a, 0.5 * a + 30, WHOLE, side, 2)[0][0] == pytest.approx(0, abs=1e-6)
+        energy, gain, _ = align(a, 0.5 * a + 30, WHOLE, side, 2)
+        assert (energy[0], gain[0]) == (pytest.approx(0, abs=1e-6), pytest.approx(0.5))
         assert align(a, noise[0], WHOLE, side, 2)[0][0] > 0.1
-    energy, where = align(a, cropped, WHOLE, SIDE, 4)
+    energy, _, where = align(a, cropped, WHOLE, SIDE, 4)
     assert energy[0] < FINE / 4
     np.testing.assert_allclose(where[0], [6 / 200, 195 / 200, 4 / 200, 197 / 200], atol=0.005)
 
@@ -186,13 +193,13 @@ def test_digits_are_not_near_duplicates_of_each_other() -> None:
 
 
 MEASURED = """
-import resource, sys
+import sys
 from pathlib import Path
 import numpy as np
 from components.ingest.duplicates import find_pairs
 path, count = Path(sys.argv[1]), int(sys.argv[2])
 find_pairs(path, count, np.ones(count, bool), path.parent)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """
 
 
