@@ -1,4 +1,4 @@
-"""Whether one thumbnail is a window of another, by pixels: the window is fitted, brightness and contrast are set aside."""
+"""Whether one thumbnail is a window of another, by pixels: the window is fitted, brightness and contrast are told apart from it."""
 
 import numpy as np
 
@@ -8,16 +8,20 @@ GRID = 16  # side of the picture on which two images must agree: what a re-encod
 REACH, SPILL = 0.1, 0.03  # of the side: how far inside and outside of a the edges of b may lie
 LIMITS = np.array([-SPILL, 1 - REACH, -SPILL, 1 - REACH]), np.array([REACH, 1 + SPILL, REACH, 1 + SPILL])
 
+_LEAST, _MOST = (np.array([*first, *[bound] * (SIDE - 2), *last], np.float32)
+                 for first, bound, last in (([-np.inf], 0, [0]), ([1], 1, [np.inf])))
 
-def align(a: np.ndarray, b: np.ndarray, window: np.ndarray, side: int, steps: int) -> tuple[np.ndarray, np.ndarray]:
+
+def align(a: np.ndarray, b: np.ndarray, window: np.ndarray, side: int, steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Fit the window of a that looks like b by Gauss-Newton (Lucas and Kanade 1981), on pictures of side x side.
 
     a, b: float32 (pairs, SIDE, SIDE); window: (pairs, 4), where to start: left, right, top, bottom as shares of the side.
     Returns the energy of what differs on a GRID x GRID picture, as a share of b's (0 for equal, 2 for unrelated): (pairs,);
-    and the windows.
+    how many times the contrast of a's window b has: (pairs,); and the windows.
     """
     place = ((np.arange(side) + 0.5) / side).astype(np.float32)
-    target = _unit(_pooled(b, side))
+    pooled = _pooled(b, side)
+    target = _unit(pooled)
     window = np.clip(window, *LIMITS)
     for _ in range(steps):
         shown = _unit(_cut_out(a, window, side))
@@ -28,31 +32,34 @@ def align(a: np.ndarray, b: np.ndarray, window: np.ndarray, side: int, steps: in
         normal += np.eye(4) * (1e-3 * np.trace(normal, axis1=1, axis2=2)[:, None, None] + 1e-12)
         aim = (slopes @ (target - shown).reshape(len(a), -1, 1)).astype(np.float64)
         window = np.clip(window + np.linalg.solve(normal, aim)[..., 0] / side, *LIMITS)
-    difference = _pooled(target - _unit(_cut_out(a, window, side)), GRID) * (side // GRID)
-    return np.square(difference, dtype=np.float64).sum((1, 2)), window
+    shown = _cut_out(a, window, side)
+    difference = _pooled(target - _unit(shown), GRID) * (side // GRID)
+    gain = (pooled.std((1, 2)) + 1e-6) / (shown.std((1, 2)) + 1e-6)
+    return np.square(difference, dtype=np.float64).sum((1, 2)), gain, window
 
 
 def _cut_out(images: np.ndarray, window: np.ndarray, side: int) -> np.ndarray:
-    """A window of each image, bilinear at full side, then pooled to `side`."""
-    return _sampling(window[:, 2], window[:, 3], side) @ images @ _sampling(window[:, 0], window[:, 1], side).transpose(0, 2, 1)
+    """A window of each image, averaged over side x side equal areas."""
+    return _averaging(window[:, 2], window[:, 3], side) @ images @ _averaging(window[:, 0], window[:, 1], side).transpose(0, 2, 1)
 
 
-def _sampling(low: np.ndarray, high: np.ndarray, side: int) -> np.ndarray:
-    """Matrices that read SIDE points between low and high, averaged to `side`: float32 (pairs, side, SIDE)."""
-    steps = (np.arange(SIDE) + 0.5) / SIDE
-    points = np.clip((low[:, None] + (high - low)[:, None] * steps) * SIDE - 0.5, 0, SIDE - 1)
-    left = np.minimum(points.astype(np.int64), SIDE - 2)
-    matrix = np.zeros((len(low), SIDE, SIDE), np.float32)
-    pair, row = np.ogrid[: len(low), :SIDE]
-    matrix[pair, row, left] = 1 - (points - left)
-    matrix[pair, row, left + 1] = points - left
-    return matrix.reshape(len(low), side, SIDE // side, SIDE).mean(2) if side < SIDE else matrix
+def _averaging(low: np.ndarray, high: np.ndarray, side: int) -> np.ndarray:
+    """Matrices that average SIDE pixels over `side` equal spans from low to high: float32 (pairs, side, SIDE).
+
+    Pixels at the border go on outside.
+    """
+    edges = (SIDE * (low[:, None] + (high - low)[:, None] * (np.arange(side + 1) / side))).astype(np.float32)
+    passed = np.clip(edges[:, :, None] - np.arange(SIDE, dtype=np.float32), _LEAST, _MOST)  # how much of each pixel lies before an edge
+    return np.diff(passed, axis=1) / np.diff(edges, axis=1)[:, :, None]
 
 
 def _pooled(images: np.ndarray, side: int) -> np.ndarray:
     """Averages of blocks, so that side x side are left."""
     block = images.shape[1] // side
-    return images.reshape(len(images), side, block, side, block).mean((2, 4)) if block > 1 else images
+    if block == 1:
+        return images
+    matrix = np.repeat(np.eye(side, dtype=np.float32) / block, block, 1)
+    return matrix @ images @ matrix.T
 
 
 def _unit(images: np.ndarray) -> np.ndarray:

@@ -10,19 +10,21 @@ waves, then by pixels. Every answer depends on the two thumbnails alone, not on 
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryFile
+from threading import Lock
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from components.ingest.alignment import GRID, LIMITS, align
+from components.ingest.alignment import GRID, align
 from components.ingest.looks import BLANK, CUT, KEPT, MIDDLE, SIDE, contrast, whole_waves, window_waves
 
 THREADS = 4  # at most
 QUERIES, TILE = 1024, 2048  # rows asked about, and asked, at a time: bounds memory, as do
-CHUNK, PAIRS, ALIGNED = 256, 4096, 64  # thumbnails looked at, pairs fitted by waves, pairs aligned by pixels
+CHUNK, PAIRS, ALIGNED = 256, 4096, 128  # thumbnails looked at, pairs fitted by waves, pairs aligned by pixels
 FEW = 15  # waves of the first question
 SCALE = 2700  # of its vectors, rounded to whole numbers: sums below 2**24 are exact in float32, in whatever order they are added
 MISSED_FEW, MISSED = 0.0065, 0.0165  # share of b's energy that may lie outside of a's space: of the few coarsest waves, and of all
@@ -30,6 +32,7 @@ RIDGE = 1e-5  # keeps directions of a space that are nearly none from counting
 EDGE = np.array([-0.03, 0.92, -0.03, 0.92]), np.array([0.08, 1.03, 0.08, 1.03])  # where waves may say that the edges of b lie in a
 AREA = 1.03  # of b in a, at most: else it is a that was cropped, which is asked too
 ROUGH, FINE = 0.012, 0.004  # most energy of the difference, as a share of the picture's: of a rough fit by pixels, and of the last
+GAIN = 1.15  # most that contrast may have changed: the same garment in another grey is no copy
 
 _I, _J = np.triu_indices(FEW)
 _TWICE = np.where(_I == _J, 1, np.sqrt(2))  # products off the diagonal stand for two
@@ -45,31 +48,38 @@ class Space(NamedTuple):
 
 
 class Search(NamedTuple):
-    """What every thread reads."""
+    """What the threads share."""
 
     thumbnails: BinaryIO
     views: BinaryIO
     rows: np.ndarray  # of the thumbnails that are not blank, the fresh first: int64; the order of the views
     fresh: int  # how many of them are
+    labels: np.ndarray  # of each the position of one that it is connected with, as far as is known: int64
+    joining: Lock
 
 
 def find_pairs(thumbnails: Path, count: int, fresh: np.ndarray, scratch: Path) -> np.ndarray:
-    """The near-duplicates: int64 (pairs, 2), the lower row first, sorted.
+    """Pairs that connect what near-duplicates connect: int64 (pairs, 2), the first row of each component with every other of it.
 
-    thumbnails: file of uint8 (count, SIDE, SIDE); fresh: bool (count,), a pair of two that are not is left out, as judged before.
+    Two that are connected already are not compared, so a crowd of a thousand copies is a thousand pairs and not a million.
+
+    thumbnails: file of uint8 (count, SIDE, SIDE); fresh: bool (count,), two that are not are not compared, as they were before.
     Blank thumbnails pair with nothing. The time grows with count x fresh, memory hardly: views of all lie in a file in scratch.
     """
     with thumbnails.open("rb") as pictures, TemporaryFile(dir=scratch) as views, threadpool_limits(1):
-        rows = _described(pictures, np.flatnonzero(fresh), views)
+        rows = _described(pictures, np.flatnonzero(fresh[:count]), views)
         new = len(rows)
-        rows = np.concatenate([rows, _described(pictures, np.flatnonzero(~fresh), views)])
+        rows = np.concatenate([rows, _described(pictures, np.flatnonzero(~fresh[:count]), views)])
         views.flush()
-        search = Search(pictures, views, rows, new)
-        blocks = [*_blocks(0, new, QUERIES), *_blocks(new, len(rows), QUERIES)]
+        search = Search(pictures, views, rows, new, np.arange(len(rows)), Lock())
+        blocks = [*_blocks(0, new, QUERIES), *(_blocks(new, len(rows), QUERIES) if new else ())]
         with ThreadPoolExecutor(min(THREADS, len(os.sched_getaffinity(0)))) as threads:
-            found = list(threads.map(lambda block: _copies(search, block), blocks))
-    pairs = np.sort(rows[np.concatenate([np.empty((0, 2), np.int64), *found])], 1)
-    return np.unique(pairs, axis=0)
+            list(threads.map(lambda block: _ask(search, *block), blocks))
+    order = np.argsort(rows)
+    first: dict[int, int] = {}
+    pairs = [(first[label], row) for label, row in zip(search.labels[order].tolist(), rows[order].tolist(), strict=True)
+             if first.setdefault(label, row) != row]
+    return np.array(sorted(pairs), np.int64).reshape(-1, 2)
 
 
 def connected(pairs: np.ndarray) -> dict[int, int]:
@@ -122,11 +132,12 @@ def windows(spaces: Space, a: np.ndarray, waves: np.ndarray) -> tuple[np.ndarray
 
 def same(a: np.ndarray, b: np.ndarray, window: np.ndarray) -> np.ndarray:
     """Whether each b shows a window of a, near the given one: bool (pairs,). a, b: float32 (pairs, SIDE, SIDE)."""
-    energy, window = align(a, b, window, GRID, 1)
-    result = energy <= ROUGH
+    energy, gain, window = align(a, b, window, GRID, 1)
+    result = (energy <= ROUGH) & (np.abs(np.log(gain)) <= np.log(GAIN))
     near = np.flatnonzero(result)
     if len(near):
-        result[near] = align(a[near], b[near], window[near], SIDE, 4)[0] <= FINE
+        energy, gain, _ = align(a[near], b[near], window[near], SIDE, 4)
+        result[near] = (energy <= FINE) & (np.abs(np.log(gain)) <= np.log(GAIN))
     return result
 
 
@@ -142,46 +153,54 @@ def _described(pictures: BinaryIO, rows: np.ndarray, views: BinaryIO) -> np.ndar
     return np.concatenate(kept)
 
 
-def _copies(search: Search, block: tuple[int, int]) -> np.ndarray:
-    """The pairs in which the second shows a window of the first, which is of the block: positions in rows (pairs, 2).
-
-    An old one is asked about fresh ones only.
-    """
-    start, stop = block
+def _ask(search: Search, start: int, stop: int) -> None:
+    """Connect all near-duplicates of which the one is a window of another in rows[start:stop]; old ones are only asked about fresh."""
     parts = [space(_read_thumbnails(search.thumbnails, search.rows[low:high])) for low, high in _blocks(start, stop, CHUNK)]
     spaces = Space(*(np.concatenate(part) for part in zip(*parts, strict=True)))
-    found = [np.empty((0, 2), np.int64)]
+    scores = np.empty((stop - start, TILE), np.float32)
+    waiting: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     for low, high in _blocks(0, len(search.rows) if start < search.fresh else search.fresh, TILE):
-        data = os.pread(search.views.fileno(), (high - low) * VIEW.itemsize, low * VIEW.itemsize)
-        views = np.frombuffer(data, VIEW)
-        inside = spaces.projection @ views["products"].astype(np.float32).T
+        views = np.frombuffer(os.pread(search.views.fileno(), (high - low) * VIEW.itemsize, low * VIEW.itemsize), VIEW)
+        inside = np.matmul(spaces.projection, views["products"].astype(np.float32).T, out=scores[:, : high - low])
         near = np.flatnonzero(inside >= (1 - MISSED_FEW) * SCALE**2)
         for first, last in _blocks(0, len(near), PAIRS):
             a, b = np.divmod(near[first:last], high - low)
+            apart = search.labels[a + start] != search.labels[b + low]
+            a, b = a[apart], b[apart]
             missed, window = windows(spaces, a, views["waves"][b])
             area = (window[:, 1] - window[:, 0]) * (window[:, 3] - window[:, 2])
-            placed = ((window >= EDGE[0]) & (window <= EDGE[1])).all(1) & (area <= AREA)
-            kept = (missed <= MISSED) & placed & (a + start != b + low)
-            pairs = np.stack([a[kept] + start, b[kept] + low], 1)
-            found.append(pairs[_confirmed(search, pairs, window[kept])])
-    return np.concatenate(found)
+            kept = ((window >= EDGE[0]) & (window <= EDGE[1])).all(1) & (area <= AREA) & (missed <= MISSED)
+            waiting.append((a[kept] + start, b[kept] + low, window[kept]))
+            if sum(len(a) for a, _, _ in waiting) >= ALIGNED:
+                _connect(search, *map(np.concatenate, zip(*waiting, strict=True)))
+                waiting = []
+    if waiting:
+        _connect(search, *map(np.concatenate, zip(*waiting, strict=True)))
 
 
-def _confirmed(search: Search, pairs: np.ndarray, window: np.ndarray) -> np.ndarray:
-    """Whether pixels say so too: bool (pairs,)."""
-    result = np.zeros(len(pairs), bool)
-    for low, high in _blocks(0, len(pairs), ALIGNED):
-        a, b = (_read_thumbnails(search.thumbnails, search.rows[pairs[low:high, side]]).astype(np.float32) for side in (0, 1))
-        result[low:high] = same(a, b, window[low:high])
-    return result
+def _connect(search: Search, a: np.ndarray, b: np.ndarray, window: np.ndarray) -> None:
+    """Connect those of the pairs (positions in rows) of which pixels say that they are near-duplicates."""
+    for low, high in _blocks(0, len(a), ALIGNED):
+        i, j = a[low:high], b[low:high]
+        apart = np.flatnonzero(search.labels[i] != search.labels[j])
+        if not len(apart):
+            continue
+        i, j = i[apart], j[apart]
+        one, other = (_read_thumbnails(search.thumbnails, search.rows[which]).astype(np.float32) for which in (i, j))
+        found = same(one, other, window[low:high][apart])
+        with search.joining:
+            for x, y in zip(i[found], j[found], strict=True):
+                low_label, high_label = sorted((search.labels[x], search.labels[y]))
+                search.labels[search.labels == high_label] = low_label
 
 
 def _read_thumbnails(file: BinaryIO, rows: np.ndarray) -> np.ndarray:
     """Thumbnails by row: uint8 (rows, SIDE, SIDE). Neighbours in the file are read at once."""
     result = np.empty((len(rows), SIDE, SIDE), np.uint8)
     edges = np.flatnonzero(np.diff(rows, prepend=-2, append=-2) != 1).tolist()
-    for first, last in zip(edges, edges[1:], strict=False):
-        os.preadv(file.fileno(), [result[first:last].data.cast("B")], int(rows[first]) * SIDE**2)
+    for first, last in pairwise(edges):
+        if os.preadv(file.fileno(), [result[first:last].data], int(rows[first]) * SIDE**2) < (last - first) * SIDE**2:
+            raise ValueError(f"{file.name} ends before row {rows[last - 1]}")
     return result
 
 

@@ -112,7 +112,7 @@ class Ledger:
     def _see(self, look: int, batch: pa.RecordBatch, file: int) -> None:
         thumbnails = batch.column("thumbnail").to_pylist()
         pixels = np.frombuffer(b"".join(thumbnails), np.uint8).reshape(len(thumbnails), SIDE, SIDE)
-        brightness, contrasts = (np.round(values, 3).tolist() for values in (pixels.mean((1, 2)), contrast(pixels)))
+        brightness, contrasts = (np.round(values, 3).tolist() for values in (pixels.sum((1, 2), dtype=np.int64) / PIXELS, contrast(pixels)))
         facts = zip(batch.column("came_as").to_pylist(), batch.column("kept").to_pylist(), brightness, contrasts, strict=True)
         seen = []
         for image, fact, thumbnail in zip(batch.column("id").to_pylist(), facts, thumbnails, strict=True):

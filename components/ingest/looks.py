@@ -24,9 +24,9 @@ def thumbnail(image: Image.Image) -> np.ndarray:
 
 def contrast(thumbnails: np.ndarray) -> np.ndarray:
     """Standard deviations in grey levels: float64 (images,). thumbnails: uint8 (images, SIDE, SIDE)."""
-    flat = thumbnails.reshape(len(thumbnails), SIDE * SIDE).astype(np.float64)
-    energy = np.einsum("ip,ip->i", flat, flat) * SIDE**2 - np.square(flat.sum(1))  # whole numbers: exact on every machine
-    return np.sqrt(energy) / SIDE**2
+    flat = thumbnails.reshape(len(thumbnails), SIDE * SIDE)
+    squares = np.square(flat, dtype=np.uint16).sum(1, dtype=np.int64)  # whole numbers: exact on every machine
+    return np.sqrt(squares * SIDE**2 - np.square(flat.sum(1, dtype=np.int64))) / SIDE**2
 
 
 def whole_waves(thumbnails: np.ndarray) -> np.ndarray:

@@ -1,56 +1,96 @@
-"""Near-duplicates: false groups among real images that are all different, copies found among real photos, and the time it takes."""
+"""Near-duplicates: false groups among real images that are all different, copies found among real photos, and time and memory by size."""
 
 import gzip
+import subprocess
+import sys
+import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from components.ingest.duplicates import groups
+from components.ingest.duplicates import connected, find_pairs
 from components.ingest.example import mnist
-from components.ingest.looks import RECORD, WINDOWS, look
+from components.ingest.looks import SIDE, thumbnail
 from tests import natural
 
-FASHION = Path("/usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz")  # Debian's dataset-fashion-mnist
-SIDE, STEP = 160, 48  # of the patches, pixels
+FASHION = [Path(f"/usr/share/datasets/fashion-mnist/{part}-images-idx3-ubyte.gz") for part in ("train", "t10k")]  # a Debian package
+PATCH, STEP = 160, 48  # pixels
+SYNTHETIC, NEW, CHUNK = (20_000, 200_000), 5_000, 1000
 
 
 def main() -> None:
-    print("near-duplicates, one thread")
-    digits, _ = mnist()
-    _false("MNIST-5k", digits)
-    if FASHION.is_file():
-        clothes = np.frombuffer(gzip.decompress(FASHION.read_bytes())[16:], np.uint8)
-        _false("Fashion-MNIST, the first 5,000", clothes.reshape(-1, 28, 28)[:5000])
-    originals = natural.patches(SIDE, STEP)
+    print("near-duplicates, as many threads as cores, up to 4")
+    _copies()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "thumbnails"
+        digits, _ = mnist()
+        start = time.perf_counter()
+        path.write_bytes(_thumbnails(digits))
+        print(f"  thumbnails of 28 x 28 pixels               {(time.perf_counter() - start) / len(digits) * 1e6:.0f} us each")
+        _measure("MNIST-5k", path, len(digits))
+        if all(file.is_file() for file in FASHION):
+            clothes = np.concatenate([np.frombuffer(gzip.decompress(file.read_bytes())[16:], np.uint8) for file in FASHION])
+            path.write_bytes(_thumbnails(clothes.reshape(-1, 28, 28)))
+            for count in (5_000, 20_000, 70_000):
+                _measure(f"Fashion-MNIST, the first {count:,}", path, count)
+        with path.open("wb") as file:
+            file.writelines(_synthetic(max(SYNTHETIC)))
+        for count in SYNTHETIC:
+            _measure(f"{count:,} random pictures", path, count)
+        _measure(f"the last, with {NEW:,} of them new", path, max(SYNTHETIC), NEW)
+    print(flush=True)
+
+
+def measured(path: Path, count: int, new: int) -> None:
+    """In a process of its own: print what is found, and at what cost."""
+    start, work = time.perf_counter(), time.process_time()
+    group = connected(find_pairs(path, count, np.arange(count) >= count - new, path.parent))
+    seconds, work = time.perf_counter() - start, time.process_time() - work
+    sizes = np.unique(list(group.values()), return_counts=True)[1]
+    largest = f", the largest of {max(sizes)}" if len(sizes) else ""
+    peak = next(int(line.split()[1]) for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")) / 1024
+    print(f"{len(group)} in {len(sizes)} groups{largest}; {seconds:.1f} s ({work:.1f} s of processors), at most {peak:.0f} MiB")
+
+
+def _measure(name: str, path: Path, count: int, new: int | None = None) -> None:
+    code = f"from tests.bench.duplicates import measured; from pathlib import Path; measured(Path({str(path)!r}), {count}, {new or count})"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout
+    print(f"  {name:42} {printed}", end="", flush=True)
+
+
+def _thumbnails(pictures: Iterable[np.ndarray]) -> bytes:
+    return b"".join(thumbnail(Image.fromarray(one)).tobytes() for one in pictures)
+
+
+def _synthetic(count: int) -> Iterable[bytes]:
+    """Noise whose amplitude falls with frequency, as that of photos does."""
+    draws = np.random.default_rng(0)
+    frequency = np.hypot(np.fft.fftfreq(2 * SIDE)[:, None], np.fft.rfftfreq(2 * SIDE)) + 1 / (4 * SIDE)
+    for _ in range(0, count, CHUNK):
+        waves = np.fft.rfft2(draws.normal(size=(CHUNK, 2 * SIDE, 2 * SIDE)).astype(np.float32)) / frequency**1.2
+        pixels = np.fft.irfft2(waves)[:, :SIDE, :SIDE]
+        yield np.clip(128 + 50 * pixels / pixels.std(), 0, 255).astype(np.uint8).tobytes()
+
+
+def _copies() -> None:
+    originals = natural.patches(PATCH, STEP)
     draws = np.random.default_rng(0)
     count = len(originals)
-    found, _ = _grouped(originals + [natural.copy(image, kind, draws) for kind in natural.KINDS for image in originals])
+    images = originals + [natural.copy(image, kind, draws) for kind in natural.KINDS for image in originals]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "thumbnails"
+        path.write_bytes(b"".join(thumbnail(image).tobytes() for image in images))
+        found = connected(find_pairs(path, len(images), np.ones(len(images), bool), Path(folder)))
     kinds = f"JPEG 50-95, 0.5-2x, up to {natural.CUT:.0%} off each edge"
-    print(f"  {count} patches of photos, {SIDE} pixels; of each a copy of every kind ({kinds})")
+    print(f"  {count} patches of photos, {PATCH} pixels; of each a copy of every kind ({kinds})")
     for number, kind in enumerate(natural.KINDS, start=1):
         same = sum(found.get(row + number * count) == found.get(row, -1) for row in range(count))
         print(f"    {'found of those ' + kind:40} {same / count:.1%}")
     mixed = {first for row, first in found.items() if row % count != first % count}
-    print(f"    {'groups that mix two patches':40} {len(mixed)}\n", flush=True)
-
-
-def _false(name: str, pixels: np.ndarray) -> None:
-    found, seconds = _grouped([Image.fromarray(one) for one in pixels])
-    sizes = np.unique(list(found.values()), return_counts=True)[1]
-    largest = f", the largest of {max(sizes)}" if len(sizes) else ""
-    print(f"  {name + ': images in groups':42} {len(found)} of {len(pixels)} ({len(sizes)} groups{largest}; {seconds:.1f} s)", flush=True)
-
-
-def _grouped(images: list[Image.Image]) -> tuple[dict[int, int], float]:
-    """The first member of every image's group, and the seconds that looking and grouping took."""
-    start = time.perf_counter()
-    looks = [look(image) for image in images]
-    bits = np.frombuffer(b"".join(one.hashes for one in looks), np.uint64).reshape(-1, len(WINDOWS))
-    records = np.frombuffer(b"".join(one.record for one in looks), RECORD)
-    found = groups([f"{number:06d}" for number in range(len(images))], bits, records, np.ones(len(images), bool))
-    return {int(image): int(first) for image, first in found.items()}, time.perf_counter() - start
+    print(f"    {'groups that mix two patches':40} {len(mixed)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -38,7 +38,8 @@ def test_workers_run_side_by_side_and_their_dataset_is_that_of_one(tmp_path: Pat
     assert sorted(stage.name for stage in run.stages) == names
     assert all(run.log(name).is_file() for name in names)
     alone = tmp_path / "alone"
-    run_ingest(str(tmp_path / "in"), "", "noise", str(alone / "store"), IngestSettings(**settings), alone / "dataset", alone / "report.html")
+    run_ingest(str(tmp_path / "in"), "", "noise", str(alone / "store"), IngestSettings(**settings), alone / "dataset",
+               alone / "report.html")
     (dataset,) = [stage.outputs["dataset"]["uri"] for stage in run.stages if stage.name == "ingest"]
     assert sha256_tree(Path(dataset)) == sha256_tree(alone / "dataset")
     assert sha256_tree(tmp_path / "store") == sha256_tree(alone / "store")
