@@ -5,7 +5,7 @@ import sys
 
 from tests.bench.machine import machine
 
-BENCHES = ("accuracy", "throughput", "duplicates")
+BENCHES = ("accuracy", "throughput", "duplicates", "shards", "ingest")
 
 
 def main(names: list[str]) -> None:
