@@ -44,10 +44,10 @@ class FaultyServer(ThreadingHTTPServer):
     def endpoint(self) -> str:
         return f"http://127.0.0.1:{self.server_port}"
 
-    def draw(self, body: bool) -> tuple[str, float]:
+    def draw(self, method: str, body: bool) -> tuple[str, float]:
         """The fault of the next request, and a number in [0, 1) that says where."""
         with self._lock:
-            self.counts["requests"] += 1
+            self.counts.update(("requests", method))
             where = self._random.random()
             if self.script:
                 fault = self.script.pop(0)
@@ -89,7 +89,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _misbehave(self, body: bytes) -> None:
         query = urlsplit(self.path).query
         objects = self.command in ("GET", "PUT") and not any(word in query for word in ("list-type", "uploads"))
-        fault, where = self.server.draw(objects)
+        fault, where = self.server.draw(self.command, objects)
         if fault == "busy":
             self._answer(503, {"Content-Type": "application/xml"}, BUSY)
             return
