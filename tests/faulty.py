@@ -35,6 +35,7 @@ class FaultyServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.upstream = urlsplit(upstream).netloc
         self.counts: Counter[str] = Counter()
+        self.methods: Counter[str] = Counter()  # GET, PUT and so on
         self.script: list[str] = []  # faults of the next requests, before chance has its say: "busy", "lost", "cut", "flipped", ""
         self.canned: tuple[int, dict[str, str], bytes] | None = None  # answer to everything
         self._random, self._lock = random.Random(seed), threading.Lock()
@@ -47,7 +48,8 @@ class FaultyServer(ThreadingHTTPServer):
     def draw(self, method: str, body: bool) -> tuple[str, float]:
         """The fault of the next request, and a number in [0, 1) that says where."""
         with self._lock:
-            self.counts.update(("requests", method))
+            self.counts["requests"] += 1
+            self.methods[method] += 1
             where = self._random.random()
             if self.script:
                 fault = self.script.pop(0)

@@ -50,7 +50,7 @@ def main() -> None:
     print(f"ingest of {IMAGES:,} PNGs of 28x28 pixels, local folder to S3 (SeaweedFS)")
     print(f"  boto3, one object per file, {THREADS} threads  {spread(theirs, digits=1, unit=' s')}, {IMAGES:,} PUT")
     print(f"  ours, the stage's command              {spread([run.seconds for run in ours], digits=1, unit=' s')}, "
-          f"{proxy.counts['PUT']} PUT of {proxy.counts['requests']} requests, {max(run.memory for run in ours) / 1e6:.0f} MB")
+          f"{proxy.methods['PUT']} PUT of {proxy.counts['requests']} requests, {max(run.memory for run in ours) / 1e6:.0f} MB")
     ratios = [other / run.seconds for other, run in zip(theirs, ours, strict=True)]
     print(f"  ratio                                  {spread(ratios, digits=1, unit='x')}\n", flush=True)
 
