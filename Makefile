@@ -19,7 +19,7 @@ check: .venv/dev     ## ruff, mypy and the import rules
 compile: .venv/demo     ## refresh the compiled pipeline, its picture and the schema of configurations
 	@$(BIN)/gleaner compile
 
-bench: .venv/dev     ## print the figures that README and docstrings quote
+bench: .venv/bench     ## print the figures that README and docstrings quote
 	@$(BIN)/python -m tests.bench
 
 clean:     ## remove .venv, the demo and all local runs
@@ -32,8 +32,12 @@ clean:     ## remove .venv, the demo and all local runs
 
 .venv/demo: .venv/bin/python pyproject.toml
 	@echo "installing gleaner and what it needs into .venv (some minutes, the first time)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable . && touch $@
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[local]' && touch $@
 
 .venv/dev: .venv/bin/python pyproject.toml
 	@echo "installing gleaner with the development extras into .venv (some minutes, the first time)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' && touch $@ .venv/demo
+
+.venv/bench: .venv/bin/python pyproject.toml
+	@echo "installing gleaner with the development extras and the peers it is measured against into .venv"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]' && touch $@ .venv/dev .venv/demo

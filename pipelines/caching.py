@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from components.common.files import read_json, sha256_file, sha256_json, sha256_
 from components.common.storage import open_store
 
 ROOT = Path(__file__).parents[1]
+TOOLS = ("local", "dev", "bench")  # extras that compute nothing which a stage writes
 SINGLE_FILES = (".tar", ".tar.gz", ".tgz", ".zip", ".csv", ".parquet")  # sources that are one object
 Outputs = dict[str, Any]
 
@@ -81,7 +83,9 @@ def _packages() -> dict[str, str]:
     """Versions of what gleaner depends on: another torch may compute other bytes."""
     found = {}
     for requirement in requires("gleaner") or []:
-        name = requirement.partition(";")[0].partition("[")[0].rstrip("<>=!~,.0123456789 ")
+        if re.search(rf"extra == .({'|'.join(TOOLS)})\b", requirement):
+            continue
+        name = re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
         try:
             found[name] = version(name)
         except PackageNotFoundError:

@@ -40,6 +40,9 @@ class RunConfig(Settings):
     """Folder of images (relative to where gleaner is started), s3:// prefix, archive or table of URIs; class sub-folders are labels."""
     store: Annotated[str, Field(min_length=1)]
     """Folder or s3:// prefix under which everything that outlives the run is kept: datasets, labels, checkpoints, releases."""
+    object_store: str | None = None
+    """Folder in which an S3 server on this machine keeps what `store: s3://…` names, while `gleaner run` lasts; other s3:// addresses
+    of the run are looked up there too. Null: the server of AWS_ENDPOINT_URL, or AWS. A cluster does not read it."""
     source_version: str = ""
     """Names the state of the source; a new one ingests again. Empty: `gleaner run` takes a fingerprint of names, sizes and times."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
@@ -76,7 +79,7 @@ def load_config(path: Path, overrides: list[str] | None = None) -> RunConfig:
 
 def pipeline_arguments(config: RunConfig) -> dict[str, Any]:
     """The DAG's parameters; each stage gets all its settings, so that the record of a run does not lean on later defaults."""
-    values = _null_in_words(config.model_dump(mode="json", exclude={"version"}))
+    values = _null_in_words(config.model_dump(mode="json", exclude={"version", "object_store"}))
     return {f"{key}_settings" if key in STAGES else key: value for key, value in values.items()}
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,10 +18,10 @@ PAGES = (("report", "evaluate", "evaluation", "report.html"),
          ("contact sheet", "sample", "candidates", "contact_sheet.html"))
 
 
-def print_summary(run: Run, store: str, file: TextIO | None = None) -> None:
-    """A table on a terminal, `label: value` lines elsewhere; paths are never cut."""
+def print_summary(run: Run, store: str, file: TextIO | None = None, object_store: str = "") -> None:
+    """A table on a terminal, `label: value` lines elsewhere; paths are never cut. `object_store`: the folder that keeps an S3 `store`."""
     file = file or sys.stdout
-    rows = list(summary(run, store))
+    rows = list(summary(run, store, object_store))
     if not file.isatty():
         print("\n".join(f"{label}: {value}" for label, value in rows), file=file, flush=True)
         return
@@ -36,13 +37,13 @@ def print_summary(run: Run, store: str, file: TextIO | None = None) -> None:
     Console(file=file).print(table)
 
 
-def summary(run: Run, store: str) -> Iterator[Row]:
+def summary(run: Run, store: str, object_store: str = "") -> Iterator[Row]:
     """Rows of the closing table; a figure that a stage did not give is left out."""
     stages = {stage.name: stage for stage in run.stages}
     yield from _labels(_figures(stages, "ingest", "dataset"), _figures(stages, "sample", "labels"))
     yield from _accuracy(stages)
     yield from _gates(_figures(stages, "evaluate", "evaluation"))
-    yield from _release(_figures(stages, "release", "release"), store)
+    yield from _release(_figures(stages, "release", "release"), store, object_store)
     for label, stage, output, name in PAGES:
         if stage in stages and output in stages[stage].outputs:
             yield label, _relative(Path(stages[stage].outputs[output]["uri"]) / name)
@@ -91,12 +92,16 @@ def _gates(evaluation: dict[str, Any]) -> Iterator[Row]:
         yield f"gate {gate['name']}", f"{figure} {gate['relation']} {gate['limit']:g}  {verdict}"
 
 
-def _release(release: dict[str, Any], store: str) -> Iterator[Row]:
+def _release(release: dict[str, Any], store: str, object_store: str) -> Iterator[Row]:
     if "promoted" not in release:
         return
     where = f" at {_in_store(store, release['published'])}" if release.get("published") else ""
     state = "promoted to champion" if release["promoted"] else f"not promoted: {release.get('why', '')}".rstrip(": ")
     yield "release", f"{release.get('version') or 'none'}, {state}{where}"
+    if release["promoted"] and release.get("published"):
+        champion = _in_store(store, release["published"]).rpartition("/")[0]
+        served = ["--object-store", object_store] if object_store and store.startswith("s3://") else []
+        yield "classify with", shlex.join(["gleaner", "predict", *served, champion, "IMAGE"])
 
 
 def _figures(stages: dict[str, Stage], stage: str, output: str) -> dict[str, Any]:

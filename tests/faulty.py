@@ -35,6 +35,7 @@ class FaultyServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.upstream = urlsplit(upstream).netloc
         self.counts: Counter[str] = Counter()
+        self.methods: Counter[str] = Counter()  # GET, PUT and so on
         self.script: list[str] = []  # faults of the next requests, before chance has its say: "busy", "lost", "cut", "flipped", ""
         self.canned: tuple[int, dict[str, str], bytes] | None = None  # answer to everything
         self._random, self._lock = random.Random(seed), threading.Lock()
@@ -44,10 +45,11 @@ class FaultyServer(ThreadingHTTPServer):
     def endpoint(self) -> str:
         return f"http://127.0.0.1:{self.server_port}"
 
-    def draw(self, body: bool) -> tuple[str, float]:
+    def draw(self, method: str, body: bool) -> tuple[str, float]:
         """The fault of the next request, and a number in [0, 1) that says where."""
         with self._lock:
             self.counts["requests"] += 1
+            self.methods[method] += 1
             where = self._random.random()
             if self.script:
                 fault = self.script.pop(0)
@@ -89,7 +91,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _misbehave(self, body: bytes) -> None:
         query = urlsplit(self.path).query
         objects = self.command in ("GET", "PUT") and not any(word in query for word in ("list-type", "uploads"))
-        fault, where = self.server.draw(objects)
+        fault, where = self.server.draw(self.command, objects)
         if fault == "busy":
             self._answer(503, {"Content-Type": "application/xml"}, BUSY)
             return

@@ -15,9 +15,13 @@ from components.common.storage import Store
 
 BLOCK = 512
 END = bytes(2 * BLOCK)
+FLUSH = 1 << 20  # bytes that are digested and written at a time: sha256 of small pieces is half as fast
 # name, mode, uid, gid, size, mtime, checksum, type, link, magic, owner, group, device, prefix; fixed but for name, size and checksum.
 _BEFORE_SIZE = b"0000644\0" + b"0000000\0" + b"0000000\0"
+_AFTER_SIZE = b"\0" + b"00000000000\0"
 _AFTER_SUM = b"0" + bytes(100) + b"ustar\x0000" + bytes(32 + 32 + 8 + 8 + 155 + 12)
+_FIXED = sum(_BEFORE_SIZE) + sum(_AFTER_SIZE) + 8 * ord(" ") + sum(_AFTER_SUM)  # what they add to the checksum
+_PADDING = [bytes(-size % BLOCK) for size in range(BLOCK)]  # after contents of `size` bytes, modulo BLOCK
 
 
 class Member(NamedTuple):
@@ -37,11 +41,11 @@ class Packed(NamedTuple):
 
 def header(name: str, size: int) -> bytes:
     """The 512 bytes before a member: mode 0644, owner 0, time 0 (POSIX.1-1988 ustar)."""
-    start = name.encode("ascii").ljust(100, b"\0") + _BEFORE_SIZE + b"%011o\0" % size + b"00000000000\0"
-    if len(start) != 148:
+    text, octal = name.encode("ascii"), b"%011o" % size
+    if len(text) > 100 or len(octal) > 11:
         raise ValueError(f"{name!r} of {size} bytes does not fit a ustar header: at most 100 characters and 8 GiB")
-    checksum = sum(start) + 8 * ord(" ") + sum(_AFTER_SUM)
-    return start + b"%06o\0 " % checksum + _AFTER_SUM
+    checksum = _FIXED + sum(text) + sum(octal)
+    return b"%b%b%b%b%06o\0 %b" % (text.ljust(100, b"\0"), _BEFORE_SIZE, octal, _AFTER_SIZE, checksum, _AFTER_SUM)
 
 
 class ShardWriter:
@@ -82,23 +86,32 @@ class _Shard:
         self.members: list[Member] = []
         self.digest = hashlib.sha256()
         self.file = path.open("wb")
+        self._pending: list[bytes] = []
+        self._flushed = 0  # bytes
 
     def add(self, name: str, data: bytes) -> int:
         offset = self.size + BLOCK
-        self._write(header(name, len(data)) + data + bytes(-len(data) % BLOCK))
+        padding = _PADDING[len(data) % BLOCK]
+        self._pending += (header(name, len(data)), data, padding)
         self.members.append(Member(name, offset, len(data)))
+        self.size = offset + len(data) + len(padding)
+        if self.size - self._flushed >= FLUSH:
+            self._flush()
         return offset
 
     def close(self) -> Packed:
-        self._write(END)
+        self._pending.append(END)
+        self.size += len(END)
+        self._flush()
         self.file.close()
         write_index(self.path.with_suffix(".idx"), self.members)
         return Packed(self.path, self.digest.hexdigest(), self.size, self.members)
 
-    def _write(self, data: bytes) -> None:
+    def _flush(self) -> None:
+        data = b"".join(self._pending)
         self.file.write(data)
         self.digest.update(data)
-        self.size += len(data)
+        self._pending, self._flushed = [], self.size
 
 
 def write_index(path: Path, members: list[Member]) -> None:

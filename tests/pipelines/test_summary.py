@@ -61,6 +61,16 @@ def test_the_table_says_what_was_bought_and_what_came_of_it(run, monkeypatch):
     assert rows["stages"].startswith("ingest cached, sample 3.2 s, pseudolabel 2 min 10 s")
 
 
+@pytest.mark.parametrize(("store", "command"), [
+    ("s3://pets/a", "gleaner predict --object-store 'my objects' s3://pets/a/releases/mnist IMAGE"),
+    ("my store", "gleaner predict 'my store/releases/mnist' IMAGE"),
+])
+def test_a_promoted_release_comes_with_the_command_that_uses_it(run, store, command):
+    assert "classify with" not in dict(summary(run, store, "my objects"))
+    run.stages[-1].outputs["release"]["metadata"]["promoted"] = True
+    assert dict(summary(run, store, "my objects"))["classify with"] == command
+
+
 def test_no_figures_no_rows(tmp_path):
     rows = dict(summary(Run(tmp_path, Lines(io.StringIO()), threads=1, stages=[Stage("ingest"), Stage("evaluate")]), "store"))
     assert list(rows) == ["stages", "total", "run"]

@@ -4,6 +4,7 @@ import hashlib
 import random
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -143,6 +144,14 @@ class S3Store:
         except BaseException:
             self._abort(at)
             raise
+
+    def make_bucket(self) -> None:
+        """Create the bucket where it is absent; for a server of one's own, elsewhere a bucket has an owner and a policy."""
+        try:
+            self._call("", lambda: self.client.head_bucket(Bucket=self.bucket))
+        except KeyError:
+            with suppress(self.client.exceptions.BucketAlreadyOwnedByYou, self.client.exceptions.BucketAlreadyExists):  # someone was faster
+                self._call("", lambda: self.client.create_bucket(Bucket=self.bucket))
 
     def clean_uploads(self, prefix: str, hours: float) -> int:
         """Abort the multipart uploads under `prefix` that were begun more than `hours` ago; returns how many.
