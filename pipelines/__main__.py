@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import NoReturn
 
 from components.common.errors import BadInputError
+from pipelines.kubeflow_commands import add_commands
 
 EXAMPLES = """examples:
   gleaner example mnist demo/mnist              write 5,000 real digits as a folder of class sub-folders
   gleaner run pipelines/configs/mnist.yaml      all eight stages, from that folder to a release
   gleaner run my.yaml pretrain.epochs=5         the same with one setting changed
   gleaner config show my.yaml                   every setting of a run, defaults included
+  gleaner submit my.yaml --wait                 the same on Kubeflow Pipelines
+  gleaner schedules apply --file FILE           make recurring runs equal to a file in Git
   gleaner predict demo/store/releases/mnist/VERSION photo.png
 """
 
@@ -68,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     show.set_defaults(run=_config_show)
     config_commands.add_parser("schema", help="print the JSON schema of configurations, for editors").set_defaults(run=_config_schema)
 
+    add_commands(commands)
     commands.add_parser("example", help="write an example data set as a folder: gleaner example NAME DIR")
     commands.add_parser("predict", help="classify images with a release: gleaner predict RELEASE IMAGE…")
     commands.add_parser("version", help="print the version").set_defaults(run=_version)
