@@ -50,6 +50,7 @@ class Kubeflow:
             configuration.api_key_prefix = {"authorization": "Bearer"}
             configuration.refresh_api_key_hook = lambda it: it.api_key.update(authorization=_read_token(token))
         self.host, self.namespace, self.token = host, namespace, token
+        self.pauses: tuple[float, ...] = PAUSES[:2]  # before it has answered once, the address is more likely wrong than the server busy
         self.pipeline_store = "database"  # or "kubernetes": where the server keeps pipelines and their versions
         self._client = kfp_server_api.ApiClient(configuration)
         self.pipelines = kfp_server_api.PipelineServiceApi(self._client)
@@ -77,8 +78,8 @@ class Kubeflow:
         return answer
 
     def read(self, method: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-        """A request that changes nothing, repeated while the server is away, for up to a quarter of a minute of pauses."""
-        for pause in PAUSES:
+        """A request that changes nothing, repeated while the server is away."""
+        for pause in self.pauses:
             try:
                 return self.call(method, *arguments, **options)
             except TransientError:
@@ -125,6 +126,7 @@ def connect(host: str | None = None, namespace: str | None = None) -> Kubeflow:
                             "such as http://localhost:8888")
     server = Kubeflow(host, namespace or os.environ.get("KF_PIPELINES_NAMESPACE", ""), _token_file())
     health = server.read(server.health.healthz_service_get_healthz)
+    server.pauses = PAUSES
     server.pipeline_store = health.pipeline_store or "database"  # servers before 2.15 have no other
     if not health.multi_user:
         server.namespace = ""

@@ -35,7 +35,7 @@ def add_commands(commands: Any) -> None:
     for name, help_ in (("plan", "print what apply would do"), ("apply", "make the server equal to the file")):
         action = actions.add_parser(name, help=help_, formatter_class=plain, epilog=SCHEDULES)
         action.add_argument("--file", metavar="FILE", type=Path, required=True, help="schedules file (YAML)")
-        action.add_argument("--prune", action="store_true", help="also disable what the file no longer names, and delete what is long disabled")
+        action.add_argument("--prune", action="store_true", help="also disable what the file no longer names, delete what is long disabled")
         _add_server(action)
         action.set_defaults(run=_plan if name == "plan" else _apply)
     actions.add_parser("schema", help="print the JSON schema of schedules files, for editors").set_defaults(run=_schema)

@@ -114,7 +114,8 @@ def plan(wanted: dict[str, Wanted], existing: list[Existing], prune: bool) -> li
             if run not in equal[:1] and (want or prune):
                 actions.append(Action("disable", schedule, run.name, run.id, _why(run, want)))
         if prune:
-            actions += [Action("delete", schedule, run.name, run.id, "nothing has run under it for keep_days") for run in ours if run.removable]
+            unused = [run for run in ours if run.removable]
+            actions += [Action("delete", schedule, run.name, run.id, "nothing has run under it for keep_days") for run in unused]
     return actions
 
 

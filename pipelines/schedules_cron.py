@@ -7,10 +7,9 @@ fire without end. So both are refused here.
 import re
 
 FIELDS = {"second": (0, 59), "minute": (0, 59), "hour": (0, 23), "day": (1, 31), "month": (1, 12), "weekday": (0, 6)}
-NAMES = {
-    "month": dict(zip("jan feb mar apr may jun jul aug sep oct nov dec".split(), range(1, 13), strict=True)),
-    "weekday": dict(zip("sun mon tue wed thu fri sat".split(), range(7), strict=True)),
-}
+MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+WEEKDAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
+NAMES = {"month": {name: place + 1 for place, name in enumerate(MONTHS)}, "weekday": {name: place for place, name in enumerate(WEEKDAYS)}}
 LONGEST = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)  # days of each month
 EXAMPLE = "such as '0 30 2 * * *' (every night at 2:30) or '0 0 6 * * mon' (Mondays at six)"
 

@@ -21,7 +21,7 @@ class Schedule(Settings):
     """One run configuration, started again and again."""
 
     cron: str
-    """Six fields, second minute hour day month weekday; in the platform's time zone, which is UTC unless its CRON_SCHEDULE_TIMEZONE differs."""
+    """Six fields, second minute hour day month weekday; in the platform's time zone: UTC, unless its CRON_SCHEDULE_TIMEZONE differs."""
     config: Annotated[str, Field(min_length=1)]
     """Run configuration, relative to this file."""
     pipeline_version: Annotated[str, Field(pattern=WANTED)] = COMMITTED
@@ -94,13 +94,14 @@ def schema() -> str:
 def _check_entry(name: str, entry: Any, file: Layer, path: Path) -> None:
     """A mistake inside one schedule, told with its own line."""
     above = ("schedules", name)
+    if not isinstance(entry, dict):
+        raise BadInputError(f"{file.places[above]}: {name}: got {entry!r}, expected a section of `key: value` lines")
     inner = Layer(entry, {key[2:]: place for key, place in file.places.items() if key[:2] == above and len(key) > 2})
     refuse_unknown(Schedule, inner)
     try:
         Schedule.model_validate_json(json.dumps(entry, default=str), strict=True)
     except ValidationError as error:
-        if isinstance(entry, dict):  # otherwise the whole file's check says it well
-            raise BadInputError(explain(Schedule, error, inner.places, Path(f"{file.places[above]}: {name}"))) from None
+        raise BadInputError(explain(Schedule, error, inner.places, Path(f"{file.places[above]}: {name}"))) from None
 
 
 def _run_config(schedule: Schedule, path: Path, place: str) -> RunConfig:
