@@ -19,6 +19,7 @@ CODES = {400: 3, 401: 16, 403: 7, 404: 5, 409: 6}
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = 65536  # head and body in one packet, or each answer waits 40 ms for an acknowledgement
     state: KfpServer
 
     def _answer(self) -> None:

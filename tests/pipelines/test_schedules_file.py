@@ -96,7 +96,8 @@ def test_the_digest_is_of_what_is_started(tmp_path):
     (tmp_path / "training.yaml").write_text("another pipeline", encoding="utf-8")
     base = digest(tmp_path)
     others = [digest(tmp_path, {"cron": "0 31 2 * * *"}), digest(tmp_path, {"max_concurrency": 2}),
-              digest(tmp_path, {"pipeline_version": "latest"}), digest(tmp_path, platform_generation=2), digest(tmp_path, experiment="other"), digest(tmp_path, service_account="robot"),
+              digest(tmp_path, {"pipeline_version": "latest"}), digest(tmp_path, platform_generation=2),
+              digest(tmp_path, experiment="other"), digest(tmp_path, service_account="robot"),
               digest(tmp_path, run={"seed": 1}), digest(tmp_path, compiled="training.yaml")]
     assert len({base, *others}) == 1 + len(others)
     same = [digest(tmp_path), digest(tmp_path, {"cron": "0  30 2 * *  *"}), digest(tmp_path, {"paused": True}),
