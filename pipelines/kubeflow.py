@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import kfp_server_api
 import urllib3.exceptions
@@ -136,8 +137,8 @@ def connect(host: str | None = None, namespace: str | None = None) -> Kubeflow:
 
 
 def predicate(operation: str, key: str, value: str) -> str:
-    """A filter of one condition, as listings take it."""
-    return json.dumps({"predicates": [{"operation": operation, "key": key, "string_value": value}]})
+    """A filter of one condition, as listings take it: URL-encoded in its own right, beside the encoding of the request."""
+    return quote(json.dumps({"predicates": [{"operation": operation, "key": key, "string_value": value}]}))
 
 
 def _token_file() -> Path | None:

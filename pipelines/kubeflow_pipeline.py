@@ -79,8 +79,12 @@ def find_pipeline(server: Kubeflow) -> str | None:
     for namespace in dict.fromkeys([server.namespace, ""]):
         try:
             pipeline = server.read(server.pipelines.pipeline_service_get_pipeline_by_name, PIPELINE, namespace=namespace)
-        except AbsentError:
-            continue
+        except TransientError:
+            raise
+        except BadInputError as error:
+            if namespace == server.namespace and not isinstance(error, AbsentError):
+                raise
+            continue  # a server may refuse to show what is shared
         return str(pipeline.pipeline_id)
     return None
 

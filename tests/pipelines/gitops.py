@@ -1,9 +1,13 @@
-"""A folder as Git would hold it: a run configuration and a schedules file."""
+"""A folder as Git would hold it, a run configuration and a schedules file, and how it is applied to a server."""
 
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from pipelines.kubeflow import connect
+from pipelines.schedules_apply import apply, read_git
+from tests.pipelines.kfp_state import KfpServer
 
 NIGHTLY = {"cron": "0 30 2 * * *", "config": "run.yaml"}
 OURS = "gitops/gleaner/"
@@ -16,3 +20,15 @@ def write_git(folder: Path, schedules: Any, run: dict[str, Any] | None = None, *
     file = folder / "schedules.yaml"
     file.write_text(yaml.safe_dump({"version": 1, **top, "schedules": schedules}, sort_keys=False), encoding="utf-8")
     return file
+
+
+def applied(server: KfpServer, file: Path, prune: bool = True, wait: float = 0, namespace: str = "team") -> list[str]:
+    """Apply, and what was said."""
+    said: list[str] = []
+    apply(connect(server.url, namespace), read_git(file), prune, said.append, wait)
+    return said
+
+
+def names(file: Path) -> list[str]:
+    """The recurring runs that must be enabled."""
+    return sorted(want.name for want in read_git(file).wanted.values() if not want.paused)

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import unquote_plus
 
 import kfp_server_api as api
 
@@ -32,6 +33,9 @@ class Fault:
     status: int
     after: bool = False
     delay: float = 0.0  # seconds before anything
+
+
+FAULTS = [Fault(500), Fault(503), Fault(429), Fault(0), Fault(502, after=True), Fault(0, after=True)]
 
 
 @dataclass
@@ -93,6 +97,10 @@ class KfpServer:
             self.runs.append(run)
             return run
 
+    def rights(self) -> set[str]:
+        """What an RBAC role must allow for all that was done, `resource: verb`, as KFP's server asks Kubernetes."""
+        return {_right(method, path.removeprefix("/apis/v2beta1/")) for method, path in self.log if not path.endswith("/healthz")}
+
     def enabled(self, prefix: str = "") -> list[str]:
         with self.lock:
             return sorted(run.display_name for run in self.recurring if run.mode == "ENABLE" and run.display_name.startswith(prefix))
@@ -102,13 +110,20 @@ def _id() -> str:
     return str(uuid.uuid4())
 
 
+def _right(method: str, path: str) -> str:
+    names = path.partition(":")[0].split("/")
+    resource = {"recurringruns": "jobs"}.get(names[0], names[0])
+    listing = len(names) in (1, 3) and names[1:2] != ["names"]
+    verb = path.partition(":")[2] or {"POST": "create", "DELETE": "delete", "GET": "list" if listing else "get"}[method]
+    return f"{resource}: {verb}"
+
+
 def routes(server: KfpServer) -> list[tuple[str, str, Callable[..., Any]]]:
     base = "/apis/v2beta1"
     return [
         ("GET", f"{base}/healthz", lambda query: api.V2beta1GetHealthzResponse(multi_user=server.multi_user or None,
                                                                              pipeline_store=server.store)),
-        ("GET", f"{base}/pipelines/names/([^/]+)", lambda query, name: _one(
-            server.pipelines, lambda each: each.name == name and (each.namespace or "") == query.get("namespace", ""))),
+        ("GET", f"{base}/pipelines/names/([^/]+)", lambda query, name: _by_name(server, name, query.get("namespace", ""))),
         ("GET", f"{base}/pipelines", lambda query: _list(server, query, server.pipelines, "pipelines", api.V2beta1ListPipelinesResponse)),
         ("POST", f"{base}/pipelines/upload_version", lambda query, file: _upload(server, query, file)),
         ("POST", f"{base}/pipelines", lambda query, body: _create_pipeline(server, body)),
@@ -138,6 +153,12 @@ def _one(items: list[Any], matches: Callable[[Any], bool]) -> Any:
     raise Refused(404, "Failed to get it: ResourceNotFoundError: not found")
 
 
+def _by_name(server: KfpServer, name: str, namespace: str) -> Any:
+    if namespace:
+        _allowed(server, namespace)
+    return _one(server.pipelines, lambda each: (each.name, each.namespace or "") == (name, namespace))
+
+
 def _list(server: KfpServer, query: dict[str, str], items: list[Any], name: str, response: Any) -> Any:
     """A page, filtered and sorted; the token is where the next page begins."""
     namespace = query.get("namespace", "")
@@ -145,7 +166,7 @@ def _list(server: KfpServer, query: dict[str, str], items: list[Any], name: str,
         _allowed(server, namespace)
         home = {each.experiment_id for each in server.experiments if each.namespace == namespace}
         items = [item for item in items if item.experiment_id in home or getattr(item, "namespace", None) == namespace]
-    for condition in json.loads(query["filter"])["predicates"] if query.get("filter") else []:
+    for condition in json.loads(unquote_plus(query["filter"]))["predicates"] if query.get("filter") else []:
         if set(condition) - {"operation", "key", "string_value", "stringValue"}:
             raise Refused(400, "Invalid filter")
         if server.store == "kubernetes" and name in ("pipelines", "pipeline_versions") and condition["operation"] != "IS_SUBSTRING":

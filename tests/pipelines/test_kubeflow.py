@@ -1,7 +1,10 @@
 """The client: who is there, with which rights, and what is said when something is wrong."""
 
+import subprocess
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +13,8 @@ from pipelines import kubeflow
 from pipelines.kubeflow import AbsentError, TransientError, connect
 from tests.pipelines.kfp_server import serve
 from tests.pipelines.kfp_state import Fault
+
+ROOT = Path(__file__).parents[2]
 
 
 def mistake(*arguments: str) -> str:
@@ -143,3 +148,10 @@ def test_listings_come_in_pages():
         found = client.pages(client.recurring.recurring_run_service_list_recurring_runs, "recurring_runs", size=2)
         assert sorted(run.display_name for run in found) == names
         assert len(server.log) == 1 + 3
+
+
+def test_the_reconciler_needs_neither_kfp_nor_what_stages_compute_with():
+    """It runs in an image without them."""
+    absent = {"kfp", "kubernetes", "torch", "numpy", "PIL", "boto3", "rich"}
+    code = f"import sys, pipelines.schedules_apply; print({absent} & sys.modules.keys())"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout == "set()\n"

@@ -9,18 +9,11 @@ import pytest
 from components.common.errors import BadInputError
 from pipelines.kubeflow import connect
 from pipelines.schedules import differences
-from pipelines.schedules_apply import apply, read_git, show_plan
+from pipelines.schedules_apply import read_git, show_plan
 from pipelines.version import COMPILED, PIPELINE, version_name
-from tests.pipelines.gitops import NIGHTLY, OURS, write_git
+from tests.pipelines.gitops import NIGHTLY, OURS, applied, write_git
 from tests.pipelines.kfp_server import serve
 from tests.pipelines.kfp_state import KfpServer
-
-
-def applied(server: KfpServer, file: Path, prune: bool = True, wait: float = 0, namespace: str = "team") -> list[str]:
-    """Apply, and what was said."""
-    said: list[str] = []
-    apply(connect(server.url, namespace), read_git(file), prune, said.append, wait)
-    return said
 
 
 def planned(server: KfpServer, file: Path, prune: bool = True) -> list[str]:
@@ -190,60 +183,6 @@ def test_a_replacement_of_yesterday_keeps_the_old_one_for_now(tmp_path):
         assert planned(server, file)[-1].startswith("0 to create, 0 to disable, 1 to delete")
 
 
-def test_in_a_database_the_version_is_uploaded_once(tmp_path):
-    file = write_git(tmp_path, {"nightly": NIGHTLY, "latest": {**NIGHTLY, "pipeline_version": "latest"}})
-    with serve(multi_user=True) as server:
-        applied(server, file)
-        applied(server, file)
-        assert [(each.name, each.namespace) for each in server.pipelines] == [(PIPELINE, "team")]
-        assert [each.name for each in server.versions] == [version_name()]
-        references = {run.display_name.partition("@")[0]: run.pipeline_version_reference.pipeline_version_id for run in server.recurring}
-        assert references == {f"{OURS}nightly": server.versions[0].pipeline_version_id, f"{OURS}latest": None}
-
-
-def test_in_kubernetes_nothing_is_uploaded(tmp_path):
-    with serve(store="kubernetes") as server:
-        version = server.add_version(PIPELINE, version_name())
-        for number in range(45):  # more than a page, all of them older
-            server.add_version(PIPELINE, f"{PIPELINE}-{number:012x}").created_at -= timedelta(days=number + 1)
-        pinned = f"{PIPELINE}-{44:012x}"
-        applied(server, write_git(tmp_path, {"nightly": NIGHTLY, "old": {**NIGHTLY, "pipeline_version": pinned}}))
-        assert not any("pipelines" in path for _, path in server.writes())
-        used = {run.pipeline_version_reference.pipeline_version_id for run in server.recurring}
-        assert used == {version.pipeline_version_id, server.versions[-1].pipeline_version_id}
-
-
-def test_a_new_version_replaces_what_follows_git_only(tmp_path):
-    words = {"git": "committed", "latest": "latest", "pinned": version_name()}
-    schedules = {name: {**NIGHTLY, "pipeline_version": word} for name, word in words.items()}
-    with serve() as server:
-        applied(server, write_git(tmp_path, schedules))
-        (tmp_path / "training.yaml").write_bytes(COMPILED.read_bytes() + b"# next\n")
-        said = applied(server, write_git(tmp_path, schedules, compiled="training.yaml"))
-        assert [line.split("@")[0].split("/")[-1] for line in said[:2]] == ["git", "git"]
-        assert said[-1] == "3 schedules as in Git: 1 created, 1 disabled, 0 deleted"
-
-
-@pytest.mark.parametrize(("store", "pipelines", "wanted", "line"), [
-    ("kubernetes", [], "committed", "unknown pipeline 'gleaner-training'; there are: none; expected Argo CD to apply it from manifests/"),
-    ("kubernetes", ["theirs"], "latest", "unknown pipeline 'gleaner-training'; there are: theirs; expected Argo CD"),
-    ("kubernetes", [PIPELINE], f"{PIPELINE}-0123456789ab", f"has no version {PIPELINE}-0123456789ab; its newest: v1; expected Argo CD"),
-    ("database", [PIPELINE], f"{PIPELINE}-0123456789ab", f"has no version {PIPELINE}-0123456789ab; its newest: v1; expected `committed`"),
-])
-def test_an_unknown_pipeline_or_version_changes_nothing(tmp_path, store, pipelines, wanted, line):
-    file = write_git(tmp_path, {"nightly": NIGHTLY, "other": {**NIGHTLY, "pipeline_version": wanted}})
-    with serve(store=store) as server:
-        for pipeline in pipelines:
-            server.add_version(pipeline, "v1")
-        if store == "kubernetes" and wanted != "committed" and pipelines == [PIPELINE]:
-            server.add_version(PIPELINE, version_name()).created_at -= timedelta(days=1)
-            line = line.replace("v1;", f"v1, {version_name()};")
-        with pytest.raises(BadInputError) as told:
-            applied(server, file)
-        assert line in str(told.value)
-        assert server.writes() == []
-
-
 def test_no_rights_change_nothing(tmp_path):
     with serve(multi_user=True, namespaces={"other"}) as server:
         with pytest.raises(BadInputError, match="no right to do this in namespace 'team'"):
@@ -258,6 +197,42 @@ def test_namespaces_are_apart(tmp_path):
         applied(server, file, namespace="team")
         applied(server, write_git(tmp_path, {}), namespace="team")
         assert {run.namespace: run.mode for run in server.recurring} == {"other": "ENABLE", "team": "DISABLE"}
+
+
+def test_what_a_role_must_allow(tmp_path):
+    """The manifests' roles are checked against this list."""
+    uploads = {"pipelines: create", "pipelines: list"}
+    needed = {"pipelines: get", "pipelines: list", "experiments: list", "experiments: create",
+              "jobs: list", "jobs: create", "jobs: disable", "jobs: delete", "runs: list"}
+    for store in ("database", "kubernetes"):
+        with serve(store=store, multi_user=True) as server:
+            if store == "kubernetes":
+                server.add_version(PIPELINE, version_name(), "team")
+            server.clock = timedelta(days=-40)
+            applied(server, write_git(tmp_path, {"nightly": NIGHTLY}))
+            server.clock = timedelta()
+            empty = write_git(tmp_path, {})
+            applied(server, empty)
+            applied(server, empty)
+            assert server.recurring == []
+            assert server.rights() == (needed | uploads if store == "database" else needed)
+
+
+def test_a_name_with_signs_that_urls_give_a_meaning(tmp_path):
+    with serve() as server:
+        file = write_git(tmp_path, {"nightly": NIGHTLY}, experiment="50% & more + \u00fc?")
+        applied(server, file)
+        applied(server, write_git(tmp_path, {"other": NIGHTLY}, experiment="50% & more + \u00fc?"))
+        assert [each.display_name for each in server.experiments] == ["50% & more + \u00fc?"]
+
+
+def test_somebody_else_disables_or_deletes_it_first(tmp_path):
+    with serve() as server:
+        server.clock = timedelta(days=-40)
+        applied(server, write_git(tmp_path, {"nightly": NIGHTLY}))
+        server.clock = timedelta()
+        server.fault = lambda method, path: server.recurring.clear() if path.endswith(":disable") else None
+        assert applied(server, write_git(tmp_path, {})) == ["0 schedules as in Git: 0 created, 0 disabled, 0 deleted"]
 
 
 def test_differences_are_told_key_by_key():
