@@ -76,7 +76,7 @@ def race(server: KfpServer, file: Path, order: list[int]) -> list[Exception]:
     return failures
 
 
-@settings(settings.get_profile("server"), max_examples=60)
+@settings(settings.get_profile("server"), max_examples=40)
 @given(order=st.lists(st.integers(0, 1), max_size=40), fresh=st.booleans())
 def test_two_reconcilers_race(tmp_path, kfp_hurry, order, fresh):
     """In whatever order their requests fall: one is enabled at the end, and there is no moment without."""
@@ -157,7 +157,7 @@ def live_on(server: KfpServer, step: dict[str, Any]) -> None:
         server.fire(run.recurring_run_id)
 
 
-@settings(settings.get_profile("server"), max_examples=60)
+@settings(settings.get_profile("server"), max_examples=40)
 @given(steps=st.lists(STEP, min_size=1, max_size=5))
 def test_it_always_converges(tmp_path, kfp_hurry, steps):
     """Random edits of Git, faults, deaths and meddling; then one apply in peace, and the server is what Git says."""
