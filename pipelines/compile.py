@@ -26,12 +26,14 @@ def compile_training() -> str:
 def generated() -> dict[Path, str]:
     """Every file that `gleaner compile` writes, with its text."""
     from pipelines.config import schema
+    from pipelines.schedules_file import schema as schedules_schema
 
     ir = compile_training()
     return {
         FOLDER / "training.yaml": ir,
         FOLDER / "training.svg": picture(parse(ir)),
         FOLDER.parent / "configs" / "schema.json": schema(),
+        FOLDER.parent / "configs" / "schedules.schema.json": schedules_schema(),
     }
 
 

@@ -67,16 +67,21 @@ def read_chain(path: Path) -> list[Layer]:
 
 
 def read_file(path: Path) -> Layer:
-    """One YAML file, brought to the present version."""
+    """One run configuration, brought to the present version."""
+    layer = read_yaml(path, "a run configuration such as pipelines/configs/mnist.yaml")
+    values = _migrate(layer.values, path, layer.places.get(("version",), f"{path}:1"))
+    return Layer(values, {key: layer.places.get(key, str(path)) for key in _inner_paths(values)})
+
+
+def read_yaml(path: Path, expected: str) -> Layer:
+    """One YAML file as it stands. `expected`: what kind of file this should be, for who names one that is not there."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise BadInputError(f"{path}: no such file; expected a run configuration such as pipelines/configs/mnist.yaml") from None
+        raise BadInputError(f"{path}: no such file; expected {expected}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise BadInputError(f"{path}: cannot be read as text: {error}") from None
-    layer = _parse(text, str(path))
-    values = _migrate(layer.values, path, layer.places.get(("version",), f"{path}:1"))
-    return Layer(values, {key: layer.places.get(key, str(path)) for key in _inner_paths(values)})
+    return _parse(text, str(path))
 
 
 def read_override(text: str, text_keys: Container[KeyPath] = ()) -> Layer:

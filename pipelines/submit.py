@@ -1,0 +1,132 @@
+"""`gleaner submit`: start a run of a configuration on Kubeflow Pipelines, and follow it stage by stage."""
+
+import os
+import secrets
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import kfp_server_api
+
+from components.common.errors import BadInputError
+from pipelines import kubeflow
+from pipelines.caching import source_fingerprint
+from pipelines.config import STAGES, RunConfig, pipeline_arguments
+from pipelines.kubeflow import FINISHED, Kubeflow, TransientError, predicate
+from pipelines.kubeflow_pipeline import Reference, provide_experiment, provide_version
+from pipelines.progress import seconds
+from pipelines.schedules_file import refuse_folders
+
+POLL = 5.0  # seconds between looks at a run
+PATIENCE = 600.0  # seconds that a server may be away while its run is followed
+
+
+def arguments(config: RunConfig, file: Path, say: Callable[[str], None]) -> dict[str, Any]:
+    """The pipeline's parameters; a new state of the source is told by its listing, as `gleaner run` does."""
+    refuse_folders(config, str(file))
+    values = pipeline_arguments(config)
+    if not config.source_version:
+        try:
+            values["source_version"] = source_fingerprint(config.source)
+        except BadInputError as error:
+            values["source_version"] = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+            say(f"note: ingest reads the source again, since its state cannot be told from here: {error}")
+    return values
+
+
+def start(server: Kubeflow, name: str, values: dict[str, Any], version: str, experiment: str, service_account: str = "",
+          wait: float = 0) -> str:
+    """Start a run and return its id. Where the server's answer is lost, the run is looked for by its name, which nobody else has."""
+    unique = f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    reference = provide_version(server, version, wait=wait)
+    body = _run(unique, values, reference, provide_experiment(server, experiment), service_account)
+    for pause in kubeflow.PAUSES:
+        try:
+            return str(server.call(server.runs.run_service_create_run, body).run_id)
+        except TransientError:
+            time.sleep(pause)
+        same = server.pages(server.runs.run_service_list_runs, "runs", namespace=server.namespace,
+                            filter=predicate("EQUALS", "display_name", unique))
+        for run in same:
+            return str(run.run_id)
+    return str(server.call(server.runs.run_service_create_run, body).run_id)
+
+
+def follow(server: Kubeflow, run_id: str, say: Callable[[str], None]) -> Any:
+    """Wait for the end of a run, a line for each stage that begins or ends; returns the run as it ended."""
+    told: dict[str, str] = {}
+    away = 0.0
+    while True:
+        try:
+            run = server.call(server.runs.run_service_get_run, run_id)
+            away = 0.0
+        except TransientError as error:
+            away += POLL
+            if away > PATIENCE:
+                raise
+            if told.get("") != str(error):
+                say(f"{error}; the run goes on, looking again")
+            told[""] = str(error)
+            time.sleep(POLL)
+            continue
+        for stage, line in _stages(run).items():
+            if told.get(stage) != line:
+                say(f"{stage}: {line}")
+            told[stage] = line
+        if run.state in FINISHED:
+            return run
+        time.sleep(POLL)
+
+
+def verdict(run: Any) -> str:
+    """How a run ended, in one line, with what failed first and why."""
+    took = _duration(run.created_at, run.finished_at)
+    if run.state == "SUCCEEDED":
+        return f"run {run.display_name}: succeeded ({took})"
+    failed = sorted((task for task in _tasks(run) if task.state == "FAILED"), key=lambda task: task.end_time or task.create_time)
+    first = [f"{task.display_name}: {_error(task) or 'see its log'}" for task in failed[:1]]
+    reason = (*first, _error(run) or "", "")[0]
+    return f"run {run.display_name}: {run.state.lower()} ({took}){': ' if reason else ''}{reason}"
+
+
+def link(server: Kubeflow, run_id: str) -> str:
+    """The page of a run; KF_PIPELINES_UI_ENDPOINT is where the UI is, if not where the API is."""
+    base = os.environ.get("KF_PIPELINES_UI_ENDPOINT", server.host).rstrip("/")
+    return f"{base}/#/runs/details/{run_id}"
+
+
+def _run(name: str, values: dict[str, Any], version: Reference, experiment: str, service_account: str) -> kfp_server_api.V2beta1Run:
+    return kfp_server_api.V2beta1Run(
+        display_name=name,
+        experiment_id=experiment,
+        service_account=service_account or None,
+        pipeline_version_reference=kfp_server_api.V2beta1PipelineVersionReference(
+            pipeline_id=version.pipeline_id, pipeline_version_id=version.version_id),
+        runtime_config=kfp_server_api.V2beta1RuntimeConfig(parameters=values),
+    )
+
+
+def _tasks(run: Any) -> list[Any]:
+    """The tasks that are stages; drivers, executors and the root are not."""
+    tasks = (run.run_details and run.run_details.task_details) or []
+    return [task for task in tasks if task.display_name in STAGES]
+
+
+def _stages(run: Any) -> dict[str, str]:
+    """A line for each stage that has begun, in the order they did."""
+    began = sorted(_tasks(run), key=lambda task: task.start_time or task.create_time)
+    lines = {}
+    for task in began:
+        ended = task.state in FINISHED
+        lines[task.display_name] = task.state.lower() + (f" ({_duration(task.start_time, task.end_time)})" if ended else "")
+    return lines
+
+
+def _error(thing: Any) -> str | None:
+    return " ".join(thing.error.message.split()) if thing.error and thing.error.message else None
+
+
+def _duration(start: datetime | None, end: datetime | None) -> str:
+    return seconds(max(0.0, (end - start).total_seconds())) if start and end else "?"
