@@ -72,8 +72,8 @@ def world(images: int) -> Iterator[tuple[Path, S3Server]]:
 def picture(digits: np.ndarray, number: int) -> np.ndarray:
     """One of many different images made of 5,000 digits: turned by quarters first, then laid over each other."""
     count = len(digits)
-    turned = np.rot90(digits[number % count], number // count % 4)
-    return turned if number < 4 * count else np.maximum(turned, digits[number * 7919 // 4 % count][::-1])
+    turned, layer = np.rot90(digits[number % count], number // count % 4), number // (4 * count)
+    return turned if not layer else np.maximum(turned, digits[(number + 487 * layer) % count][::-1])
 
 
 def one_object_per_file(photos: Path, server: S3Server, bucket: str) -> float:
