@@ -15,7 +15,7 @@ from kfp import compiler
 from components.common.errors import BadInputError
 from components.common.files import write_text
 from pipelines.config import RunConfig, load_config, schema
-from pipelines.objects import kustomization, pipeline_object, version_object
+from pipelines.manifests import kustomization, pipeline_object, version_object
 from pipelines.picture import picture
 from pipelines.pods import with_pods
 from pipelines.resources import Pool, Resources, starved
