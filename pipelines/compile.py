@@ -1,4 +1,8 @@
-"""`gleaner compile`: the DAG as golden IR, reviewed in diffs, and as a picture for the README."""
+"""`gleaner compile`: the DAG as golden IR, reviewed in diffs, as objects for Argo CD, and as a picture for the README.
+
+    pipelines/compiled/training.yaml, manifests/base/pipeline/training.yaml    pods by the defaults of `resources`
+    the same two, named after a file of pipelines/configs/                     where it asks for other pods
+"""
 
 import re
 import tempfile
@@ -8,42 +12,105 @@ from typing import Any
 import yaml
 from kfp import compiler
 
+from components.common.errors import BadInputError
 from components.common.files import write_text
+from pipelines.config import RunConfig, load_config, schema
+from pipelines.manifests import kustomization, pipeline_object, version_object
 from pipelines.picture import picture
+from pipelines.pods import with_pods
+from pipelines.resources import Pool, Resources, starved
+from pipelines.schedules_file import schema as schedules_schema
 from pipelines.training import training
+from pipelines.version import COMPILED, content_name
 
-FOLDER = Path(__file__).parent / "compiled"
+FOLDER = COMPILED.parent
+CONFIGS = FOLDER.parent / "configs"
+SCHEDULES = "schedules.yaml"  # lies among the run configurations and is none
+OBJECTS = FOLDER.parents[1] / "manifests" / "base" / "pipeline"
+TAKEN = ("kustomization", "pipeline", "training")
+"""Names of generated files that no configuration's version can have."""
 
 
-def compile_training() -> str:
-    """The compiled training pipeline as YAML; equal for every patch release of kfp."""
+def compile_training(resources: Resources | None = None, pools: dict[str, Pool] | None = None) -> str:
+    """The compiled training pipeline as YAML, with the pods asked for; equal for every patch release of kfp."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "training.yaml"
-        compiler.Compiler().compile(training, str(path))
+        compiler.Compiler().compile(with_pods(training, resources or Resources(), pools or {}), str(path))
         return re.sub(r"(?m)^sdkVersion: kfp-(\d+\.\d+)\..*$", r"sdkVersion: kfp-\1.0", path.read_text(encoding="utf-8"))
+
+
+def compile_config(config: RunConfig) -> str:
+    """The compiled pipeline whose pods are those of a run configuration."""
+    for task in starved(config.resources, config.threads):
+        cores = getattr(config.resources, task).cpu
+        raise BadInputError(f"resources.{task}.cpu: got {cores:g}, expected at least as many cores as threads ({config.threads})")
+    return compile_training(config.resources, config.pools)
+
+
+def versions() -> dict[str, str]:
+    """Every version to be had on the cluster, by file name: the default, and those of configurations that ask for other pods."""
+    found = {"training": compile_training()}
+    for path in sorted(CONFIGS.glob("*.yaml")):
+        if path.name == SCHEDULES:
+            continue
+        ir = compile_config(load_config(path))
+        if ir in found.values():
+            continue
+        if path.stem in TAKEN:
+            raise BadInputError(f"{path}: asks for pods of its own, and its version would be another file's; expected a name other than {TAKEN}")
+        found[path.stem] = ir
+    return found
+
+
+def compiled_for(config: RunConfig) -> Path:
+    """The file whose pods are those of a run configuration; BadInputError where `gleaner compile` wrote none."""
+    ir = compile_config(config)
+    if config.resources == Resources():
+        return COMPILED
+    for path in sorted(FOLDER.glob("*.yaml")):
+        if path.read_text(encoding="utf-8") == ir:
+            return path
+    raise BadInputError(f"resources: no pipeline in {FOLDER} has the pods that {config.name!r} asks for; "
+                        f"expected its configuration in {CONFIGS}, and `gleaner compile` run and committed")
 
 
 def generated() -> dict[Path, str]:
     """Every file that `gleaner compile` writes, with its text."""
-    from pipelines.config import schema
-    from pipelines.schedules_file import schema as schedules_schema
-
-    ir = compile_training()
+    compiled = versions()
+    files = {FOLDER / f"{name}.yaml": ir for name, ir in compiled.items()}
+    files |= {OBJECTS / f"{name}.yaml": version_object(parse(ir), content_name(ir.encode()), name) for name, ir in compiled.items()}
     return {
-        FOLDER / "training.yaml": ir,
-        FOLDER / "training.svg": picture(parse(ir)),
-        FOLDER.parent / "configs" / "schema.json": schema(),
-        FOLDER.parent / "configs" / "schedules.schema.json": schedules_schema(),
+        **files,
+        OBJECTS / "pipeline.yaml": pipeline_object(parse(compiled["training"])[0]),
+        OBJECTS / "kustomization.yaml": kustomization(["pipeline", *compiled]),
+        FOLDER / "training.svg": picture(parse(compiled["training"])[0]),
+        CONFIGS / "schema.json": schema(),
+        CONFIGS / "schedules.schema.json": schedules_schema(),
     }
 
 
 def write() -> list[Path]:
-    """Refresh the generated files; returns their paths."""
+    """Refresh the generated files, and remove those of configurations that are gone; returns the paths of what is there."""
     files = generated()
+    for path in {*FOLDER.glob("*.yaml"), *OBJECTS.glob("*.yaml")} - files.keys():
+        path.unlink()
     for path, text in files.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path, text)
     return list(files)
 
 
-def parse(ir: str) -> dict[str, Any]:
-    return yaml.load(ir, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe loaders; the C one is 8x faster
+def write_version(config: RunConfig, folder: Path) -> list[Path]:
+    """Write one configuration's version into a folder: the IR, which the UI uploads, and the object, which Git keeps; returns both."""
+    ir = compile_config(config)
+    name = content_name(ir.encode())
+    paths = [folder / f"{name}.ir.yaml", folder / f"{name}.yaml"]
+    folder.mkdir(parents=True, exist_ok=True)
+    for path, text in zip(paths, [ir, version_object(parse(ir), name, config.name)], strict=True):
+        write_text(path, text)
+    return paths
+
+
+def parse(ir: str) -> list[dict[str, Any]]:
+    """The pipeline, and what only Kubernetes knows of it."""
+    return list(yaml.load_all(ir, getattr(yaml, "CSafeLoader", yaml.SafeLoader)))  # the C loader is 8x faster
