@@ -12,23 +12,19 @@ from typing import Any
 import yaml
 from kfp import compiler
 
-from components.common.errors import BadInputError
 from components.common.files import write_text
-from pipelines.config import RunConfig, load_config, schema
+from pipelines.config import RunConfig, schema
 from pipelines.manifests import kustomization, pipeline_object, version_object
 from pipelines.picture import picture
 from pipelines.pods import with_pods
-from pipelines.resources import Pool, Resources, starved
+from pipelines.resources import Pool, Resources
 from pipelines.schedules_file import schema as schedules_schema
 from pipelines.training import training
+from pipelines.variants import CONFIGS, refuse_starved, variants
 from pipelines.version import COMPILED, content_name
 
 FOLDER = COMPILED.parent
-CONFIGS = FOLDER.parent / "configs"
-SCHEDULES = "schedules.yaml"  # lies among the run configurations and is none
 OBJECTS = FOLDER.parents[1] / "manifests" / "base" / "pipeline"
-TAKEN = ("kustomization", "pipeline", "training")
-"""Names of generated files that no configuration's version can have."""
 
 
 def compile_training(resources: Resources | None = None, pools: dict[str, Pool] | None = None) -> str:
@@ -41,37 +37,13 @@ def compile_training(resources: Resources | None = None, pools: dict[str, Pool] 
 
 def compile_config(config: RunConfig) -> str:
     """The compiled pipeline whose pods are those of a run configuration."""
-    for task in starved(config.resources, config.threads):
-        cores = getattr(config.resources, task).cpu
-        raise BadInputError(f"resources.{task}.cpu: got {cores:g}, expected at least as many cores as threads ({config.threads})")
+    refuse_starved(config)
     return compile_training(config.resources, config.pools)
 
 
 def versions() -> dict[str, str]:
-    """Every version to be had on the cluster, by file name: the default, and those of configurations that ask for other pods."""
-    found = {"training": compile_training()}
-    for path in sorted(CONFIGS.glob("*.yaml")):
-        if path.name == SCHEDULES:
-            continue
-        ir = compile_config(load_config(path))
-        if ir in found.values():
-            continue
-        if path.stem in TAKEN:
-            raise BadInputError(f"{path}: asks for pods of its own, and its version would be another file's; expected a name other than {TAKEN}")
-        found[path.stem] = ir
-    return found
-
-
-def compiled_for(config: RunConfig) -> Path:
-    """The file whose pods are those of a run configuration; BadInputError where `gleaner compile` wrote none."""
-    ir = compile_config(config)
-    if config.resources == Resources():
-        return COMPILED
-    for path in sorted(FOLDER.glob("*.yaml")):
-        if path.read_text(encoding="utf-8") == ir:
-            return path
-    raise BadInputError(f"resources: no pipeline in {FOLDER} has the pods that {config.name!r} asks for; "
-                        f"expected its configuration in {CONFIGS}, and `gleaner compile` run and committed")
+    """Every version to be had on the cluster, by file name."""
+    return {name: compile_training(*variant) for name, variant in variants().items()}
 
 
 def generated() -> dict[Path, str]:

@@ -8,9 +8,10 @@ from components.common.errors import BadInputError
 from components.pretrain.settings import PretrainSettings
 from components.release.settings import ReleaseSettings
 from components.sample.settings import SampleSettings
-from pipelines.compile import CONFIGS, FOLDER, OBJECTS, compile_config, compile_training, generated, parse, write, write_version
+from pipelines.compile import FOLDER, OBJECTS, compile_training, generated, parse, write, write_version
 from pipelines.config import FORM, STAGES, load_config
 from pipelines.picture import picture
+from pipelines.variants import CONFIGS, compiled_for
 from pipelines.version import COMPILED, version_name
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -32,6 +33,7 @@ def test_compiling_renders_a_version_for_each_configuration_that_asks_for_other_
     configs, objects, compiled = tmp_path / "configs", tmp_path / "objects", tmp_path / "compiled"
     for name, value in {"CONFIGS": configs, "OBJECTS": objects, "FOLDER": compiled}.items():
         monkeypatch.setattr(f"pipelines.compile.{name}", value)
+    monkeypatch.setattr("pipelines.variants.CONFIGS", configs)
     configs.mkdir()
     least = "version: 1\nname: a\nsource: b\nstore: c\n"
     for name, more in {"same": "", "big": "resources: {pretrain: {cpu: 8}}\n", "other": "resources: {pretrain: {cpu: 8.0}}\n"}.items():
@@ -52,6 +54,23 @@ def test_one_configuration_gets_a_version_of_its_own(tmp_path):
     name = version_name(ir)
     assert [ir.name, version.name] == [f"{name}.ir.yaml", f"{name}.yaml"]
     assert parse(version.read_text(encoding="utf-8"))[0]["spec"]["displayName"] == f"mnist {name.rpartition('-')[2]}"
+
+
+def test_a_configuration_finds_the_version_with_its_pods():
+    assert compiled_for(load_config(CONFIGS / "mnist.yaml")) == COMPILED
+    assert compiled_for(load_config(CONFIGS / "gpu.yaml", ["seed=7", "pretrain.epochs=1"])) == FOLDER / "gpu.yaml"
+    for override, expected in [("resources.pretrain.cpu=7", "resources: no version of "), ("threads=4", "resources.pretrain.cpu: got 2")]:
+        with pytest.raises(BadInputError) as error:
+            compiled_for(load_config(CONFIGS / "mnist.yaml", [override]))
+        assert str(error.value).startswith(expected)
+
+
+@pytest.mark.parametrize("name", ["kustomization", "pipeline", "training"])
+def test_a_version_takes_no_other_file_s_name(tmp_path, monkeypatch, name):
+    monkeypatch.setattr("pipelines.variants.CONFIGS", tmp_path)
+    (tmp_path / f"{name}.yaml").write_text("version: 1\nname: a\nsource: b\nstore: c\nresources: {pretrain: {cpu: 8}}\n", encoding="utf-8")
+    with pytest.raises(BadInputError, match="expected a file name other than"):
+        generated()
 
 
 def test_more_threads_than_cores_are_refused(tmp_path):
