@@ -16,7 +16,7 @@ test: check     ## install with the development extras, check, then run every te
 check: .venv/dev     ## ruff, mypy and the import rules
 	@$(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports
 
-compile: .venv/demo     ## refresh the compiled pipeline, its picture and the schema of configurations
+compile: .venv/demo     ## refresh the compiled pipeline, its objects for Argo CD, its picture and the schema
 	@$(BIN)/gleaner compile
 
 bench: .venv/bench     ## print the figures that README and docstrings quote

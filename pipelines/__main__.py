@@ -59,8 +59,13 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--no-cache", action="store_true", help="run every stage again")
     run.set_defaults(run=_run)
 
-    compile_ = commands.add_parser("compile", help="write the compiled pipeline, its picture and the schema of configurations",
-                                   description="Write pipelines/compiled/training.yaml and .svg, and pipelines/configs/schema.json.")
+    compile_ = commands.add_parser("compile", help="write the compiled pipeline, and its objects for Argo CD", formatter_class=plain,
+                                   description="Refresh pipelines/compiled/, manifests/base/pipeline/ and pipelines/configs/schema.json; "
+                                               "or, for one\nconfiguration, write the version whose pods are what its `resources` ask for.",
+                                   epilog="example:\n  gleaner compile my.yaml resources.pretrain.gpus=4 --output build")
+    compile_.add_argument("config", metavar="CONFIG", type=Path, nargs="?", help="run configuration (YAML)")
+    compile_.add_argument("overrides", metavar="key=value", nargs="*", help="settings that go before the file's")
+    compile_.add_argument("--output", metavar="DIR", type=Path, default=Path(), help="where CONFIG's version is written (default: here)")
     compile_.set_defaults(run=_compile)
 
     config = commands.add_parser("config", help="show a configuration, or the schema of all")
@@ -130,9 +135,12 @@ def _store(options: argparse.Namespace) -> int:
 
 
 def _compile(options: argparse.Namespace) -> int:
-    from pipelines.compile import write
+    from pipelines.config import load_config
 
-    for path in write():
+    config = load_config(options.config, options.overrides) if options.config else None
+    from pipelines.compile import write, write_version
+
+    for path in write_version(config, options.output) if config else write():
         print(path)
     return 0
 

@@ -23,8 +23,9 @@ from components.pseudolabel.settings import PseudolabelSettings
 from components.release.settings import ReleaseSettings
 from components.sample.settings import SampleSettings
 from components.warmup.settings import WarmupSettings
-from pipelines.config_check import explain, keys_of, refuse_unknown
+from pipelines.config_check import explain, keys_of, place_of, refuse_unknown
 from pipelines.config_files import KeyPath, Layer, read_chain, read_override
+from pipelines.resources import Label, Pool, Resources, misfits
 
 RESOLVER = re.compile(r"\$\{\s*[\w.]+\s*:")
 
@@ -57,9 +58,16 @@ class RunConfig(Settings):
     calibrate: CalibrateSettings = CalibrateSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
     release: ReleaseSettings = ReleaseSettings()
+    resources: Resources = Resources()
+    """What the pods of each task ask of the cluster; `gleaner run` takes no notice."""
+    pools: dict[Label, Pool] = Field(default={})
+    """Node pools of the cluster by name, for tasks that need a GPU or spot nodes; best kept in one file that others extend."""
 
 
-STAGES = [name for name, field in RunConfig.model_fields.items() if isinstance(field.default, BaseModel)]
+SECTIONS = [name for name, field in RunConfig.model_fields.items() if isinstance(field.default, BaseModel)]
+STAGES = [name for name in SECTIONS if name != "resources"]
+FORM = {"pretrain": ("epochs",), "sample": ("strategy", "train_budget"), "release": ("promote",)}
+"""Settings, by stage, with a field of their own in Kubeflow's form; the stage's JSON object goes before them."""
 
 
 def load_config(path: Path, overrides: list[str] | None = None) -> RunConfig:
@@ -72,15 +80,20 @@ def load_config(path: Path, overrides: list[str] | None = None) -> RunConfig:
         places |= layer.places
     values = _merge(layers, places)
     try:
-        return RunConfig.model_validate_json(json.dumps(values, default=str), strict=True)
+        config = RunConfig.model_validate_json(json.dumps(values, default=str), strict=True)
     except ValidationError as error:
         raise BadInputError(explain(RunConfig, error, places, path)) from None
+    for task, key, mistake in misfits(config.resources, config.pools):
+        key_path = ("resources", task, key)
+        raise BadInputError(f"{place_of(key_path, places, path)}: {'.'.join(key_path)}: {mistake}")
+    return config
 
 
 def pipeline_arguments(config: RunConfig) -> dict[str, Any]:
     """The DAG's parameters; each stage gets all its settings, so that the record of a run does not lean on later defaults."""
-    values = _null_in_words(config.model_dump(mode="json", exclude={"version", "object_store"}))
-    return {f"{key}_settings" if key in STAGES else key: value for key, value in values.items()}
+    values = _null_in_words(config.model_dump(mode="json", exclude={"version", "object_store", "resources", "pools"}))
+    form = {key: values[stage][key] for stage, keys in FORM.items() for key in keys}
+    return {f"{key}_settings" if key in STAGES else key: value for key, value in values.items()} | form
 
 
 def _null_in_words(value: Any) -> Any:
@@ -124,13 +137,13 @@ def _merge(layers: list[Layer], places: dict[KeyPath, str]) -> dict[str, Any]:
 
 
 def _defaults() -> dict[str, Any]:
-    return {name: field.default.model_dump(mode="json") if name in STAGES else field.default
+    return {name: field.default.model_dump(mode="json") if name in SECTIONS else field.default
             for name, field in RunConfig.model_fields.items() if not field.is_required()}
 
 
 def _without_empty_sections(values: dict[str, Any]) -> dict[str, Any]:
     """`pretrain:` with every line below it commented out says nothing."""
-    return {key: value for key, value in values.items() if not (value is None and key in STAGES)}
+    return {key: value for key, value in values.items() if not (value is None and key in [*SECTIONS, "pools"])}
 
 
 def _at(values: Any, path: KeyPath) -> Any:

@@ -25,7 +25,8 @@ def refuse_unknown(model: type[BaseModel], layer: Layer) -> None:
     """BadInputError for the first key that the model does not have, with the nearest that it has."""
     known = keys_of(model)
     for path, place in layer.places.items():
-        open_ended = path[:-1] in known and not _is_section(known[path[:-1]])  # below a plain value: its type is what is wrong
+        above = (path[:depth] for depth in range(1, len(path)))
+        open_ended = any(key in known and not _is_section(known[key]) for key in above)  # below a plain value or a table of models
         if path not in known and not open_ended:
             raise BadInputError(f"{place}: unknown key {_dotted(path)!r}; {_nearest(path, known)}")
 
@@ -36,17 +37,27 @@ def explain(model: type[BaseModel], error: ValidationError, places: dict[KeyPath
     first = problems[0]
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     known = keys_of(model)
-    path: KeyPath = tuple(str(part) for part in first["loc"])
-    while path and path not in known:
+    whole: KeyPath = tuple(str(part) for part in first["loc"])
+    path = whole
+    while path and path not in known and path not in places:
         path = path[:-1]  # a position in a list or a branch of a union
-    above = (path[:depth] for depth in range(len(path), 0, -1))
-    place = next((places[key] for key in above if key in places), str(file))
+    place = place_of(whole, places, file)
+    if first["type"] == "missing" and len(whole) > 1:
+        return f"{place}: lacks {_dotted(whole)!r}{more}"
     if first["type"] == "missing":
         wanted = re.split(r"[.:;](?: |$)", model.model_fields[path[0]].description or "")[0]
         return f"{file}: lacks {_dotted(path)!r}; expected: {wanted}{more}"
+    if first["type"] == "extra_forbidden":  # in a table of models, whose keys only pydantic knows
+        return f"{place}: unknown key {_dotted(whole)!r}{more}"
     if first["type"] == "value_error":  # a model's own check, in its own words
         return f"{place}: {_dotted(path)}: {first['ctx']['error']}{more}"
     return f"{place}: {_dotted(path)}: got {first['input']!r}, expected {_expectation(first)}{more}"
+
+
+def place_of(path: KeyPath, places: dict[KeyPath, str], file: Path) -> str:
+    """Where a key stands, or the nearest section above it; the file, where it is a default."""
+    above = (path[:depth] for depth in range(len(path), 0, -1))
+    return next((places[key] for key in above if key in places), str(file))
 
 
 def _expectation(problem: Any) -> str:

@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from pipelines.version import COMPILED
+
 SUBMIT = """examples:
   gleaner submit my.yaml --host http://localhost:8888 --wait
   gleaner submit my.yaml pretrain.epochs=50 --pipeline-version latest
@@ -24,7 +26,7 @@ def add_commands(commands: Any) -> None:
     submit.add_argument("overrides", metavar="key=value", nargs="*", help="settings that go before the file's")
     submit.add_argument("--wait", action="store_true", help="follow it, a line per stage; exit code 1 if it fails")
     submit.add_argument("--pipeline-version", metavar="V", default="committed",
-                        help="committed (the one compiled here), latest, or a version's name (default: %(default)s)")
+                        help="committed (the one compiled here for CONFIG's pods), latest, or a version's name (default: %(default)s)")
     submit.add_argument("--experiment", default="gleaner", help="where the run is listed (default: %(default)s)")
     submit.add_argument("--service-account", default="", help="Kubernetes service account of its pods (default: the platform's)")
     _add_server(submit)
@@ -53,14 +55,16 @@ def _submit(options: argparse.Namespace) -> int:
 
     config = load_config(options.config, options.overrides)  # before the server is asked: a typing mistake is told at once
     from pipelines.kubeflow import connect
-    from pipelines.kubeflow_pipeline import check_version
+    from pipelines.kubeflow_pipeline import COMMITTED, check_version
     from pipelines.submit import arguments, follow, link, start, verdict
+    from pipelines.variants import compiled_for
 
     check_version(options.pipeline_version)
+    compiled = compiled_for(config) if options.pipeline_version == COMMITTED else COMPILED
     values = arguments(config, options.config, _say)
     server = connect(options.host, options.namespace)
     run_id = start(server, config.name, values, options.pipeline_version, options.experiment, options.service_account,
-                   options.wait_version)
+                   options.wait_version, compiled)
     _say(f"run: {link(server, run_id)}")
     if not options.wait:
         return 0

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pipelines.config import RunConfig, pipeline_arguments
-from pipelines.kubeflow_pipeline import named
+from pipelines.kubeflow_pipeline import COMMITTED, named
 from pipelines.schedules_file import Schedules
+from pipelines.variants import compiled_for
 from pipelines.version import COMPILED
 
 DIGEST = re.compile(r"\bsha256:([0-9a-f]{64})\b")
@@ -34,6 +35,7 @@ class Wanted:
     digest: str
     paused: bool
     pipeline_version: str  # as in the file
+    compiled: Path  # what `committed` means
     content: dict[str, Any]  # all that the digest is of
     about: str  # for people, in Kubeflow's UI
 
@@ -72,9 +74,9 @@ def prefix(app: str) -> str:
 
 def wanted_schedules(file: Schedules, configs: dict[str, RunConfig], folder: Path) -> dict[str, Wanted]:
     """Each schedule of a file that lies in `folder`, with the digest of all that decides what it starts."""
-    compiled = compiled_pipeline(file, folder)
     wanted = {}
     for name, schedule in file.schedules.items():
+        compiled = _compiled(file, folder, configs[name]) if schedule.pipeline_version == COMMITTED else COMPILED
         content = {
             "cron": schedule.cron,
             "max_concurrency": schedule.max_concurrency,
@@ -88,13 +90,13 @@ def wanted_schedules(file: Schedules, configs: dict[str, RunConfig], folder: Pat
         about = (f"Kept by Git: change {schedule.config} or the schedule {name} there, not here. Pipeline {content['pipeline_version']}, "
                  f"platform generation {file.platform_generation}.")
         wanted[name] = Wanted(name, f"{prefix(file.app)}{name}@{digest[:8]}", digest, schedule.paused, schedule.pipeline_version,
-                              content, about)
+                              compiled, content, about)
     return wanted
 
 
-def compiled_pipeline(file: Schedules, folder: Path) -> Path:
-    """The compiled pipeline that `committed` means."""
-    return folder / file.compiled if file.compiled else COMPILED
+def _compiled(file: Schedules, folder: Path, config: RunConfig) -> Path:
+    """The compiled pipeline that `committed` means: the one that the file names, else the one with the configuration's pods."""
+    return folder / file.compiled if file.compiled else compiled_for(config)
 
 
 def plan(wanted: dict[str, Wanted], existing: list[Existing], prune: bool) -> list[Action]:

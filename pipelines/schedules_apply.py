@@ -13,7 +13,7 @@ from components.common.errors import BadInputError
 from pipelines import kubeflow
 from pipelines.kubeflow import FINISHED, AbsentError, Kubeflow, TransientError, predicate
 from pipelines.kubeflow_pipeline import LATEST, Reference, find_experiment, find_version, provide_experiment, provide_version
-from pipelines.schedules import DIGEST, Action, Existing, Wanted, compiled_pipeline, differences, plan, prefix, wanted_schedules
+from pipelines.schedules import DIGEST, Action, Existing, Wanted, differences, plan, prefix, wanted_schedules
 from pipelines.schedules_file import Schedules, load_schedules
 
 DONE = {"create": "created ", "disable": "disabled", "delete": "deleted "}
@@ -25,12 +25,11 @@ class Git:
 
     file: Schedules
     wanted: dict[str, Wanted]
-    compiled: Path
 
 
 def read_git(path: Path) -> Git:
     file, configs = load_schedules(path)
-    return Git(file, wanted_schedules(file, configs, path.parent), compiled_pipeline(file, path.parent))
+    return Git(file, wanted_schedules(file, configs, path.parent))
 
 
 def observe(server: Kubeflow, git: Git, prune: bool) -> list[Existing]:
@@ -101,9 +100,11 @@ def apply(server: Kubeflow, git: Git, prune: bool, say: Callable[[str], None], w
 
 def _provide_versions(server: Kubeflow, git: Git, wait: float) -> dict[str, Reference]:
     """The reference of each schedule. What must be there already comes first, so that nothing is uploaded if it is not."""
-    words = {want.pipeline_version for want in git.wanted.values() if not want.paused}
-    by_word = {word: provide_version(server, word, git.compiled, wait) for word in sorted(words, key=lambda word: "-" not in word)}
-    return {name: by_word[want.pipeline_version] for name, want in git.wanted.items() if not want.paused}
+    awake = {name: want for name, want in git.wanted.items() if not want.paused}
+    asked = {(want.pipeline_version, want.compiled) for want in awake.values()}
+    found = {(word, compiled): provide_version(server, word, compiled, wait)
+             for word, compiled in sorted(asked, key=lambda each: ("-" not in each[0], each))}
+    return {name: found[want.pipeline_version, want.compiled] for name, want in awake.items()}
 
 
 def _execute(server: Kubeflow, git: Git, action: Action, versions: dict[str, Reference]) -> bool:

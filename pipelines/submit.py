@@ -18,6 +18,7 @@ from pipelines.kubeflow import FINISHED, Kubeflow, TransientError, predicate
 from pipelines.kubeflow_pipeline import Reference, provide_experiment, provide_version
 from pipelines.progress import seconds
 from pipelines.schedules_file import refuse_folders
+from pipelines.version import COMPILED
 
 POLL = 5.0  # seconds between looks at a run
 PATIENCE = 600.0  # seconds that a server may be away while its run is followed
@@ -37,10 +38,13 @@ def arguments(config: RunConfig, file: Path, say: Callable[[str], None]) -> dict
 
 
 def start(server: Kubeflow, name: str, values: dict[str, Any], version: str, experiment: str, service_account: str = "",
-          wait: float = 0) -> str:
-    """Start a run and return its id. Where the server's answer is lost, the run is looked for by its name, which nobody else has."""
+          wait: float = 0, compiled: Path = COMPILED) -> str:
+    """Start a run and return its id; `compiled` is the file that `committed` means.
+
+    Where the server's answer is lost, the run is looked for by its name, which nobody else has.
+    """
     unique = f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-    reference = provide_version(server, version, wait=wait)
+    reference = provide_version(server, version, compiled, wait)
     body = _run(unique, values, reference, provide_experiment(server, experiment), service_account)
     for pause in kubeflow.PAUSES:
         try:

@@ -25,20 +25,10 @@ def ingested(source_version: str, **of: Any) -> Any:
 
 @dsl.pipeline(name="gleaner-training", description="From a folder of images and a few labels to a calibrated, released classifier.")
 def training(
-    source: str,
-    name: str,
-    store: str,
-    source_version: str = "",
-    seed: int = 0,
-    threads: int = 2,
-    ingest_settings: dict = {},
-    pretrain_settings: dict = {},
-    sample_settings: dict = {},
-    warmup_settings: dict = {},
-    pseudolabel_settings: dict = {},
-    calibrate_settings: dict = {},
-    evaluate_settings: dict = {},
-    release_settings: dict = {},
+    source: str = "s3://gleaner/mnist", name: str = "mnist", store: str = "s3://gleaner/store", source_version: str = "",
+    seed: int = 0, threads: int = 2, train_budget: int = 200, strategy: str = "typiclust", epochs: int = 100, promote: bool = True,
+    ingest_settings: dict = {}, pretrain_settings: dict = {}, sample_settings: dict = {}, warmup_settings: dict = {},
+    pseudolabel_settings: dict = {}, calibrate_settings: dict = {}, evaluate_settings: dict = {}, release_settings: dict = {},
 ) -> None:
     """Train, calibrate, measure and release a classifier.
 
@@ -49,19 +39,24 @@ def training(
         source_version: Names the state of the source (a date, a commit, a listing's digest); a new one ingests again.
         seed: Seed of every random choice.
         threads: CPU threads of each training stage; results repeat to the bit for one number of threads.
-        ingest_settings: What `ingest:` holds in a run configuration.
-        pretrain_settings: What `pretrain:` holds.
-        sample_settings: What `sample:` holds.
-        warmup_settings: What `warmup:` holds.
-        pseudolabel_settings: What `pseudolabel:` holds.
-        calibrate_settings: What `calibrate:` holds.
-        evaluate_settings: What `evaluate:` holds.
-        release_settings: What `release:` holds.
+        train_budget: Training labels to buy, in images.
+        strategy: How the images to label are picked: `typiclust` (the most typical of each cluster) or `random`.
+        epochs: Passes of pretraining over the unlabelled train split.
+        promote: Move the champion pointer to this model if it passes every gate.
+        ingest_settings: JSON object, what `ingest:` holds in a run configuration; what it leaves out keeps its default.
+        pretrain_settings: JSON object, what `pretrain:` holds; goes before `epochs`.
+        sample_settings: JSON object, what `sample:` holds; goes before `train_budget` and `strategy`.
+        warmup_settings: JSON object, what `warmup:` holds.
+        pseudolabel_settings: JSON object, what `pseudolabel:` holds.
+        calibrate_settings: JSON object, what `calibrate:` holds.
+        evaluate_settings: JSON object, what `evaluate:` holds, such as {"gates": {"min_accuracy": 0.9}}; "null" switches a gate off.
+        release_settings: JSON object, what `release:` holds; goes before `promote`.
     """
     at = {"store": store, "threads": threads}
     data = ingested(source_version, source=source, name=name, store=store, settings=ingest_settings)
-    encoder = pretrain(dataset=data, seed=seed, settings=pretrain_settings, **at).outputs["encoder"]
-    picks = sample(dataset=data, encoder=encoder, name=name, seed=seed, settings=sample_settings, **at).outputs
+    encoder = pretrain(dataset=data, seed=seed, epochs=epochs, settings=pretrain_settings, **at).outputs["encoder"]
+    picks = sample(dataset=data, encoder=encoder, name=name, seed=seed, strategy=strategy, train_budget=train_budget,
+                   settings=sample_settings, **at).outputs
     embeddings, labels = picks["embeddings"], picks["labels"]
     warm = warmup(dataset=data, encoder=encoder, embeddings=embeddings, labels=labels, seed=seed,
                   settings=warmup_settings, **at).outputs["classifier"]
@@ -70,4 +65,4 @@ def training(
     evaluation = evaluate(dataset=data, embeddings=embeddings, labels=labels, warm=warm, classifier=final, calibration=calibration,
                           seed=seed, settings=evaluate_settings, **at).outputs["evaluation"]
     release(dataset=data, labels=labels, classifier=final, calibration=calibration, evaluation=evaluation,
-            name=name, store=store, settings=release_settings)
+            name=name, store=store, promote=promote, settings=release_settings)

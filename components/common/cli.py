@@ -5,6 +5,7 @@ input, `{{$}}` in a pod, says where to write them; without it a stage is an ordi
 """
 
 import argparse
+import contextlib
 import inspect
 import json
 import sys
@@ -40,7 +41,10 @@ def main(run: Callable[..., Metadata | None], argv: list[str] | None = None) -> 
 
 
 def parse(run: Callable[..., Any], stage: str, argv: list[str] | None) -> tuple[dict[str, Any], str]:
-    """Arguments of `run` from flags: paths, strings and integers as they are, a settings model from JSON or `@file`."""
+    """Arguments of `run` from flags: paths, strings and integers as they are, a settings model from JSON or `@file`.
+
+    Single settings have flags too; the JSON goes before them.
+    """
     parser = argparse.ArgumentParser(prog=f"python -m components.{stage}", description=inspect.getdoc(run),
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     hints = get_type_hints(run)
@@ -52,30 +56,53 @@ def parse(run: Callable[..., Any], stage: str, argv: list[str] | None) -> tuple[
         shown = "JSON|@FILE" if is_model else kind.__name__.upper()
         parser.add_argument(flag(name), dest=name, metavar=shown, required=required,
                             default=None if required else default, type=str if is_model else kind)
+        if is_model:
+            single = [field for field in plain_fields(kind) if field not in hints]
+            for field in single:
+                parser.add_argument(flag(field), dest=f"{name}.{field}", metavar="VALUE", default=argparse.SUPPRESS,
+                                    help=(kind.model_fields[field].description or "").replace("%", "%%"))
     parser.add_argument("--executor-input", default="", metavar="JSON", help="Kubeflow's {{$}}: where to write what the UI shows")
     values = vars(parser.parse_args(argv))
     executor_input = values.pop("executor_input")
+    below = {key.partition(".")[2]: values.pop(key) for key in list(values) if "." in key}
     for name in values:
         if isinstance(hints[name], type) and issubclass(hints[name], BaseModel):
-            values[name] = read_settings(hints[name], values[name], stage)
+            values[name] = read_settings(hints[name], values[name], stage, below)
     return values, executor_input
+
+
+def plain_fields(model: type[BaseModel]) -> list[str]:
+    """Settings of one value each, no models of their own."""
+    kinds = {name: field.annotation for name, field in model.model_fields.items()}
+    return [name for name, kind in kinds.items() if not (isinstance(kind, type) and issubclass(kind, BaseModel))]
 
 
 def flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def read_settings(model: type[BaseModel], text: str, stage: str) -> BaseModel:
+def read_settings(model: type[BaseModel], text: str, stage: str, below: dict[str, str]) -> BaseModel:
+    """Settings from JSON or `@file`, over single ones from flags of their own."""
     if text.startswith("@"):
         text = Path(text[1:]).read_text(encoding="utf-8")
     try:
-        return model.model_validate(json.loads(text))
+        given = json.loads(text)
+        singles = {name: _value(model, name, value) for name, value in below.items()}
+        return model.model_validate({**singles, **given} if isinstance(given, dict) else given)
     except json.JSONDecodeError as error:
         raise BadInputError(f"--settings is not JSON: {error}") from None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join([stage, *(str(part) for part in first["loc"])])
         raise BadInputError(f"{where}: {first['msg']} (got {first.get('input')!r})") from None
+
+
+def _value(model: type[BaseModel], name: str, text: str) -> Any:
+    """`100`, `true` and `null` as JSON reads them, words as they are."""
+    if model.model_fields[name].annotation is not str:
+        with contextlib.suppress(json.JSONDecodeError):
+            return json.loads(text)
+    return text
 
 
 def write_executor_output(executor_input: dict[str, Any], metadata: Metadata) -> None:

@@ -4,29 +4,99 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from pipelines.compile import FOLDER, compile_training, generated, parse
-from pipelines.config import STAGES
+from components.common.errors import BadInputError
+from components.pretrain.settings import PretrainSettings
+from components.release.settings import ReleaseSettings
+from components.sample.settings import SampleSettings
+from pipelines.compile import FOLDER, OBJECTS, compile_training, generated, parse, write, write_version
+from pipelines.config import FORM, STAGES, load_config
 from pipelines.picture import picture
+from pipelines.variants import CONFIGS, compiled_for
+from pipelines.version import COMPILED, version_name
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
 @pytest.fixture(scope="module")
 def ir():
-    return parse(compile_training())
+    return parse(compile_training())[0]
 
 
-@pytest.mark.parametrize("name", ["training.yaml", "training.svg", "schema.json"])
-def test_generated_files_are_fresh(name):
-    path, text = next((path, text) for path, text in generated().items() if path.name == name)
-    assert path.read_text(encoding="utf-8") == text, "stale; run: gleaner compile"
+def test_generated_files_are_fresh():
+    files = generated()
+    stale = [str(path) for path, text in files.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
+    assert stale == [], "run: gleaner compile"
+    assert {*FOLDER.glob("*.yaml"), *OBJECTS.glob("*")} <= files.keys(), "left over; run: gleaner compile"
+
+
+def test_compiling_renders_a_version_for_each_configuration_that_asks_for_other_pods(tmp_path, monkeypatch):
+    configs, objects, compiled = tmp_path / "configs", tmp_path / "objects", tmp_path / "compiled"
+    for name, value in {"CONFIGS": configs, "OBJECTS": objects, "FOLDER": compiled}.items():
+        monkeypatch.setattr(f"pipelines.compile.{name}", value)
+    monkeypatch.setattr("pipelines.variants.CONFIGS", configs)
+    configs.mkdir()
+    least = "version: 1\nname: a\nsource: b\nstore: c\n"
+    for name, more in {"same": "", "big": "resources: {pretrain: {cpu: 8}}\n", "other": "resources: {pretrain: {cpu: 8.0}}\n"}.items():
+        (configs / f"{name}.yaml").write_text(least + more, encoding="utf-8")
+    write()
+    assert {path.name for path in compiled.iterdir()} == {"training.yaml", "big.yaml", "training.svg"}
+    assert {path.name for path in objects.iterdir()} == {"training.yaml", "big.yaml", "pipeline.yaml", "kustomization.yaml"}
+    (configs / "big.yaml").unlink()
+    (configs / "other.yaml").unlink()
+    write()
+    assert {path.name for path in [*compiled.iterdir(), *objects.iterdir()]} == {"training.yaml", "training.svg", "pipeline.yaml",
+                                                                                 "kustomization.yaml"}
+
+
+def test_one_configuration_gets_a_version_of_its_own(tmp_path):
+    config = load_config(CONFIGS / "mnist.yaml", ["resources.pretrain.cpu=7"])
+    ir, version = write_version(config, tmp_path / "new")
+    name = version_name(ir)
+    assert [ir.name, version.name] == [f"{name}.ir.yaml", f"{name}.yaml"]
+    assert parse(version.read_text(encoding="utf-8"))[0]["spec"]["displayName"] == f"mnist {name.rpartition('-')[2]}"
+
+
+def test_a_configuration_finds_the_version_with_its_pods():
+    assert compiled_for(load_config(CONFIGS / "mnist.yaml")) == COMPILED
+    assert compiled_for(load_config(CONFIGS / "gpu.yaml", ["seed=7", "pretrain.epochs=1"])) == FOLDER / "gpu.yaml"
+    for override, expected in [("resources.pretrain.cpu=7", "resources: no version of "), ("threads=4", "resources.pretrain.cpu: got 2")]:
+        with pytest.raises(BadInputError) as error:
+            compiled_for(load_config(CONFIGS / "mnist.yaml", [override]))
+        assert str(error.value).startswith(expected)
+
+
+@pytest.mark.parametrize("name", ["kustomization", "pipeline", "training"])
+def test_a_version_takes_no_other_file_s_name(tmp_path, monkeypatch, name):
+    monkeypatch.setattr("pipelines.variants.CONFIGS", tmp_path)
+    (tmp_path / f"{name}.yaml").write_text("version: 1\nname: a\nsource: b\nstore: c\nresources: {pretrain: {cpu: 8}}\n", encoding="utf-8")
+    with pytest.raises(BadInputError, match="expected a file name other than"):
+        generated()
+
+
+def test_more_threads_than_cores_are_refused(tmp_path):
+    config = load_config(CONFIGS / "mnist.yaml", ["threads=4"])
+    with pytest.raises(BadInputError) as error:
+        write_version(config, tmp_path / "new")
+    assert str(error.value) == "resources.pretrain.cpu: got 2, expected at least as many cores as threads (4)"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_form_can_be_filled_in_without_reading_code(ir):
+    inputs = ir["root"]["inputDefinitions"]["parameters"]
+    assert [name for name, about in inputs.items() if len(about.get("description", "")) < 20 or "defaultValue" not in about] == []
+    assert {name.removesuffix("_settings") for name, about in inputs.items() if about["parameterType"] == "STRUCT"} == set(STAGES)
+    settings = {"pretrain": PretrainSettings(), "sample": SampleSettings(), "release": ReleaseSettings()}
+    for stage, keys in FORM.items():
+        assert {key: inputs[key]["defaultValue"] for key in keys} == {key: getattr(settings[stage], key) for key in keys}
+        assert all(f"`{key}`" in inputs[f"{stage}_settings"]["description"] for key in keys)  # which of the two counts
+    strategies = SampleSettings.model_json_schema()["properties"]["strategy"]["enum"]
+    assert all(f"`{strategy}`" in inputs["strategy"]["description"] for strategy in strategies)
 
 
 def test_compiling_is_repeatable_and_names_no_patch_release():
     text = compile_training()
     assert text == compile_training()
-    assert text.splitlines()[-1] == "sdkVersion: kfp-2.17.0"
-    assert (FOLDER / "training.yaml").is_file()
+    assert text.count("\nsdkVersion: kfp-2.17.0\n") == 1
 
 
 def test_the_stages_run_in_order(ir):

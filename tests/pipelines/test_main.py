@@ -44,6 +44,18 @@ def test_a_mistake_is_one_line_and_exit_code_2(capsys, tmp_path, monkeypatch, wo
     assert list(tmp_path.iterdir()) == []
 
 
+def test_compile_refuses_pods_that_no_node_can_run_and_writes_nothing(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert call("compile", MNIST, "resources.pretrain.gpu=h100", "--output", "new") == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err == ("error: override 'resources.pretrain.gpu=h100': resources.pretrain.gpu: got 'h100', which no pool has; "
+                        "expected a pool with GPUs in `pools` first\n")
+    assert list(tmp_path.iterdir()) == []
+    assert call("compile", MNIST, "--output", "new") == 0
+    assert sorted(capsys.readouterr().out.splitlines()) == sorted(str(path) for path in Path("new").iterdir())
+
+
 def test_help_names_every_command(capsys):
     assert call("--help") == 0
     text = capsys.readouterr().out

@@ -54,7 +54,7 @@ def test_a_mistake_in_a_schedule(tmp_path, schedule, line):
 
 
 @pytest.mark.parametrize(("schedules", "top", "line"), [
-    ({"Nightly": NIGHTLY}, {}, "schedules.yaml:2: schedules: got 'Nightly', expected text that matches"),
+    ({"Nightly": NIGHTLY}, {}, "schedules.yaml:3: schedules.Nightly: got 'Nightly', expected text that matches"),
     ({"nightly": {"config": "run.yaml"}}, {}, "schedules.yaml:3: nightly: lacks 'cron'; expected: Six fields, second minute"),
     ({"nightly": None}, {}, "schedules.yaml:3: nightly: got None, expected a section of `key: value` lines"),
     ([], {}, "schedules.yaml:2: schedules: got [], expected an object"),

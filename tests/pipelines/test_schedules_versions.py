@@ -21,6 +21,18 @@ def test_in_a_database_the_version_is_uploaded_once(tmp_path):
         assert references == {f"{OURS}nightly": server.versions[0].pipeline_version_id, f"{OURS}latest": None}
 
 
+def test_schedules_of_one_file_may_want_different_pods(tmp_path):
+    file = write_git(tmp_path, {"nightly": NIGHTLY, "large": {**NIGHTLY, "config": str(COMPILED.parents[1] / "configs" / "gpu.yaml")}})
+    with serve() as server:
+        applied(server, file)
+        assert names(file) == sorted(run.display_name for run in server.recurring)
+        versions = {version.pipeline_version_id: version.name for version in server.versions}
+        used = {run.display_name.partition("@")[0]: versions[run.pipeline_version_reference.pipeline_version_id]
+                for run in server.recurring}
+        assert used == {f"{OURS}nightly": version_name(), f"{OURS}large": version_name(COMPILED.parent / "gpu.yaml")}
+        assert applied(server, file)[-1] == "2 schedules as in Git: 0 created, 0 disabled, 0 deleted"
+
+
 def test_in_kubernetes_nothing_is_uploaded(tmp_path):
     with serve(store="kubernetes") as server:
         version = server.add_version(PIPELINE, version_name())

@@ -11,7 +11,7 @@ import pytest
 from components.common.errors import BadInputError
 from pipelines import submit
 from pipelines.__main__ import main
-from pipelines.version import PIPELINE, version_name
+from pipelines.version import COMPILED, PIPELINE, version_name
 from tests.pipelines.gitops import NIGHTLY, OURS, write_git
 from tests.pipelines.kfp_server import serve
 from tests.pipelines.kfp_state import Fault, KfpServer
@@ -49,6 +49,17 @@ def test_a_run_is_started(tmp_path, capsys):
         assert run.service_account == "robot"
         assert run.pipeline_version_reference.pipeline_version_id == server.versions[0].pipeline_version_id
         assert (server.versions[0].name, server.experiments[0].display_name) == (version_name(), "trials")
+
+
+def test_a_run_gets_the_version_with_the_pods_of_its_configuration(tmp_path, capsys):
+    gpu = COMPILED.parents[1] / "configs" / "gpu.yaml"
+    with serve() as server:
+        assert call("submit", str(gpu), "--host", server.url) == 0
+        assert [version.name for version in server.versions] == [version_name(COMPILED.parent / "gpu.yaml")]
+        before = len(server.writes())
+        assert call("submit", config(tmp_path), "resources.pretrain.cpu=7", "--host", server.url) == 2
+        assert "resources: no version of the pipeline has the pods" in capsys.readouterr().err
+        assert len(server.writes()) == before
 
 
 def test_the_ui_may_be_elsewhere(tmp_path, capsys, monkeypatch):

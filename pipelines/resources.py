@@ -1,0 +1,178 @@
+"""What the pods of each task ask of the cluster, and the node pools that can give it.
+
+A pod gets what it asks for and no more (requests are limits), so that one stage cannot starve another. Only compiling
+can set these: `gleaner compile` renders a version of the pipeline for every configuration that asks for other pods.
+"""
+
+import re
+from collections.abc import Iterator
+from difflib import get_close_matches
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from components.common.settings import Positive, Settings
+
+UNITS = {"Mi": 1 << 20, "Gi": 1 << 30, "Ti": 1 << 40}
+
+
+def _size(text: str) -> str:
+    if not re.fullmatch(r"[1-9]\d{0,5}(Mi|Gi|Ti)", text):
+        raise ValueError(f"got {text!r}, expected a size such as 512Mi or 4Gi")
+    return text
+
+
+def _memory(text: str) -> str:
+    if not (256 << 20) <= size_bytes(_size(text)) <= (16 << 40):
+        raise ValueError(f"got {text!r}, expected from 256Mi (less does not start Python) to 16Ti")
+    return text
+
+
+Size = Annotated[str, AfterValidator(_size)]
+Memory = Annotated[str, AfterValidator(_memory)]
+Cores = Annotated[float, Field(ge=0.1, le=512)]
+Label = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+
+
+def size_bytes(size: str) -> int:
+    """Bytes of `4Gi`."""
+    return int(size[:-2]) * UNITS[size[-2:]]
+
+
+class Toleration(Settings):
+    """A taint of the pool's nodes that pods put up with."""
+
+    key: Annotated[str, Field(min_length=1)]
+    """Key of the taint, such as nvidia.com/gpu."""
+    value: str | None = None
+    """Value of the taint; null accepts every value."""
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = "NoSchedule"
+    """Effect of the taint; null accepts every effect."""
+
+
+class Pool(Settings):
+    """A node pool of the cluster: how pods get there, and the most that one of its nodes has to give."""
+
+    selector: dict[str, str] = Field(default={})
+    """Labels of the pool's nodes, which its pods select."""
+    tolerations: list[Toleration] = Field(default=[])
+    """Taints of its nodes that its pods tolerate."""
+    gpu: Label | None = None
+    """Type of its GPUs, by a name of your choice, such as nvidia-l4; null: it has none."""
+    gpus: Annotated[int, Field(ge=0, le=64)] = 0
+    """GPUs of its largest node."""
+    spot: bool = False
+    """Whether its nodes may be taken away at any moment."""
+    cpu: Cores | None = None
+    """CPU cores that its largest node leaves to pods; null: not checked."""
+    memory: Memory | None = None
+    """Memory that its largest node leaves to pods; null: not checked."""
+
+
+class TaskResources(Settings):
+    """The pods of one task."""
+
+    cpu: Cores = 2
+    """CPU cores, 0.5 is half of one; at least `threads` for a stage that trains."""
+    memory: Memory = "4Gi"
+    """Memory; more than this kills the pod."""
+    gpu: Label | None = None
+    """Type of GPU, as a pool calls it; null: none."""
+    gpus: Annotated[int, Field(ge=1, le=64)] = 1
+    """GPUs of a pod, where `gpu` names a type."""
+    pool: Label | None = None
+    """Pool that the pods run in; null: the first that has the GPU and is spot or not, as asked, or any node where neither matters."""
+    spot: bool = False
+    """Cheap nodes that may be taken away: training resumes from its checkpoint, what else was done is done again."""
+    shm: Size | None = None
+    """Size of /dev/shm, by which loader processes hand over batches; it counts as memory. Null: the container runtime's 64 MB."""
+    timeout_hours: Annotated[Positive, Field(le=24 * 30)] = 4.0
+    """After this a pod is stopped, and tried again if retries are left."""
+    retries: Annotated[int, Field(ge=0, le=10)] = 2
+    """Times that a failed pod is tried again, after a minute, then two, then four."""
+    cache: bool = True
+    """Take the outputs of an earlier run with equal inputs, settings and image."""
+
+
+class Resources(Settings):
+    """Pods task by task; the defaults fit a small cluster, and every stage a node of two cores and eight gigabytes."""
+
+    plan: TaskResources = TaskResources(cpu=1, memory="2Gi")
+    pack: TaskResources = TaskResources(timeout_hours=12)
+    ingest: TaskResources = TaskResources()
+    pretrain: TaskResources = TaskResources(memory="6Gi", shm="1Gi", timeout_hours=48)
+    sample: TaskResources = TaskResources()
+    warmup: TaskResources = TaskResources(shm="1Gi")
+    pseudolabel: TaskResources = TaskResources(memory="6Gi", shm="1Gi", timeout_hours=24)
+    calibrate: TaskResources = TaskResources()
+    evaluate: TaskResources = TaskResources()
+    release: TaskResources = TaskResources(cpu=1, memory="2Gi")
+
+
+TASKS = list(Resources.model_fields)
+TRAINING = ("pretrain", "sample", "warmup", "pseudolabel", "calibrate", "evaluate")  # those that take `threads`
+
+
+def pool_of(task: TaskResources, pools: dict[str, Pool]) -> Pool | None:
+    """The pool whose nodes the task's pods select; None: they may run anywhere."""
+    if task.pool is not None:
+        return pools[task.pool]
+    if task.gpu is None and not task.spot:
+        return None
+    return next(pool for name, pool in pools.items() if not list(_lacks(task, name, pool)))
+
+
+def misfits(resources: Resources, pools: dict[str, Pool]) -> Iterator[tuple[str, str, str]]:
+    """What no node could run: task, key, and the mistake in words."""
+    for name in TASKS:
+        task: TaskResources = getattr(resources, name)
+        if task.gpu is None and task.gpus > 1:
+            yield name, "gpus", f"got {task.gpus} without a type of GPU; expected `gpu`: {_types(pools)}"
+        elif task.shm is not None and size_bytes(task.shm) >= size_bytes(task.memory):
+            yield name, "shm", f"got {task.shm}, expected less than memory ({task.memory}), which /dev/shm is part of"
+        elif task.pool is not None and task.pool not in pools:
+            close = get_close_matches(task.pool, pools, n=1)
+            meant = f"did you mean {close[0]!r}?" if close else f"expected one of {list(pools)}" if pools else "`pools` is empty"
+            yield name, "pool", f"got {task.pool!r}, which is no pool; {meant}"
+        elif task.gpu is not None and task.gpu not in {pool.gpu for pool in pools.values()}:
+            yield name, "gpu", f"got {task.gpu!r}, which no pool has; expected {_types(pools)}"
+        else:
+            yield from ((name, key, why) for key, why in _unplaceable(task, pools))
+
+
+def starved(resources: Resources, threads: int) -> list[str]:
+    """Training stages with fewer cores than threads, which would wait for each other."""
+    return [name for name in TRAINING if getattr(resources, name).cpu < threads]
+
+
+def _unplaceable(task: TaskResources, pools: dict[str, Pool]) -> Iterator[tuple[str, str]]:
+    """Why no pool takes the task: of the pool that it names, else of the one that comes nearest, with the same GPU if there is one."""
+    if task.pool is not None:
+        yield from _lacks(task, task.pool, pools[task.pool])
+    elif task.gpu is not None or task.spot:
+        lacking = [list(_lacks(task, name, pool)) for name, pool in pools.items()]
+        if not pools:
+            yield "spot", "got true, but `pools` names no pool of spot nodes"
+        elif all(lacking):
+            key, why = min(lacking, key=lambda faults: (faults[0][0] == "gpu", len(faults)))[-1]
+            yield key, f"{why}, and no other pool fits"
+
+
+def _lacks(task: TaskResources, name: str, pool: Pool) -> Iterator[tuple[str, str]]:
+    """What the task asks for and a node of the pool has not: key, and the mistake in words."""
+    if task.gpu != pool.gpu:
+        yield "gpu", f"got {task.gpu or 'none'}, but the nodes of pool {name!r} have {pool.gpu or 'none'}"
+    elif task.gpu is not None and task.gpus > pool.gpus:
+        yield "gpus", f"got {task.gpus}, but a node of pool {name!r} has {pool.gpus}"
+    if task.spot != pool.spot:
+        yield "spot", f"got {str(task.spot).lower()}, but the nodes of pool {name!r} are {'' if pool.spot else 'not '}spot"
+    if pool.cpu is not None and task.cpu > pool.cpu:
+        yield "cpu", f"got {task.cpu:g}, but a node of pool {name!r} has {pool.cpu:g}"
+    if pool.memory is not None and size_bytes(task.memory) > size_bytes(pool.memory):
+        yield "memory", f"got {task.memory}, but a node of pool {name!r} has {pool.memory}"
+
+
+def _types(pools: dict[str, Pool]) -> str:
+    """GPU types that can be had, for an error message."""
+    types = sorted({pool.gpu for pool in pools.values() if pool.gpu})
+    return f"one of {types}" if types else "a pool with GPUs in `pools` first"
