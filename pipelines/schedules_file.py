@@ -83,6 +83,9 @@ def refuse_folders(config: RunConfig, where: str) -> None:
         value = getattr(config, key)
         if not value.startswith("s3://"):
             raise BadInputError(f"{where}: {key}: got {value!r}, expected s3://bucket/prefix: the stages run on other machines")
+    if config.object_store:
+        raise BadInputError(f"{where}: object_store: got {config.object_store!r}, expected null: that server is on this machine, "
+                            "and the stages run on others")
 
 
 def schema() -> str:

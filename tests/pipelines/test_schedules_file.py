@@ -77,6 +77,11 @@ def test_folders_of_this_machine_are_refused(tmp_path, key):
     assert mistake(file) == f"run.yaml: {key}: got 'photos', expected s3://bucket/prefix: the stages run on other machines"
 
 
+def test_a_server_of_this_machine_is_refused(tmp_path):
+    file = write_git(tmp_path, {"nightly": NIGHTLY}, run={"object_store": "objects"})
+    assert mistake(file).startswith("run.yaml: object_store: got 'objects', expected null: that server is on this machine")
+
+
 def test_a_mistake_in_the_run_configuration(tmp_path):
     assert "unknown key 'sed'; did you mean 'seed'?" in mistake(write_git(tmp_path, {"nightly": NIGHTLY}, run={"sed": 1}))
 
