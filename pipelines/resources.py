@@ -97,7 +97,7 @@ class TaskResources(Settings):
 class Resources(Settings):
     """Pods task by task; the defaults fit a small cluster, and every stage a node of two cores and eight gigabytes."""
 
-    plan: TaskResources = TaskResources(cpu=1, memory="2Gi")
+    plan: TaskResources = TaskResources(cpu=1, memory="2Gi", cache=False)  # else a schedule would never see a new image
     pack: TaskResources = TaskResources(timeout_hours=12)
     ingest: TaskResources = TaskResources()
     pretrain: TaskResources = TaskResources(memory="6Gi", shm="1Gi", timeout_hours=48)

@@ -127,6 +127,9 @@ def test_pods_change_nothing_else(compiled):
             task.pop("retryPolicy", None)
     for executor in with_them["deploymentSpec"]["executors"].values():
         del executor["container"]["resources"]
+    listing = with_them["root"]["dag"]["tasks"]["plan"]
+    assert listing["cachingOptions"] == {}, "a scheduled run looks at its source each time"
+    listing["cachingOptions"] = {"enableCache": True}
     assert {**with_them, "sdkVersion": ""} == {**plain, "sdkVersion": ""}
 
 
