@@ -1,16 +1,17 @@
 """Who may do what, and who may talk to whom: exactly what is needed."""
 
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from pipelines.version import PIPELINE, version_name
 from tests.manifests.kubectl import OVERLAYS, ROOT, build, named, pod_specs
+from tests.pipelines.gitops import NIGHTLY, applied, write_git
+from tests.pipelines.kfp_server import serve
 
-KFP = {"jobs: create", "jobs: delete", "jobs: disable", "jobs: list", "experiments: create", "experiments: list",
-       "pipelines: get", "pipelines: list", "runs: list"}
-"""What `gleaner schedules apply --prune` asks of Kubeflow; tests/pipelines/test_schedules.py records it from the calls it makes."""
-UPLOAD = {"pipelines: create"}
 STAGE = {"app.kubernetes.io/part-of": "gleaner", "pipelines.kubeflow.org/v2_component": "true"}
 RECONCILER = {"app.kubernetes.io/name": "gleaner-reconciler", "app.kubernetes.io/part-of": "gleaner"}
 TRAINJOB = {"trainer.kubeflow.org/trainjob-ancestor-step": "trainer"}
@@ -36,11 +37,26 @@ def rights(objects: list[dict[str, Any]], account: str) -> list[dict[str, Any]]:
     return [rule for role in roles for rule in named(objects, "Role", role)["rules"]]
 
 
-@pytest.mark.parametrize(("name", "needed"), [("kind", KFP | UPLOAD), ("dev", KFP), ("prod", KFP)])
-def test_the_reconciler_may_do_exactly_what_it_does(name, needed):
+def asked_of_kubeflow(folder: Path, store: str) -> set[str]:
+    """What a server asks Kubernetes about the reconciler while it makes, disables and deletes a schedule: `resource: verb`."""
+    with serve(store=store, multi_user=True) as server:
+        if store == "kubernetes":
+            server.add_version(PIPELINE, version_name(), "team")
+        server.clock = timedelta(days=-40)
+        applied(server, write_git(folder, {"nightly": NIGHTLY}))
+        server.clock = timedelta()
+        for _ in range(2):
+            applied(server, write_git(folder, {}))
+        assert server.recurring == []
+        return server.rights()
+
+
+@pytest.mark.parametrize(("name", "store"), [("kind", "database"), ("dev", "kubernetes"), ("prod", "kubernetes")])
+def test_the_reconciler_may_do_exactly_what_it_does(name, store, tmp_path):
     rules = rights(overlay(name), "gleaner-reconciler")
     assert {group for rule in rules for group in rule["apiGroups"]} == {"pipelines.kubeflow.org"}
-    assert {f"{resource}: {verb}" for rule in rules for resource in rule["resources"] for verb in rule["verbs"]} == needed
+    allowed = {f"{resource}: {verb}" for rule in rules for resource in rule["resources"] for verb in rule["verbs"]}
+    assert allowed == asked_of_kubeflow(tmp_path, store)
 
 
 def test_stages_read_what_they_name_and_nothing_else(objects):
@@ -79,7 +95,7 @@ def test_the_job_and_the_cron_job_run_one_pod(objects):
 
 def test_the_reconciler_reads_the_schedules_of_git(objects):
     (sources,) = [volume["projected"]["sources"] for volume in reconciler(objects)["volumes"] if volume["name"] == "schedules"]
-    files = {}
+    files: dict[str, str] = {}
     for source in (each["configMap"] for each in sources):
         data = named(objects, "ConfigMap", source["name"])["data"]
         files |= {item["path"]: data[item["key"]] for item in source["items"]} if "items" in source else data

@@ -81,6 +81,8 @@ def test_commands_are_those_that_exist():
     usage = _parser().format_help()
     for command in set(re.findall(r"\bgleaner (compile|example|schedules|submit)\b", README)):
         assert re.search(rf"^    {command}\b", usage, re.MULTILINE), command
+    for line in re.findall(r"gleaner ((?:schedules|submit) [^\n`]*--[^\n`]*)", README):
+        assert _parser().parse_args(shlex.split(line)).run
 
 
 @pytest.mark.parametrize("target", re.findall(r"\]\(((?!https:)[^)#]+)\)", README))
