@@ -16,6 +16,9 @@ test: check     ## install with the development extras, check, then run every te
 check: .venv/dev     ## ruff, mypy and the import rules
 	@$(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports
 
+checkov: .venv/dev .checkov/bin/checkov     ## security checks of the built manifests
+	@$(BIN)/python -m tests.manifests .checkov/built && .checkov/bin/checkov --config-file .checkov.yaml --directory .checkov/built
+
 compile: .venv/demo     ## refresh the compiled pipeline, its objects for Argo CD, its picture and the schema
 	@$(BIN)/gleaner compile
 

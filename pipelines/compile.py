@@ -14,6 +14,7 @@ from kfp import compiler
 
 from components.common.files import write_text
 from pipelines.config import RunConfig, schema
+from pipelines.images import OVERRIDES, image_overrides
 from pipelines.manifests import kustomization, pipeline_object, version_object
 from pipelines.picture import picture
 from pipelines.pods import with_pods
@@ -58,6 +59,7 @@ def generated() -> dict[Path, str]:
         FOLDER / "training.svg": picture(parse(compiled["training"])[0]),
         CONFIGS / "schema.json": schema(),
         CONFIGS / "schedules.schema.json": schedules_schema(),
+        OVERRIDES: image_overrides(),
     }
 
 

