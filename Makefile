@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help demo test check compile bench clean
+.PHONY: help demo test check checkov compile bench clean
 
 help:     ## this list
 	@sed -n 's/^\([a-z]*\): .*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -26,7 +26,7 @@ bench: .venv/bench     ## print the figures that README and docstrings quote
 	@$(BIN)/python -m tests.bench
 
 clean:     ## remove .venv, the demo and all local runs
-	@rm -rf .venv demo .gleaner
+	@rm -rf .venv .checkov .tools demo .gleaner
 
 .venv/bin/python:
 	@echo "making .venv with $(PYTHON)"
