@@ -157,7 +157,7 @@ def test_a_killed_run_resumes_to_equal_bytes_and_leaves_no_checkpoint(tiny_world
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}) as process:
         assert process.stdout is not None
         for line in process.stdout:
-            if json.loads(line)["done"] == 3:
+            if json.loads(line)["epoch"] == 3:
                 process.send_signal(signal.SIGKILL)
                 break
     assert not (tmp_path / "killed").exists()
@@ -166,7 +166,7 @@ def test_a_killed_run_resumes_to_equal_bytes_and_leaves_no_checkpoint(tiny_world
     capsys.readouterr()
     resumed = tiny_world._replace(store=str(tmp_path / "store"))
     pretrain(resumed, tmp_path / "resumed", epochs=epochs)
-    assert json.loads(capsys.readouterr().out.splitlines()[0])["done"] > 2
+    assert json.loads(capsys.readouterr().out.splitlines()[0])["epoch"] > 2
     assert list(FolderStore(tmp_path / "store").list("checkpoints/")) == []
     pretrain(tiny_world, tmp_path / "straight", epochs=epochs)
     assert sha256_tree(tmp_path / "resumed") == sha256_tree(tmp_path / "straight")
