@@ -1,10 +1,12 @@
 """The stage on 8x8 digits: equal bytes, no look at hidden labels, collapse said aloud, and an interruption that leaves no trace."""
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -170,3 +172,36 @@ def test_a_killed_run_resumes_to_equal_bytes_and_leaves_no_checkpoint(tiny_world
     assert list(FolderStore(tmp_path / "store").list("checkpoints/")) == []
     pretrain(tiny_world, tmp_path / "straight", epochs=epochs)
     assert sha256_tree(tmp_path / "resumed") == sha256_tree(tmp_path / "straight")
+
+
+@pytest.mark.parametrize("loader", ["torch", "dali"])
+def test_a_run_killed_inside_an_epoch_goes_on_there_to_equal_bytes(tiny_world, tmp_path, loader, capsys):
+    # any step will do: the parent sees where the child died
+    small = {"epochs": 3, "batch_size": 8, "loader": loader, "checkpoint_minutes": 1e-9}
+    steps = len(tiny_world.data.rows(TRAIN)) // 8
+    store = FolderStore(tmp_path / "store")
+    for stat in FolderStore(Path(tiny_world.store)).list("datasets/"):
+        store.upload(stat.key, Path(tiny_world.store) / stat.key)
+    world = tiny_world._replace(store=str(tmp_path / "store"))
+    child = multiprocessing.get_context("spawn").Process(target=pretrain, args=(world, tmp_path / "killed"), kwargs=small)
+    child.start()
+    while child.is_alive() and not 5 < steps_saved(store) % steps < steps // 2:
+        time.sleep(0.005)
+    child.kill()
+    child.join()
+    died = steps_saved(store)
+    assert died % steps
+    capsys.readouterr()
+    pretrain(world, tmp_path / "resumed", **small)
+    assert json.loads(capsys.readouterr().out.splitlines()[0])["done"] == -(-died // steps) * steps
+    pretrain(tiny_world, tmp_path / "straight", **small)
+    assert sha256_tree(tmp_path / "resumed") == sha256_tree(tmp_path / "straight")
+
+
+def steps_saved(store: FolderStore) -> int:
+    """Steps in the one checkpoint; 0 where there is none."""
+    for stat in store.list("checkpoints/pretrain/"):
+        body = store.read(stat.key)
+        header = json.loads(body[8 : 8 + int.from_bytes(body[:8], "little")])
+        return int(header["__metadata__"]["done"])
+    return 0
