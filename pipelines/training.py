@@ -18,10 +18,9 @@ from components.warmup.component import warmup
 
 def ingested(source_version: str, **of: Any) -> Any:
     """The dataset: listed once, packed by as many workers as its settings say, joined."""
-    planned = plan(source_version=source_version, **of).outputs
-    with dsl.ParallelFor(planned["ranges"]) as parts:
-        packed = pack(plan=planned["plan"], parts=parts, **of).outputs["packed"]
-    return ingest(source_version=source_version, plan=planned["plan"], packed=dsl.Collected(packed), **of).outputs["dataset"]
+    with dsl.ParallelFor(plan(source_version=source_version, **of).outputs["parts"]) as parts:
+        packed = pack(parts=parts, **of).outputs["packed"]
+    return ingest(source_version=source_version, packed=dsl.Collected(packed), **of).outputs["dataset"]
 
 
 @dsl.pipeline(name="gleaner-training", description="From a folder of images and a few labels to a calibrated, released classifier.")

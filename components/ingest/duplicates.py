@@ -75,9 +75,9 @@ def find_pairs(thumbnails: Path, count: int, fresh: np.ndarray, scratch: Path) -
         blocks = [*_blocks(0, new, QUERIES), *(_blocks(new, len(rows), QUERIES) if new else ())]
         with ThreadPoolExecutor(min(THREADS, len(os.sched_getaffinity(0)))) as threads:
             list(threads.map(lambda block: _ask(search, *block), blocks))
-    order = np.argsort(rows)
+    joined = np.flatnonzero(np.bincount(search.labels, minlength=1)[search.labels] > 1)
     first: dict[int, int] = {}
-    pairs = [(first[label], row) for label, row in zip(search.labels[order].tolist(), rows[order].tolist(), strict=True)
+    pairs = [(first[label], row) for row, label in sorted(zip(rows[joined].tolist(), search.labels[joined].tolist(), strict=True))
              if first.setdefault(label, row) != row]
     return np.array(sorted(pairs), np.int64).reshape(-1, 2)
 

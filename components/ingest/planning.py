@@ -101,11 +101,18 @@ def plan_folder(name: str, plan: str) -> str:
     return f"datasets/{name}/plans/{plan}"
 
 
-def cut(parts: int, workers: int) -> list[str]:
-    """At most `workers` ranges `first:last` of part numbers, of nearly equal length, that cover all of them."""
+def cut(plan: Plan, workers: int) -> list[str]:
+    """At most `workers` ranges `plan/first:last` of part numbers, of nearly equal length, that cover all of them."""
+    parts = len(plan.parts)
     workers = min(workers, parts)
     ends = [round(parts * number / workers) for number in range(workers + 1)]
-    return [f"{first}:{last - 1}" for first, last in pairwise(ends)]
+    return [f"{plan.key}/{first}:{last - 1}" for first, last in pairwise(ends)]
+
+
+def split_range(text: str) -> tuple[str, str]:
+    """The key of the plan, and the numbers of its parts."""
+    plan, _, numbers = text.rpartition("/")
+    return plan, numbers
 
 
 def in_range(text: str, parts: int) -> range:

@@ -1,5 +1,6 @@
 """Ingest: a folder or prefix of images becomes a dataset that later stages may trust."""
 
+import json
 import re
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -13,7 +14,7 @@ from components.common.storage import open_store
 from components.ingest.base import load_base
 from components.ingest.merge import Merged, Work, merge
 from components.ingest.packing import Part, pack_part, read_part, result_key
-from components.ingest.planning import cut, fetch_plan, in_range, listing_key, make_plan
+from components.ingest.planning import cut, fetch_plan, in_range, listing_key, make_plan, split_range
 from components.ingest.pool import Limits, Reading, warm_up
 from components.ingest.publish import clean_up
 from components.ingest.settings import IngestSettings
@@ -22,13 +23,14 @@ LINES = 50  # of progress in a log, at most
 
 
 def run(source: str, source_version: str, name: str, store: str, settings: IngestSettings, dataset: Path, report: Path,
-        plan: str = "", packed: str = "") -> Metadata:
+        packed: str = "") -> Metadata:
     """Check, split and pack the images of a folder, s3:// prefix, archive or table into content-addressed shards in the store.
 
-    `source_version` is only a name for the state of the source: a new one makes the pipeline look again. `plan` and `packed` name what
-    `python -m components.ingest.plan` and `…ingest.pack` have prepared in the store; without them, or where it is gone, all is done here.
+    `source_version` is only a name for the state of the source: a new one makes the pipeline look again. `packed` names what
+    `python -m components.ingest.plan` and `…ingest.pack` have prepared in the store; without it, or where it is gone, all is done here.
     """
     dataset.parent.mkdir(parents=True, exist_ok=True)
+    plan, _ = split_range(json.loads(packed)[0]) if packed else ("", "")
     with opened(source, name, store, settings, plan, dataset.parent) as work:
         pack(work, range(len(work.plan.parts)), settings)
         merged = merge(source, work, _parts(work, settings), settings, dataset, report)
@@ -36,17 +38,17 @@ def run(source: str, source_version: str, name: str, store: str, settings: Inges
     return {"dataset": _figures(merged)}
 
 
-def run_plan(source: str, source_version: str, name: str, store: str, settings: IngestSettings, plan: Path, ranges: Path) -> None:
+def run_plan(source: str, source_version: str, name: str, store: str, settings: IngestSettings, parts: Path) -> None:
     """List the source once, and cut it into ranges of parts that `workers` tasks pack side by side."""
-    with opened(source, name, store, settings, "", plan.parent) as work:
-        write_text(plan, work.plan.key)
-        write_json(ranges, cut(len(work.plan.parts), settings.workers))
+    with opened(source, name, store, settings, "", parts.parent) as work:
+        write_json(parts, cut(work.plan, settings.workers))
 
 
-def run_pack(source: str, name: str, store: str, plan: str, parts: str, settings: IngestSettings, packed: Path) -> None:
-    """Pack a range of a plan's parts into shards in the store."""
+def run_pack(source: str, name: str, store: str, parts: str, settings: IngestSettings, packed: Path) -> None:
+    """Pack a range of a plan's parts, `plan/first:last`, into shards in the store."""
+    plan, numbers = split_range(parts)
     with opened(source, name, store, settings, plan, packed.parent) as work:
-        pack(work, in_range(parts, len(work.plan.parts)), settings)
+        pack(work, in_range(numbers, len(work.plan.parts)), settings)
         write_text(packed, parts)
 
 

@@ -20,6 +20,21 @@ FASHION = [Path(f"/usr/share/datasets/fashion-mnist/{part}-images-idx3-ubyte.gz"
 PATCH, STEP = 160, 48  # pixels
 SYNTHETIC, NEW, CHUNK = (20_000, 200_000), 5_000, 1000
 
+MEASURED = """
+import sys, time
+from pathlib import Path
+import numpy as np
+from components.ingest.duplicates import connected, find_pairs
+path, (count, new) = Path(sys.argv[1]), map(int, sys.argv[2:])
+start, work = time.perf_counter(), time.process_time()
+group = connected(find_pairs(path, count, np.arange(count) >= count - new, path.parent))
+seconds, work = time.perf_counter() - start, time.process_time() - work
+sizes = np.unique(list(group.values()), return_counts=True)[1]
+largest = f", the largest of {max(sizes)}" if len(sizes) else ""
+peak = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")) / 1024
+print(f"{len(group)} in {len(sizes)} groups{largest}; {seconds:.1f} s ({work:.1f} s of processors), at most {peak:.0f} MiB")
+"""
+
 
 def main() -> None:
     print("near-duplicates, as many threads as cores, up to 4")
@@ -44,20 +59,10 @@ def main() -> None:
     print(flush=True)
 
 
-def measured(path: Path, count: int, new: int) -> None:
-    """In a process of its own: print what is found, and at what cost."""
-    start, work = time.perf_counter(), time.process_time()
-    group = connected(find_pairs(path, count, np.arange(count) >= count - new, path.parent))
-    seconds, work = time.perf_counter() - start, time.process_time() - work
-    sizes = np.unique(list(group.values()), return_counts=True)[1]
-    largest = f", the largest of {max(sizes)}" if len(sizes) else ""
-    peak = next(int(line.split()[1]) for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")) / 1024
-    print(f"{len(group)} in {len(sizes)} groups{largest}; {seconds:.1f} s ({work:.1f} s of processors), at most {peak:.0f} MiB")
-
-
 def _measure(name: str, path: Path, count: int, new: int | None = None) -> None:
-    code = f"from tests.bench.duplicates import measured; from pathlib import Path; measured(Path({str(path)!r}), {count}, {new or count})"
-    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout
+    """In a process of its own, that imports only what it measures: print what is found, and at what cost."""
+    printed = subprocess.run([sys.executable, "-c", MEASURED, str(path), str(count), str(new or count)],
+                             capture_output=True, check=True, text=True).stdout
     print(f"  {name:42} {printed}", end="", flush=True)
 
 
@@ -68,10 +73,10 @@ def _thumbnails(pictures: Iterable[np.ndarray]) -> bytes:
 def _synthetic(count: int) -> Iterable[bytes]:
     """Noise whose amplitude falls with frequency, as that of photos does."""
     draws = np.random.default_rng(0)
-    frequency = np.hypot(np.fft.fftfreq(2 * SIDE)[:, None], np.fft.rfftfreq(2 * SIDE)) + 1 / (4 * SIDE)
+    frequency = np.hypot(np.fft.fftfreq(SIDE)[:, None], np.fft.rfftfreq(SIDE)) + 1 / (2 * SIDE)
     for _ in range(0, count, CHUNK):
-        waves = np.fft.rfft2(draws.normal(size=(CHUNK, 2 * SIDE, 2 * SIDE)).astype(np.float32)) / frequency**1.2
-        pixels = np.fft.irfft2(waves)[:, :SIDE, :SIDE]
+        waves = np.fft.rfft2(draws.standard_normal((CHUNK, SIDE, SIDE), np.float32)) / frequency**1.2
+        pixels = np.fft.irfft2(waves)
         yield np.clip(128 + 50 * pixels / pixels.std(), 0, 255).astype(np.uint8).tobytes()
 
 

@@ -189,13 +189,13 @@ def test_any_number_of_workers_in_any_order_make_equal_bytes(tmp_path: Path, mon
     source, settings = fill(tmp_path / "in", files), IngestSettings(processes=1, workers=workers)
     ingest(source, tmp_path / "alone")
     out, store = tmp_path / "many", str(tmp_path / "many" / "store")
-    run_plan(source, "", "pets", store, settings, out / "plan", out / "ranges")
-    plan, ranges = (out / "plan").read_text(), json.loads((out / "ranges").read_text())
+    run_plan(source, "", "pets", store, settings, out / "parts")
+    ranges = json.loads((out / "parts").read_text())
     assert len(ranges) == min(workers, 5)
     for number, parts in enumerate(reversed(ranges)):
-        run_pack(source, "pets", store, plan, parts, settings, tmp_path / str(number) / "packed")
+        run_pack(source, "pets", store, parts, settings, tmp_path / str(number) / "packed")
     monkeypatch.setattr(packing, "check_all", None)  # nothing is left to decode
-    run(source, "", "pets", store, settings, out / "dataset", out / "report.html", plan, json.dumps(ranges))
+    run(source, "", "pets", store, settings, out / "dataset", out / "report.html", json.dumps(ranges))
     assert sha256_tree(out / "dataset") == sha256_tree(tmp_path / "alone" / "dataset")
     assert sha256_tree(out / "store") == sha256_tree(tmp_path / "alone" / "store")
 
@@ -203,16 +203,16 @@ def test_any_number_of_workers_in_any_order_make_equal_bytes(tmp_path: Path, mon
 def test_what_workers_left_may_be_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(planning, "PART_FILES", 7)
     source, settings, store = fill(tmp_path / "in", PETS), IngestSettings(processes=1, workers=2), str(tmp_path / "store")
-    run_plan(source, "", "pets", store, settings, tmp_path / "plan", tmp_path / "ranges")
-    plan = (tmp_path / "plan").read_text()
-    run_pack(source, "pets", store, plan, "0:1", settings, tmp_path / "packed")
+    run_plan(source, "", "pets", store, settings, tmp_path / "parts")
+    first, last = json.loads((tmp_path / "parts").read_text())
+    run_pack(source, "pets", store, first, settings, tmp_path / "packed")
     for stat in list(open_store(store).list("datasets/pets/plans/")):
         open_store(store).delete(stat.key)
-    run_pack(source, "pets", store, plan, "2:4", settings, tmp_path / "packed")
-    run(source, "", "pets", store, settings, tmp_path / "dataset", tmp_path / "report.html", plan, "[]")
+    run_pack(source, "pets", store, last, settings, tmp_path / "packed")
+    run(source, "", "pets", store, settings, tmp_path / "dataset", tmp_path / "report.html", json.dumps([first, last]))
     assert load_dataset(tmp_path / "dataset").index == ingest(source, tmp_path / "alone")[0].index
     with pytest.raises(BadInputError, match=r"--parts '9:9': expected first:last with numbers from 0 to 4"):
-        run_pack(source, "pets", str(tmp_path / "other"), plan, "9:9", settings, tmp_path / "packed")
+        run_pack(source, "pets", str(tmp_path / "other"), f"{'0' * 64}/9:9", settings, tmp_path / "packed")
 
 
 def racing(monkeypatch: pytest.MonkeyPatch, source: str, out: Path, store: Path) -> None:

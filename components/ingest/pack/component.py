@@ -4,8 +4,7 @@ from components.common.component import stage
 
 
 @container_component
-def pack(source: str, name: str, store: str, plan: str, parts: str, settings: dict,
+def pack(source: str, name: str, store: str, parts: str, settings: dict,
          packed: OutputPath(str)) -> ContainerSpec:  # type: ignore[valid-type]
     """Check, decode and pack one range of the listing into shards in the store."""
-    return stage("ingest.pack", image="data", source=source, name=name, store=store, plan=plan, parts=parts,
-                 settings=settings, packed=packed)
+    return stage("ingest.pack", image="data", source=source, name=name, store=store, parts=parts, settings=settings, packed=packed)

@@ -5,7 +5,7 @@ from components.common.component import stage
 
 @container_component
 def plan(source: str, source_version: str, name: str, store: str, settings: dict,
-         plan: OutputPath(str), ranges: OutputPath(list)) -> ContainerSpec:  # type: ignore[valid-type]
+         parts: OutputPath(list)) -> ContainerSpec:  # type: ignore[valid-type]
     """List the source once, and cut it into ranges that `workers` tasks pack side by side."""
     return stage("ingest.plan", image="data", source=source, source_version=source_version, name=name, store=store,
-                 settings=settings, plan=plan, ranges=ranges)
+                 settings=settings, parts=parts)
