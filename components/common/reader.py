@@ -8,8 +8,11 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from components.common.artifacts import Dataset
 from components.common.storage import Store
+from components.common.storage.cache import cache_bytes
 
 HELD = 20 << 30  # bytes of shards that a reader holds, where nothing else is said; a fifth of the cache
 
@@ -23,10 +26,11 @@ class ShardReader:
     """Random access to the stored files of a dataset; each shard is verified when it comes.
 
     The shards read longest ago are given back to the cache once more than `held` bytes would be held; at least one is.
+    What the cache may hold (GLEANER_CACHE_GB) is taken where it is less than `held`.
     """
 
     def __init__(self, dataset: Dataset, store: Store, held: int = HELD) -> None:
-        self.dataset, self.store, self.held = dataset, store, held
+        self.dataset, self.store, self.held = dataset, store, min(held, cache_bytes())
         self._shard, self._offset, self._size = (dataset.column(name) for name in ("shard", "offset", "size"))
         self._open: OrderedDict[int, Future[_Open]] = OrderedDict()  # last used last
         self._guard = threading.Lock()
@@ -35,6 +39,10 @@ class ShardReader:
         """The stored file of one image; several threads may ask at once."""
         start = int(self._offset[row])
         return self.fetch(int(self._shard[row])).contents[start : start + int(self._size[row])]
+
+    def by_place(self, rows: np.ndarray) -> np.ndarray:
+        """Positions in `rows`, in the order in which these lie in the shards: so visited, no shard is brought twice."""
+        return np.lexsort((self._offset[rows], self._shard[rows]))
 
     def fetch(self, number: int) -> _Open:
         """One shard, held from now on; of several threads that want it, one brings it and the others wait."""

@@ -88,7 +88,7 @@ def train(encoder: nn.Module, spec: ModelSpec, views: Views, steps: int, setting
 def end_epoch(network: nn.Module, epoch: int, loss: float, mean_spread: float, rate: float, measure: Callable[[nn.Module], float | None],
               settings: PretrainSettings) -> dict[str, float]:
     """The record of an epoch, counted from 1; BadInputError where it ended in collapse."""
-    accuracy = measure(network.encoder.eval())  # type: ignore[operator,arg-type]
+    accuracy = measure(network.encoder.eval())  # type: ignore[union-attr]
     if not mean_spread >= settings.min_spread:  # a loss that is no number any more has a spread that is none either
         raise BadInputError(
             f"the embeddings collapsed in epoch {epoch}: spread {mean_spread:.3f} is below min_spread {settings.min_spread};"

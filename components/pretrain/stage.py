@@ -35,9 +35,9 @@ def run(dataset: Path, store: str, seed: int, threads: int, settings: PretrainSe
     pool = unlabelled_pool(data)
     if len(pool) < 2:
         raise BadInputError(f"dataset {data.name}: {len(pool)} images in the train split; expected at least 2; ingest more images")
-    settings = settings.model_copy(update={"batch_size": min(settings.batch_size, len(pool)), "loader": choose_loader(settings.loader)})
-    images = Images(data, place, data.mode, load_size(settings.image_size), threads,
-                    int(settings.shuffle_gb * 1e9))
+    images = Images(data, place, data.mode, load_size(settings.image_size), threads, round(settings.shuffle_gb * 1e9))
+    settings = settings.model_copy(update={"batch_size": min(settings.batch_size, len(pool)), "loader": choose_loader(settings.loader),
+                                           "shuffle_gb": images.reader.held / 1e9})  # the order of rows depends on what is held
     network, spec = initial_encoder(data, images, settings, seed)
     made_from = {"dataset": data.id, "settings": settings.model_dump(mode="json"), "seed": seed, "threads": threads,
                  "precision": precision_name(settings.precision)}

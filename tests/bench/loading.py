@@ -20,7 +20,7 @@ from components.pretrain.stage import make_views
 from tests import tiny
 from tests.bench.machine import spread
 
-RUNS = 5  # epochs that are timed, after one that warms up
+RUNS = 3  # epochs that are timed, after one that warms up
 
 
 def main() -> None:

@@ -203,7 +203,7 @@ def test_a_run_killed_inside_an_epoch_goes_on_there_to_equal_bytes(tiny_world, t
 
 def die_after(steps: int, segment: int, world: tiny.World, folder: Path, small: dict[str, Any]) -> None:
     """In a process of its own: pretrain, and die of SIGKILL once so many steps are done and the next one's batch is there."""
-    taken = count_steps(setattr, segment, lambda: len(taken) == steps and os.kill(os.getpid(), signal.SIGKILL))
+    taken = count_steps(setattr, segment, lambda: os.kill(os.getpid(), signal.SIGKILL) if len(taken) == steps else None)
     pretrain(world, folder, **small)
 
 
