@@ -1,7 +1,5 @@
 """Forward passes without training, in float32: what is calibrated, measured and served is computed alike."""
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -20,18 +18,20 @@ def predict_pixels(model: nn.Module, spec: ModelSpec, pixels: Tensor) -> np.ndar
     return model(normalise(pixels.to(device()), spec)).float().cpu().numpy()
 
 
-def in_batches(rows: np.ndarray, batch_size: int, forward: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+def predict_rows(model: nn.Module, spec: ModelSpec, images: Images, rows: np.ndarray, batch_size: int) -> np.ndarray:
+    """What the model returns for these rows, in their order; they are visited shard by shard, since not all shards may be held at once."""
     if not len(rows):
         raise ValueError("no rows to compute on")
-    return np.concatenate([forward(rows[start : start + batch_size]) for start in range(0, len(rows), batch_size)])
+    order = images.reader.by_place(rows)
+    batches = (rows[order[start : start + batch_size]] for start in range(0, len(rows), batch_size))
+    return np.concatenate([predict_pixels(model, spec, images.batch(some)) for some in batches])[np.argsort(order)]
 
 
 def logits(model: nn.Module, spec: ModelSpec, images: Images, rows: np.ndarray, batch_size: int) -> np.ndarray:
     """Logits of the rows, float32 (n, classes)."""
-    return in_batches(rows, batch_size, lambda some: predict_pixels(model, spec, images.batch(some)))
+    return predict_rows(model, spec, images, rows, batch_size)
 
 
 def embed(encoder: nn.Module, spec: ModelSpec, images: Images, rows: np.ndarray, batch_size: int = 256) -> np.ndarray:
     """Unit-length features of the rows, float32 (n, features)."""
-    features = in_batches(rows, batch_size, lambda some: predict_pixels(encoder, spec, images.batch(some)))
-    return F.normalize(torch.from_numpy(features), dim=1).numpy()
+    return F.normalize(torch.from_numpy(predict_rows(encoder, spec, images, rows, batch_size)), dim=1).numpy()

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from components.common.artifacts import Dataset
 from components.common.images import decode, to_square
-from components.common.shards import ShardReader
+from components.common.reader import HELD, ShardReader
 from components.common.storage import Store
 
 MEMORY = 2 << 30  # bytes of decoded pixels to keep
@@ -24,14 +24,18 @@ def load_size(image_size: int) -> int:
 class Images:
     """Random access to decoded, squared images of one dataset."""
 
-    def __init__(self, dataset: Dataset, store: Store, mode: str, size: int, threads: int = 2) -> None:
-        self.reader = ShardReader(dataset, store)
+    def __init__(self, dataset: Dataset, store: Store, mode: str, size: int, threads: int = 2, held: int = HELD) -> None:
+        self.reader = ShardReader(dataset, store, held)
         self.mode, self.size = mode, size
         self._pool = ThreadPoolExecutor(threads)
         count = dataset.index.num_rows
         shape = (count, len(mode), size, size)
         self._kept = np.empty(shape, np.uint8) if np.prod(shape) <= MEMORY else None
         self._has = np.zeros(count, bool)
+
+    def in_memory(self, rows: np.ndarray) -> bool:
+        """Whether no shard is needed any more for these rows."""
+        return self._kept is not None and bool(self._has[rows].all())
 
     def batch(self, rows: np.ndarray) -> Tensor:
         """uint8 (len(rows), channels, size, size)."""

@@ -5,13 +5,9 @@ A shard holds no label and no metadata, and equal images in equal order give equ
 """
 
 import hashlib
-import mmap
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
-
-from components.common.artifacts import Dataset
-from components.common.storage import Store
 
 BLOCK = 512
 END = bytes(2 * BLOCK)
@@ -127,24 +123,3 @@ def index_text(members: list[Member]) -> str:
 def index_key(shard_key: str) -> str:
     """Where the store keeps the index of a shard."""
     return shard_key.removesuffix(".tar") + ".idx"
-
-
-class ShardReader:
-    """Image bytes by row of the index, straight from their offsets; a shard is fetched and verified when first needed."""
-
-    def __init__(self, dataset: Dataset, store: Store) -> None:
-        self.dataset, self.store = dataset, store
-        self._shard, self._offset, self._size = (dataset.column(name) for name in ("shard", "offset", "size"))
-        self._maps: dict[int, mmap.mmap] = {}
-
-    def image_bytes(self, row: int) -> bytes:
-        """The stored file of one image; several threads may ask at once."""
-        start = int(self._offset[row])
-        return self._map(int(self._shard[row]))[start : start + int(self._size[row])]
-
-    def _map(self, number: int) -> mmap.mmap:
-        if number not in self._maps:
-            shard = self.dataset.shards[number]
-            with self.store.local(shard.key, shard.sha256, shard.size).open("rb") as file:
-                self._maps[number] = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        return self._maps[number]

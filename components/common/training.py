@@ -97,9 +97,9 @@ class Average:
 
 
 def save_checkpoint(store: Store, key: str, network: nn.Module, optimizer: torch.optim.Optimizer, done: int, notes: str) -> None:
-    """Write all that a loop needs to go on after `done` epochs, as one safetensors object (nothing is ever unpickled).
+    """Write all that a loop needs to go on after `done` steps, as one safetensors object (nothing is ever unpickled).
 
-    An epoch's random draws follow from the seed and its number, so no generator's state is kept. notes: the loop's own memory.
+    A step's random draws follow from the seed and its number, so no generator's state is kept. notes: the loop's own memory.
     """
     tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
     for number, state in optimizer.state_dict()["state"].items():

@@ -18,7 +18,7 @@ from components.common.files import read_json
 from components.common.html import figures, note, table, thumbnails
 from components.common.images import decode, png
 from components.common.metrics import Bins, PerClass, per_class, reliability
-from components.common.shards import ShardReader
+from components.common.reader import ShardReader
 from components.common.storage import open_store
 from components.evaluate import findings, plots
 from components.evaluate.gates import UNMEASURED

@@ -1,6 +1,8 @@
 """The two views by NVIDIA DALI: decode and change in its own threads, on the GPU where there is one."""
 
 from collections.abc import Iterator
+from contextlib import closing
+from itertools import islice
 
 import numpy as np
 import torch
@@ -10,38 +12,52 @@ from nvidia.dali.plugin.pytorch import feed_ndarray
 from nvidia.dali.types import DALIDataType, DALIImageType
 from torch import Tensor
 
+from components.common.reader import ShardReader
 from components.common.settings import Augment
-from components.common.shards import ShardReader
+from components.common.stream import epoch_windows, row_batches
 from components.pretrain.settings import PretrainSettings
-from components.pretrain.views import epoch_order
+
+SEGMENT = 200  # steps of one pipeline: making it takes as long as a step or two, and resuming repeats the loading of half as many
 
 
-def dali_views(reader: ShardReader, mode: str, rows: np.ndarray, settings: PretrainSettings, seed: int, epoch: int,
-               threads: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Batches of two views, float32 in 0..1, (batch, channels, size, size); an incomplete last batch is dropped.
+def dali_views(reader: ShardReader, mode: str, rows: np.ndarray, settings: PretrainSettings, seed: int, epoch: int, threads: int,
+               first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+    """An epoch's batches of two views from step `first` on, float32 in 0..1, (batch, channels, size, size).
 
-    The pipeline is made anew for each epoch, its seed drawn from the run's: an epoch repeats wherever training resumes.
+    An incomplete last batch is dropped. The pipeline is made anew for each segment, its seed drawn from the run's: a batch is
+    the same wherever training resumes, once those of its segment before it have been loaded and thrown away.
     """
-    order = epoch_order(rows, seed, epoch)
-    steps = len(order) // settings.batch_size
+    windows = epoch_windows(reader.dataset, rows, seed, epoch, reader.held)
+    steps = len(rows) // settings.batch_size
+    start = first - first % SEGMENT
+    with closing(row_batches(windows, settings.batch_size, start, steps, reader)) as batches:
+        for begin in range(start, steps, SEGMENT):
+            end = min(begin + SEGMENT, steps)
+            pipeline = _pipeline(_files(reader, islice(batches, end - begin)), mode, settings, [seed, epoch, begin // SEGMENT], threads)
+            for step in range(begin, end):
+                outputs = pipeline.run()
+                if step >= first:
+                    yield tuple(_to_torch(output) for output in outputs)  # type: ignore[misc]
+
+
+def _files(reader: ShardReader, batches: Iterator[np.ndarray]) -> Iterator[list[np.ndarray]]:
+    for rows in batches:
+        yield [np.frombuffer(reader.image_bytes(row), np.uint8) for row in rows.tolist()]
+
+
+def _pipeline(files: Iterator[list[np.ndarray]], mode: str, settings: PretrainSettings, seeds: list[int], threads: int) -> dali.Pipeline:
     gpu = torch.cuda.is_available()
-    derived = int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0] >> 1)
+    derived = int(np.random.SeedSequence(seeds).generate_state(1)[0] >> 1)
     pipeline = dali.Pipeline(settings.batch_size, threads, device_id=0 if gpu else None, seed=derived, prefetch_queue_depth=2)
     with pipeline:
-        encoded = fn.external_source(source=_batches(reader, order, settings.batch_size), dtype=DALIDataType.UINT8, ndim=1)
+        encoded = fn.external_source(source=files, dtype=DALIDataType.UINT8, ndim=1)
         kind = DALIImageType.GRAY if mode == "L" else DALIImageType.RGB
         shape = fn.cast(fn.peek_image_shape(encoded), dtype=DALIDataType.FLOAT)
         side = dali.math.min(shape[0], shape[1])  # of the centre square, which is all that prediction looks at
         pictures = fn.decoders.image_crop(encoded, device="mixed" if gpu else "cpu", output_type=kind, crop_h=side, crop_w=side)
         pipeline.set_outputs(*(_view(pictures, settings.augment, settings.image_size, mode) for _ in range(2)))
     pipeline.build()
-    for _ in range(steps):
-        yield tuple(_to_torch(output) for output in pipeline.run())  # type: ignore[misc]
-
-
-def _batches(reader: ShardReader, order: np.ndarray, batch_size: int) -> Iterator[list[np.ndarray]]:
-    for start in range(0, len(order) - batch_size + 1, batch_size):
-        yield [np.frombuffer(reader.image_bytes(row), np.uint8) for row in order[start : start + batch_size].tolist()]
+    return pipeline
 
 
 def _view(pictures: dali.data_node.DataNode, changes: Augment, size: int, mode: str) -> dali.data_node.DataNode:

@@ -1,7 +1,9 @@
 """SimCLR's training loop: two views of each image, a projection head that is dropped afterwards, NT-Xent."""
 
 import json
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass
 
 import torch
@@ -26,8 +28,10 @@ from components.common.training import (
 from components.pretrain.ntxent import nt_xent, spread
 from components.pretrain.settings import PretrainSettings
 
-Views = Callable[[int], Iterator[tuple[Tensor, Tensor]]]
-"""Epoch to batches of two views, float32 in 0..1, (batch, channels, s, s)."""
+SHOW_SECONDS = 10  # between lines of progress inside an epoch
+
+Views = Callable[[int], Generator[tuple[Tensor, Tensor], None, None]]
+"""Steps done to the batches of all that are left, over epochs: two views, float32 in 0..1, (batch, channels, s, s)."""
 
 
 @dataclass(frozen=True)
@@ -52,49 +56,59 @@ def train(encoder: nn.Module, spec: ModelSpec, views: Views, steps: int, setting
     """Train `encoder` in place and return one record per epoch: loss, spread, kNN accuracy, learning rate.
 
     steps: batches per epoch. measure: encoder to kNN accuracy, or None where no labels are known. Raises BadInputError on
-    collapse. Resumes where `checkpoints` holds a state of equal settings.
+    collapse. Resumes at the step where `checkpoints` holds a state of equal settings.
     """
     network = initialise(lambda: Contrastive(encoder, settings.projection), seed)
     optimizer = adamw(network, settings.weight_decay)
-    history: list[dict[str, float]] = []
-    first = 0
+    done, history, sums = 0, [], (0.0, 0.0)  # steps; records of whole epochs; loss and spread of the one under way
     resumed = checkpoints and load_checkpoint(checkpoints.store, checkpoints.key, network, optimizer)
     if resumed:
-        first, history = resumed[0], json.loads(resumed[1])
-    for epoch in range(first, settings.epochs):
-        record = run_epoch(network, spec, views(epoch), optimizer, epoch, steps, settings)
-        accuracy = measure(network.encoder.eval())  # type: ignore[union-attr]
-        history.append({"epoch": epoch + 1, **record} | ({} if accuracy is None else {"knn_accuracy": accuracy}))
-        report("pretrain", epoch + 1, settings.epochs, **{k: v for k, v in history[-1].items() if k != "epoch"})
-        if not record["spread"] >= settings.min_spread:  # a loss that is no number any more has a spread that is none either
-            raise BadInputError(
-                f"the embeddings collapsed in epoch {epoch + 1}: spread {record['spread']:.3f} is below min_spread {settings.min_spread};"
-                " lower pretrain.learning_rate, raise pretrain.batch_size, or widen pretrain.augment.crop"
-            )
-        if checkpoints and epoch + 1 < settings.epochs:
-            save_checkpoint(checkpoints.store, checkpoints.key, network, optimizer, epoch + 1, json.dumps(history))
+        done, (history, sums) = resumed[0], json.loads(resumed[1])
+    total = settings.epochs * steps
+    saved = shown = time.monotonic()
+    with closing(views(done)) as batches:
+        for step, (first, second) in enumerate(batches, done):
+            rate = warmup_cosine(step, total, round(settings.warmup_epochs * steps), settings.learning_rate * settings.batch_size / 256)
+            loss, spread_now = take_step(network, spec, first, second, optimizer, rate, settings)
+            sums = (sums[0] + loss, sums[1] + spread_now)
+            done, inside, now = step + 1, (step + 1) % steps, time.monotonic()
+            if not inside:
+                history.append(end_epoch(network, done // steps, sums[0] / steps, sums[1] / steps, rate, measure, settings))
+                report("pretrain", done, total, **history[-1])
+                sums = (0.0, 0.0)
+            elif now - shown >= SHOW_SECONDS:
+                report("pretrain", done, total, epoch=step // steps + 1, loss=sums[0] / inside)
+                shown = now
+            if checkpoints and done < total and (not inside or now - saved >= 60 * settings.checkpoint_minutes):
+                save_checkpoint(checkpoints.store, checkpoints.key, network, optimizer, done, json.dumps([history, sums]))
+                saved = now
     return history
 
 
-def run_epoch(network: nn.Module, spec: ModelSpec, batches: Iterator[tuple[Tensor, Tensor]], optimizer: torch.optim.Optimizer,
-              epoch: int, steps: int, settings: PretrainSettings) -> dict[str, float]:
+def end_epoch(network: nn.Module, epoch: int, loss: float, mean_spread: float, rate: float, measure: Callable[[nn.Module], float | None],
+              settings: PretrainSettings) -> dict[str, float]:
+    """The record of an epoch, counted from 1; BadInputError where it ended in collapse."""
+    accuracy = measure(network.encoder.eval())  # type: ignore[union-attr]
+    if not mean_spread >= settings.min_spread:  # a loss that is no number any more has a spread that is none either
+        raise BadInputError(
+            f"the embeddings collapsed in epoch {epoch}: spread {mean_spread:.3f} is below min_spread {settings.min_spread};"
+            " lower pretrain.learning_rate, raise pretrain.batch_size, or widen pretrain.augment.crop"
+        )
+    record = {"epoch": epoch, "loss": loss, "spread": mean_spread, "learning_rate": rate}
+    return record | ({} if accuracy is None else {"knn_accuracy": accuracy})
+
+
+def take_step(network: nn.Module, spec: ModelSpec, first: Tensor, second: Tensor, optimizer: torch.optim.Optimizer, rate: float,
+              settings: PretrainSettings) -> tuple[float, float]:
+    """One step on two views, each (batch, channels, s, s); returns its loss and the spread of its embeddings."""
     network.train()
-    precision = precision_of(settings.precision)
-    peak = settings.learning_rate * settings.batch_size / 256
-    losses: list[float] = []
-    spreads: list[float] = []
-    for at, (first, second) in enumerate(batches):
-        step = epoch * steps + at
-        rate = warmup_cosine(step, settings.epochs * steps, round(settings.warmup_epochs * steps), peak)
-        set_rate(optimizer, rate)
-        both = normalise(torch.cat([first, second]).to(device()), spec)
-        with autocast(precision):
-            z = network(both)
-        z0, z1 = z.float().chunk(2)
-        loss = nt_xent(z0, z1, settings.temperature)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        losses.append(float(loss.detach()))
-        spreads.append(spread(z0.detach()))
-    return {"loss": sum(losses) / len(losses), "spread": sum(spreads) / len(spreads), "learning_rate": rate}
+    set_rate(optimizer, rate)
+    both = normalise(torch.cat([first, second]).to(device()), spec)
+    with autocast(precision_of(settings.precision)):
+        z = network(both)
+    z0, z1 = z.float().chunk(2)
+    loss = nt_xent(z0, z1, settings.temperature)
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    optimizer.step()
+    return float(loss.detach()), spread(z0.detach())

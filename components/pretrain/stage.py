@@ -1,6 +1,6 @@
 """The stage: dataset in, encoder out."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from components.common.loading import Images, load_size
 from components.common.models import save_weights
 from components.common.splits import unlabelled_pool
 from components.common.storage import open_store
+from components.common.stream import ahead
 from components.common.training import precision_name, seeded, set_threads
 from components.pretrain.initial import initial_encoder
 from components.pretrain.ntxent import knn_accuracy
@@ -34,8 +35,9 @@ def run(dataset: Path, store: str, seed: int, threads: int, settings: PretrainSe
     pool = unlabelled_pool(data)
     if len(pool) < 2:
         raise BadInputError(f"dataset {data.name}: {len(pool)} images in the train split; expected at least 2; ingest more images")
-    settings = settings.model_copy(update={"batch_size": min(settings.batch_size, len(pool)), "loader": choose_loader(settings.loader)})
-    images = Images(data, place, data.mode, load_size(settings.image_size), threads)
+    images = Images(data, place, data.mode, load_size(settings.image_size), threads, round(settings.shuffle_gb * 1e9))
+    settings = settings.model_copy(update={"batch_size": min(settings.batch_size, len(pool)), "loader": choose_loader(settings.loader),
+                                           "shuffle_gb": images.reader.held / 1e9})  # the order of rows depends on what is held
     network, spec = initial_encoder(data, images, settings, seed)
     made_from = {"dataset": data.id, "settings": settings.model_dump(mode="json"), "seed": seed, "threads": threads,
                  "precision": precision_name(settings.precision)}
@@ -64,14 +66,21 @@ def choose_loader(choice: str) -> str:
 
 
 def make_views(images: Images, pool: np.ndarray, settings: PretrainSettings, seed: int, threads: int) -> Views:
-    def views(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Batches are made ahead of the training loop, into the next epoch too."""
+    steps = len(pool) // settings.batch_size
+
+    def views(done: int) -> Generator[tuple[Tensor, Tensor], None, None]:
+        for epoch in range(done // steps, settings.epochs):
+            yield from of_epoch(epoch, max(0, done - epoch * steps))
+
+    def of_epoch(epoch: int, first: int) -> Iterator[tuple[Tensor, Tensor]]:
         if settings.loader == "dali":
             from components.pretrain.dali import dali_views
 
-            return dali_views(images.reader, images.mode, pool, settings, seed, epoch, threads)
-        return torch_views(images, pool, settings.batch_size, settings.augment, settings.image_size, seed, epoch)
+            return dali_views(images.reader, images.mode, pool, settings, seed, epoch, threads, first)
+        return torch_views(images, pool, settings.batch_size, settings.augment, settings.image_size, seed, epoch, first)
 
-    return views
+    return lambda done: ahead(views(done))
 
 
 def measure_by_neighbours(data: Dataset, images: Images, spec: ModelSpec, settings: PretrainSettings,

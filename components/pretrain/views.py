@@ -1,4 +1,4 @@
-"""Two random views of each image of the train split, in an order and with changes that follow from the seed and the epoch."""
+"""Two random views of each image of the train split, in an order and with changes that follow from the seed and the step."""
 
 from collections.abc import Iterator
 
@@ -8,19 +8,19 @@ from torch import Tensor
 from components.common.augment import augment
 from components.common.loading import Images
 from components.common.settings import Augment
+from components.common.stream import epoch_windows, row_batches
 from components.common.training import seeded
 
 
-def epoch_order(rows: np.ndarray, seed: int, epoch: int) -> np.ndarray:
-    """The rows in the order of one epoch: an exact shuffle of all of them."""
-    return seeded(seed, f"order {epoch}")[0].permutation(rows)
+def torch_views(images: Images, rows: np.ndarray, batch_size: int, changes: Augment, size: int, seed: int, epoch: int,
+                first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+    """An epoch's batches of two views from step `first` on, float32 in 0..1, (batch, channels, size, size).
 
-
-def torch_views(images: Images, rows: np.ndarray, batch_size: int, changes: Augment, size: int, seed: int,
-                epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Batches of two views, float32 in 0..1, (batch, channels, size, size); an incomplete last batch is dropped."""
-    order = epoch_order(rows, seed, epoch)
-    draws = seeded(seed, f"views {epoch}")[1]
-    for start in range(0, len(order) - batch_size + 1, batch_size):
-        pixels = images.batch(order[start : start + batch_size])
+    An incomplete last batch is dropped. Each step draws for itself, so that a batch is the same wherever training resumes.
+    """
+    windows = epoch_windows(images.reader.dataset, rows, seed, epoch, images.reader.held)
+    reader = None if images.in_memory(rows) else images.reader
+    for step, some in enumerate(row_batches(windows, batch_size, first, len(rows) // batch_size, reader), first):
+        pixels = images.batch(some)
+        draws = seeded(seed, f"views {epoch} {step}")[1]
         yield augment(pixels, changes, size, draws), augment(pixels, changes, size, draws)

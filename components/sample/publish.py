@@ -7,7 +7,7 @@ import json
 
 from components.common.artifacts import SPLITS, Dataset
 from components.common.html import escape, page, table, thumbnails
-from components.common.shards import ShardReader
+from components.common.reader import ShardReader
 from components.sample.answers import Answer
 from components.sample.picks import Pick
 

@@ -9,7 +9,7 @@ from components.common.images import decode, to_square
 from components.common.inference import embed, logits, predict_pixels
 from components.common.loading import Images, load_size
 from components.common.models import load_classifier, load_encoder, normalise
-from components.common.shards import ShardReader
+from components.common.reader import ShardReader
 from components.common.storage import open_store
 from tests import stages, tiny
 

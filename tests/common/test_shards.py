@@ -14,7 +14,8 @@ from PIL import Image
 
 from components.common.artifacts import INDEX, Dataset, Shard
 from components.common.images import png
-from components.common.shards import ShardReader, ShardWriter, header, index_key
+from components.common.reader import ShardReader
+from components.common.shards import ShardWriter, header, index_key
 from components.common.storage import IntegrityError, open_store
 
 RNG = np.random.default_rng(0)

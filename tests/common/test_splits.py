@@ -17,7 +17,8 @@ from components.common.artifacts import CALIBRATION, INDEX, LABELS, SPLITS, TEST
 from components.common.errors import BadInputError
 from components.common.files import read_json, sha256_file, sha256_tree
 from components.common.images import png
-from components.common.shards import ShardReader, ShardWriter
+from components.common.reader import ShardReader
+from components.common.shards import ShardWriter
 from components.common.splits import labelled, split_of, unlabelled_pool
 from components.common.storage import open_store
 from tests import stages, tiny

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from components.common.shards import ShardReader
+from components.common.reader import ShardReader
 from components.common.storage import open_store
 from tests.faulty import ROUGH, Faults, faulty
 from tests.ingest.test_ingest import ingest, picture

@@ -14,7 +14,7 @@ from PIL import Image
 from components.common.artifacts import SPLITS, TEST, TRAIN, VALIDATION, Dataset, load_dataset
 from components.common.errors import BadInputError
 from components.common.files import sha256_bytes, sha256_tree
-from components.common.shards import ShardReader
+from components.common.reader import ShardReader
 from components.common.splits import split_of
 from components.common.storage import open_store
 from components.ingest.groups import BRIDGE, GIVEN, Member, decide

@@ -17,7 +17,7 @@ from components.common.artifacts import SPLITS, TEST, TRAIN, Dataset, load_datas
 from components.common.errors import BadInputError
 from components.common.files import sha256_bytes, sha256_tree
 from components.common.images import ORIENTATION
-from components.common.shards import ShardReader
+from components.common.reader import ShardReader
 from components.common.splits import split_of
 from components.common.storage import FolderStore, open_store
 from components.ingest import pool

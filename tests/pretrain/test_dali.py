@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from components.common.images import decode, to_square
+from components.common.reader import HELD, ShardReader
 from components.common.settings import Augment
-from components.common.shards import ShardReader
 from components.common.storage import open_store
+from components.common.stream import epoch_windows
 from components.pretrain.dali import dali_views
 from components.pretrain.settings import PretrainSettings
-from components.pretrain.views import epoch_order
 from tests import tiny
 from tests.stages import OFF, alone
 
@@ -49,7 +49,7 @@ def content(batches: list[tuple[Tensor, Tensor]]) -> bytes:
 
 
 def plain(source: ShardReader, mode: str, size: int) -> Tensor:
-    order = epoch_order(ROWS, 0, 0)[:16]
+    order = epoch_windows(source.dataset, ROWS, 0, 0, HELD)[0].rows[:16]
     return torch.from_numpy(np.stack([to_square(decode(source.image_bytes(row), mode, 1 << 20), size) for row in order.tolist()])) / 255
 
 

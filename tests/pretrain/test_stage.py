@@ -1,12 +1,15 @@
 """The stage on 8x8 digits: equal bytes, no look at hidden labels, collapse said aloud, and an interruption that leaves no trace."""
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,9 +24,10 @@ from components.common.loading import Images
 from components.common.models import build_encoder, load_encoder
 from components.common.storage import FolderStore, open_store
 from components.common.training import initialise
+from components.pretrain import dali, simclr
 from components.pretrain.ntxent import knn_accuracy
 from components.pretrain.settings import PretrainSettings
-from components.pretrain.simclr import Checkpoints, train
+from components.pretrain.simclr import Checkpoints, take_step, train
 from components.pretrain.stage import choose_loader, make_views, measure_by_neighbours
 from tests import tiny
 from tests.stages import DIGITS, pretrain
@@ -157,7 +161,7 @@ def test_a_killed_run_resumes_to_equal_bytes_and_leaves_no_checkpoint(tiny_world
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}) as process:
         assert process.stdout is not None
         for line in process.stdout:
-            if json.loads(line)["done"] == 3:
+            if json.loads(line)["epoch"] == 3:
                 process.send_signal(signal.SIGKILL)
                 break
     assert not (tmp_path / "killed").exists()
@@ -166,7 +170,60 @@ def test_a_killed_run_resumes_to_equal_bytes_and_leaves_no_checkpoint(tiny_world
     capsys.readouterr()
     resumed = tiny_world._replace(store=str(tmp_path / "store"))
     pretrain(resumed, tmp_path / "resumed", epochs=epochs)
-    assert json.loads(capsys.readouterr().out.splitlines()[0])["done"] > 2
+    assert json.loads(capsys.readouterr().out.splitlines()[0])["epoch"] > 2
     assert list(FolderStore(tmp_path / "store").list("checkpoints/")) == []
     pretrain(tiny_world, tmp_path / "straight", epochs=epochs)
     assert sha256_tree(tmp_path / "resumed") == sha256_tree(tmp_path / "straight")
+
+
+@pytest.mark.parametrize(("loader", "segment", "died"), [("torch", 200, 27), ("dali", 200, 27), ("dali", 4, 29)])
+def test_a_run_killed_inside_an_epoch_goes_on_there_to_equal_bytes(tiny_world, tmp_path, loader, segment, died, monkeypatch):
+    # 20 steps an epoch; 29 lies inside the third DALI segment of four steps of the second epoch, and two more follow
+    small = {"epochs": 2, "batch_size": 32, "loader": loader, "checkpoint_minutes": 1e-9}  # a checkpoint after every step
+    assert len(tiny_world.data.rows(TRAIN)) // 32 == 20
+    store = FolderStore(tmp_path / "store")
+    for stat in FolderStore(Path(tiny_world.store)).list("datasets/"):
+        store.upload(stat.key, Path(tiny_world.store) / stat.key)
+    world = tiny_world._replace(store=str(tmp_path / "store"))
+    monkeypatch.setenv("OMP_WAIT_POLICY", "passive")
+    child = multiprocessing.get_context("spawn").Process(target=die_after, args=(died, segment, world, tmp_path / "killed", small))
+    child.start()
+    child.join(180)
+    child.kill()
+    child.join(10)
+    assert child.exitcode == -signal.SIGKILL
+    assert steps_saved(store) == died
+
+    resumed = count_steps(monkeypatch.setattr, segment)
+    pretrain(world, tmp_path / "resumed", **small)
+    assert len(resumed) == 2 * 20 - died
+    pretrain(tiny_world, tmp_path / "straight", **small)
+    assert sha256_tree(tmp_path / "resumed") == sha256_tree(tmp_path / "straight")
+
+
+def die_after(steps: int, segment: int, world: tiny.World, folder: Path, small: dict[str, Any]) -> None:
+    """In a process of its own: pretrain, and die of SIGKILL once so many steps are done and the next one's batch is there."""
+    taken = count_steps(setattr, segment, lambda: os.kill(os.getpid(), signal.SIGKILL) if len(taken) == steps else None)
+    pretrain(world, folder, **small)
+
+
+def count_steps(patch: Callable[[Any, str, Any], None], segment: int, before: Callable[[], Any] = lambda: None) -> list[None]:
+    """A list that grows by one with each training step, from now on; DALI's segments are of so many steps."""
+    taken: list[None] = []
+
+    def counted(*given: Any) -> tuple[float, float]:
+        before()
+        taken.append(None)
+        return take_step(*given)
+
+    patch(simclr, "take_step", counted)
+    patch(dali, "SEGMENT", segment)
+    return taken
+
+
+def steps_saved(store: FolderStore) -> int:
+    """Steps in the one checkpoint."""
+    (stat,) = store.list("checkpoints/pretrain/")
+    body = store.read(stat.key)
+    header = json.loads(body[8 : 8 + int.from_bytes(body[:8], "little")])
+    return int(header["__metadata__"]["done"])

@@ -4,14 +4,13 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import Tensor
 
 from components.common.loading import Images
 from components.common.settings import Augment
 from components.common.storage import open_store
-from components.pretrain.views import epoch_order, torch_views
+from components.common.stream import epoch_windows
+from components.pretrain.views import torch_views
 from tests import tiny
 from tests.stages import DIGITS, OFF
 
@@ -24,17 +23,6 @@ def images(tiny_world: tiny.World) -> Images:
 def made(images: Images, rows: np.ndarray, seed: int = 0, epoch: int = 0, batch: int = 16,
          changes: Augment = DIGITS) -> list[tuple[Tensor, Tensor]]:
     return list(torch_views(images, rows, batch, changes, 8, seed, epoch))
-
-
-@settings(deadline=None)
-@given(st.lists(st.integers(0, 10_000), min_size=1, unique=True), st.integers(0, 99), st.integers(0, 99))
-def test_an_epoch_visits_every_row_once(rows, seed, epoch):
-    assert sorted(epoch_order(np.array(rows), seed, epoch)) == sorted(rows)
-
-
-def test_orders_differ_between_epochs_and_seeds():
-    orders = {epoch_order(np.arange(50), seed, epoch).tobytes() for seed in range(3) for epoch in range(3)}
-    assert len(orders) == 9
 
 
 def test_an_incomplete_last_batch_is_dropped(images):
@@ -65,7 +53,7 @@ def test_the_two_views_show_the_same_images_changed_apart(images):
 
 
 def test_unchanged_views_are_the_images_in_the_order_of_the_epoch(images):
-    order = epoch_order(np.arange(40), 5, 2)
+    order = epoch_windows(images.reader.dataset, np.arange(40), 5, 2, images.reader.held)[0].rows
     seen = torch.cat([first for first, _ in made(images, np.arange(40), seed=5, epoch=2, changes=OFF)])
     torch.testing.assert_close(seen, images.batch(order[:32]) / 255, atol=1e-5, rtol=0)
 

@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from components.common.files import read_json, write_json
-from components.common.shards import ShardReader
+from components.common.reader import ShardReader
 from components.common.storage import open_store
 from components.release.predict import BATCH, main
 from components.release.settings import ReleaseSettings

@@ -118,7 +118,7 @@ def _make_room(folder: Path, size: int) -> None:
                 Path(entry.path).unlink(missing_ok=True)
             elif len(entry.name) == 64:
                 copies.append((stat.st_atime_ns, stat.st_size, Path(entry.path)))
-    room = min(_limit() - sum(copy[1] for copy in copies), shutil.disk_usage(folder).free - SPARE)
+    room = min(cache_bytes() - sum(copy[1] for copy in copies), shutil.disk_usage(folder).free - SPARE)
     for _, freed, path in sorted(copies):
         if room >= size:
             return
@@ -136,7 +136,8 @@ def _remove(path: Path) -> bool:
     return True
 
 
-def _limit() -> int:
+def cache_bytes() -> int:
+    """The bound: what copies may take of the disk where none of them is held."""
     given = os.environ.get("GLEANER_CACHE_GB") or DEFAULT_GB
     try:
         limit = float(given)
