@@ -44,3 +44,7 @@ clean:     ## remove .venv, the demo and all local runs
 .venv/bench: .venv/bin/python pyproject.toml
 	@echo "installing gleaner with the development extras and the peers it is measured against into .venv"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]' && touch $@ .venv/dev .venv/demo
+
+.checkov/bin/checkov:
+	@echo "installing checkov into .checkov, an environment of its own: it pins older versions of what gleaner needs"
+	@$(PYTHON) -m venv .checkov && .checkov/bin/python -m pip install --quiet --disable-pip-version-check 'checkov>=3.2,<4' || { rm -rf .checkov; exit 1; }
