@@ -1,6 +1,7 @@
 """Small pictures of a source's images for the report."""
 
 import io
+from pathlib import Path
 
 from components.common import html
 from components.common.images import decode, png
@@ -17,6 +18,7 @@ class Gallery:
 
     def __init__(self, ledger: Ledger, store: Store) -> None:
         self.ledger, self.store = ledger, store
+        self._held: dict[str, Path] = {}  # small shards by key: each is fetched and verified once
 
     def picture(self, image_id: str) -> bytes:
         """A PNG of a tiny image, a JPEG of any other."""
@@ -32,9 +34,12 @@ class Gallery:
         shard, offset, size = self.ledger.picture(image_id)
         if shard.size > WHOLE:
             return self.store.read_range(shard.key, offset, size)
-        path = self.store.local(shard.key, shard.sha256, shard.size)
-        with path.open("rb") as file:
+        if shard.key not in self._held:
+            self._held[shard.key] = self.store.local(shard.key, shard.sha256, shard.size)
+        with self._held[shard.key].open("rb") as file:
             file.seek(offset)
-            data = file.read(size)
-        self.store.let_go(path)
-        return data
+            return file.read(size)
+
+    def close(self) -> None:
+        for path in self._held.values():
+            self.store.let_go(path)

@@ -45,7 +45,8 @@ def merge(source: str, work: Work, parts: Iterator[Part], settings: IngestSettin
     with closing(Ledger(work.scratch)) as ledger:
         version = _joined(source, work, parts, settings, ledger)
         findings = examine(ledger, profile_before(base, version.id, store))
-        html = report_html(version, ledger, work.plan, findings, Gallery(ledger, store))
+        with closing(Gallery(ledger, store)) as gallery:
+            html = report_html(version, ledger, work.plan, findings, gallery)
         write_text(report, html)
         stop_at(settings.gates, findings, report)
         with new_folder(dataset) as folder:
