@@ -9,6 +9,7 @@ from components.common.errors import BadInputError
 from components.common.files import new_folder, write_text
 from components.common.storage import Store
 from components.ingest.base import Base
+from components.ingest.drift import profile
 from components.ingest.duplicates import find_pairs
 from components.ingest.gallery import Gallery
 from components.ingest.groups import form_groups
@@ -44,13 +45,14 @@ def merge(source: str, work: Work, parts: Iterator[Part], settings: IngestSettin
     base, store = work.base, work.store
     with closing(Ledger(work.scratch)) as ledger:
         version = _joined(source, work, parts, settings, ledger)
-        findings = examine(ledger, profile_before(base, version.id, store))
+        now = profile(ledger)
+        findings = examine(ledger, now, profile_before(base, version.id, store))
         with closing(Gallery(ledger, store)) as gallery:
             html = report_html(version, ledger, work.plan, findings, gallery)
         write_text(report, html)
         stop_at(settings.gates, findings, report)
         with new_folder(dataset) as folder:
-            write_dataset(folder, version, as_json(version.id, ledger, findings), html)
+            write_dataset(folder, version, as_json(version.id, ledger, now, findings), html)
             publish(folder, version, ledger, work.plan.store.startswith("s3://"), base, store)
         return Merged(version, ledger.count(REFUSED), findings["exact_duplicates"].count)
 

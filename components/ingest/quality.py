@@ -8,7 +8,7 @@ from typing import Any
 
 from components.common.artifacts import TRAIN
 from components.common.errors import BadInputError
-from components.ingest.drift import Profile, drifts, profile
+from components.ingest.drift import Profile, drifts
 from components.ingest.ledger import Ledger
 from components.ingest.looks import BLANK
 from components.ingest.settings import Gates
@@ -37,9 +37,9 @@ class Finding:
     items: list[dict[str, Any]]
 
 
-def examine(ledger: Ledger, before: Profile | None) -> dict[str, Finding]:
-    """Every finding, in the order of TITLES. before: profile of the version before."""
-    changed = drifts(before, profile(ledger)) if before else []
+def examine(ledger: Ledger, now: Profile, before: Profile | None) -> dict[str, Finding]:
+    """Every finding, in the order of TITLES. now, before: profiles of this version and of the one before."""
+    changed = drifts(before, now) if before else []
     found = {
         "unreadable": _list(ledger, f"SELECT key AS source, reason FROM {REFUSED} WHERE reason <> 'truncated' ORDER BY key, reason"),
         "truncated": _list(ledger, f"SELECT key AS source, reason FROM {REFUSED} WHERE reason = 'truncated' ORDER BY key"),
@@ -53,9 +53,9 @@ def examine(ledger: Ledger, before: Profile | None) -> dict[str, Finding]:
     return {name: found[name] for name in TITLES}
 
 
-def as_json(dataset: str, ledger: Ledger, findings: dict[str, Finding]) -> dict[str, Any]:
+def as_json(dataset: str, ledger: Ledger, now: Profile, findings: dict[str, Finding]) -> dict[str, Any]:
     """quality.json: counts of every finding, its first items, and what the next version is compared with."""
-    return {"format": 1, "dataset": dataset, "images": ledger.count("images WHERE aside = ''"), "profile": profile(ledger),
+    return {"format": 1, "dataset": dataset, "images": ledger.count("images WHERE aside = ''"), "profile": now,
             "findings": {name: {"count": finding.count, "items": finding.items} for name, finding in findings.items()}}
 
 
