@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help demo test check checkov compile bench clean
+.PHONY: help demo test test-images check checkov compile lock bench clean
 
 help:     ## this list
 	@sed -n 's/^\([a-z]*\): .*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -21,6 +21,9 @@ checkov: .venv/dev .checkov/bin/checkov     ## security checks of the built mani
 
 compile: .venv/demo     ## refresh the compiled pipeline, its objects for Argo CD, its picture and the schema
 	@$(BIN)/gleaner compile
+
+lock: .venv/dev     ## write docker/locks anew from pyproject.toml (UV_FIND_LINKS or UV_INDEX: where torch's CPU wheel is)
+	@$(BIN)/python docker/lock.py
 
 bench: .venv/bench     ## print the figures that README and docstrings quote
 	@$(BIN)/python -m tests.bench
