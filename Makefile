@@ -5,13 +5,16 @@ BIN := .venv/bin
 .PHONY: help demo test test-images check checkov compile lock bench clean
 
 help:     ## this list
-	@sed -n 's/^\([a-z]*\): .*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\): .*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 13
 
 demo: .venv/demo     ## install, then run all eight stages on 5,000 real digits
 	@$(BIN)/gleaner example mnist demo/mnist && $(BIN)/gleaner run pipelines/configs/mnist.yaml
 
-test: check     ## install with the development extras, check, then run every test
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+test: check     ## install with the development extras, check, then run every test but those of the images
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not images'
+
+test-images: .venv/dev     ## build the images with podman and run the stages in them (root; some minutes)
+	@$(BIN)/python -m pytest -m images
 
 check: .venv/dev     ## ruff, mypy and the import rules
 	@$(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports
