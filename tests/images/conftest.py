@@ -45,8 +45,8 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     settings = {"version": 0.1, "log": {"level": "error"}, "http": {"addr": address},
                 "storage": {"filesystem": {"rootdirectory": str(folder / "data")}}}
     (folder / "config.yml").write_text(yaml.safe_dump(settings))
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    server = subprocess.Popen(["docker-registry", "serve", str(folder / "config.yml")], **quiet)
+    command = ["docker-registry", "serve", str(folder / "config.yml")]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     host, _, port = address.partition(":")
     for _ in range(100):
         try:

@@ -27,7 +27,7 @@ print(json.dumps({
     "tools": [tool for tool in ("gcc", "cc", "g++", "make", "git", "curl") if shutil.which(tool)],
     "libraries": [name for name in ("torch", "kfp") if importlib.util.find_spec(name)],
     "writable": [folder for folder in ("/", "/etc", "/usr/local") if os.access(folder, os.W_OK)],
-    "left": [str(path) for path in map(pathlib.Path, ("/src", "/wheel", "/locks")) if path.exists() and list(path.iterdir())],
+    "left": [str(path) for path in map(pathlib.Path, ("/src", "/installed", "/locks")) if path.exists() and list(path.iterdir())],
 }))
 """
 
