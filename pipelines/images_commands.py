@@ -74,13 +74,14 @@ def _push(options: argparse.Namespace) -> int:
 
 
 def _pin(options: argparse.Namespace) -> int:
-    from pipelines.compile import write
     from pipelines.image_builds import pushed
     from pipelines.images import pin
 
     given = dict(word.split("=", 1) for word in options.references if "=" in word)
     plain = [word for word in options.references if "=" not in word]
     changed = pin({**(pushed(_roles(plain)) if plain or not given else {}), **given})
+    from pipelines.compile import write  # only now: stages take their images when they are imported
+
     write()
     print(f"docker/images.json: {', '.join(changed)} changed; commit it with what was refreshed" if changed else "nothing changed")
     return 0
