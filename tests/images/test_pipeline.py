@@ -39,7 +39,7 @@ def in_pods(built: Built, folder: Path) -> type[StageProcess]:
         def run(self):
             self.output.parent.mkdir(parents=True, exist_ok=True)
             for path in [folder, *folder.rglob("*")]:  # in a pod, Kubeflow's launcher is the same user as the stage
-                if path.owner() == "root":
+                if path.stat().st_uid == 0:
                     path.chmod(0o777 if path.is_dir() else 0o666)
             return super().run()
 
