@@ -9,6 +9,7 @@ import yaml
 
 from pipelines.__main__ import _parser
 from pipelines.config import load_config
+from pipelines.kubeflow import AUDIENCE
 from tests.manifests.kubectl import ROOT, build, kubectl, named
 
 README = (ROOT / "manifests" / "README.md").read_text(encoding="utf-8")
@@ -67,8 +68,36 @@ def test_what_is_waited_for_looked_at_and_forwarded_is_there():
     for words in of("kubectl", "-n", "gleaner"):
         for kind, name in (word.split("/") for word in words if re.fullmatch(r"(job|statefulset|service)/[\w-]+", word)):
             assert named(objects, {"job": "Job", "statefulset": "StatefulSet", "service": "Service"}[kind], name)
-    assert of("kubectl", "-n", "gleaner", "create", "token", "gleaner-reconciler")
-    assert named(objects, "ServiceAccount", "gleaner-reconciler")
+
+
+def test_the_laptop_has_an_account_that_may_start_runs():
+    (account,), (binding,) = (of("kubectl", "-n", "gleaner", "create", kind) for kind in ("serviceaccount", "rolebinding"))
+    made = [yaml.safe_load(run(*words[1:], "--dry-run=client", "-o", "yaml")) for words in (account, binding)]
+    name = made[0]["metadata"]["name"]
+    assert made[1]["roleRef"] == {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "kubeflow-pipelines-edit"}
+    assert made[1]["subjects"] == [{"kind": "ServiceAccount", "name": name, "namespace": "gleaner"}]
+    (token,) = [command for command in COMMANDS if " create token " in command]
+    assert f"create token {name} --audience={AUDIENCE}" in token
+    assert token.partition("> ")[2].rstrip(")") == exported()["KF_PIPELINES_SA_TOKEN_PATH"]
+
+
+def exported() -> dict[str, str]:
+    """What the README's commands put into the environment, as it is written."""
+    return dict(word.split("=", 1) for words in of("export") for word in words[1:])
+
+
+def test_what_is_exported_is_what_is_read():
+    code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "pipelines").glob("*.py"))
+    names = {name for name in exported() if name.startswith("KF_")}
+    assert len(names) == 3
+    assert all(name in code for name in names)
+
+
+def test_runs_are_started_under_an_account_that_is_there():
+    (words,) = of("gleaner", "submit")
+    account = words[words.index("--service-account") + 1]
+    assert named(build(KIND), "ServiceAccount", account)
+    assert f"`{account}` as its\nservice account" in README
 
 
 def test_the_digits_go_where_the_run_looks_for_them():
