@@ -70,6 +70,7 @@ def test_they_follow_git_by_themselves(environment):
         policy = each["spec"]["syncPolicy"]
         assert policy["automated"] == {"prune": True, "selfHeal": True}
         assert "ServerSideApply=true" in policy["syncOptions"]
+        assert each["metadata"]["annotations"]["argocd.argoproj.io/compare-options"] == "ServerSideDiff=true"
 
 
 def test_projects_allow_what_is_applied_and_nothing_else():
