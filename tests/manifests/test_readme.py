@@ -37,7 +37,7 @@ def test_folders_that_are_built_or_applied_build():
         assert build(ROOT / folder)
 
 
-def test_steps_two_and_five_are_the_whole_overlay():
+def test_the_two_parts_that_are_applied_are_the_whole_overlay():
     applied = [words[-1] for words in of("kubectl", "apply", "--server-side", "-k")]
     assert applied[:2] == ["manifests/overlays/kind/foundation", "manifests/overlays/kind/workload"]
     assert len(build(ROOT / applied[0])) + len(build(ROOT / applied[1])) == len(build(KIND))
@@ -97,20 +97,21 @@ def test_runs_are_started_under_an_account_that_is_there():
     (words,) = of("gleaner", "submit")
     account = words[words.index("--service-account") + 1]
     assert named(build(KIND), "ServiceAccount", account)
-    assert f"`{account}` as its\nservice account" in README
+    assert f"`{account}` as its service account" in README
 
 
 def test_the_digits_go_where_the_run_looks_for_them():
     (example,), (copy,) = of("gleaner", "example"), of("aws", "s3", "cp")
     assert copy[-2] == example[-1]
     assert copy[-1] == load_config(ROOT / "pipelines" / "configs" / "cluster.yaml").source
+    assert f"(`source` is\n`{copy[-1]}` here)" in README
 
 
 def test_commands_are_those_that_exist():
     usage = _parser().format_help()
-    for command in set(re.findall(r"\bgleaner (compile|example|schedules|submit)\b", README)):
+    for command in set(re.findall(r"\bgleaner (compile|example|images|schedules|submit)\b", README)):
         assert re.search(rf"^    {command}\b", usage, re.MULTILINE), command
-    for line in re.findall(r"gleaner ((?:schedules|submit) [^\n`]*--[^\n`]*)", README):
+    for line in re.findall(r"gleaner ((?:images|schedules|submit) [^\n`]*)", README):
         assert _parser().parse_args(shlex.split(line)).run
 
 
