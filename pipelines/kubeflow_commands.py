@@ -70,8 +70,8 @@ def _submit(options: argparse.Namespace) -> int:
     compiled = compiled_for(config) if options.pipeline_version == COMMITTED else COMPILED
     values = arguments(config, options.config, _say)
     server = connect(options.host, options.namespace)
-    run_id = start(server, config.name, values, options.pipeline_version, options.experiment, options.service_account,
-                   options.wait_version, compiled)
+    run_id = start(server, config.name, values, options.pipeline_version, options.experiment, _say,
+                   options.service_account, options.wait_version, compiled)
     _say(f"run: {link(server, run_id)}")
     if not options.wait:
         return 0

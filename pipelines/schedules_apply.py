@@ -78,7 +78,7 @@ def apply(server: Kubeflow, git: Git, prune: bool, say: Callable[[str], None], w
     What has no answer is not asked again but looked for: each attempt starts from what the server has. Nothing is
     disabled in the look that finds its replacement missing, only in one that has seen it.
     """
-    versions = _provide_versions(server, git, wait)
+    versions = _provide_versions(server, git, wait, say)
     created: set[str] = set()
     done = dict.fromkeys(DONE, 0)
     failures = 0
@@ -108,11 +108,11 @@ def apply(server: Kubeflow, git: Git, prune: bool, say: Callable[[str], None], w
     say(f"{len(git.wanted)} schedules as in Git: " + ", ".join(f"{count} {DONE[kind].strip()}" for kind, count in done.items()))
 
 
-def _provide_versions(server: Kubeflow, git: Git, wait: float) -> dict[str, Reference]:
+def _provide_versions(server: Kubeflow, git: Git, wait: float, say: Callable[[str], None]) -> dict[str, Reference]:
     """The reference of each schedule. What must be there already comes first, so that nothing is uploaded if it is not."""
     awake = {name: want for name, want in git.wanted.items() if not want.paused}
     asked = {(want.pipeline_version, want.compiled) for want in awake.values()}
-    found = {(word, compiled): provide_version(server, word, compiled, wait)
+    found = {(word, compiled): provide_version(server, word, say, compiled, wait)
              for word, compiled in sorted(asked, key=lambda each: ("-" not in each[0], each))}
     return {name: found[want.pipeline_version, want.compiled] for name, want in awake.items()}
 

@@ -38,14 +38,14 @@ def arguments(config: RunConfig, file: Path, say: Callable[[str], None]) -> dict
     return values
 
 
-def start(server: Kubeflow, name: str, values: dict[str, Any], version: str, experiment: str, service_account: str = "",
-          wait: float = 0, compiled: Path = COMPILED) -> str:
+def start(server: Kubeflow, name: str, values: dict[str, Any], version: str, experiment: str, say: Callable[[str], None],
+          service_account: str = "", wait: float = 0, compiled: Path = COMPILED) -> str:
     """Start a run and return its id; `compiled` is the file that `committed` means.
 
     Where the server's answer is lost, the run is looked for by its name, which nobody else has.
     """
     unique = f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-    reference = provide_version(server, version, compiled, wait)
+    reference = provide_version(server, version, say, compiled, wait)
     body = _run(unique, values, reference, provide_experiment(server, experiment), service_account)
     for pause in kubeflow.PAUSES:
         try:

@@ -92,7 +92,8 @@ def test_a_version_that_argo_cd_applies_late(tmp_path, kfp_hurry, wanted):
         with pytest.raises(BadInputError, match="unknown pipeline"):
             applied(server, file)
         assert server.writes() == []
-        applied(server, file, wait=30)
+        said = applied(server, file, wait=30)
+        assert [line.partition(":")[0] for line in said if "unknown pipeline" in line] == ["waiting 30 s at most"]
         assert server.enabled(OURS) == names(file)
 
 

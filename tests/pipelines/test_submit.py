@@ -228,12 +228,13 @@ def test_a_mistake_is_one_line(tmp_path, capsys, words, line):
     assert said.err.count("\n") == 1
 
 
-def test_a_version_on_its_way_is_waited_for(tmp_path):
+def test_a_version_on_its_way_is_waited_for(tmp_path, capsys):
     with serve(store="kubernetes") as server:
         timer = threading.Timer(0.2, server.add_version, (PIPELINE, version_name()))
         timer.start()
         assert call("submit", config(tmp_path), "--host", server.url) == 0
         timer.join()
+        assert capsys.readouterr().out.startswith(f"waiting 300 s at most: unknown pipeline '{PIPELINE}'; there are: none; expected Argo CD")
         assert not any("pipelines" in path for _, path in server.writes())
 
 
