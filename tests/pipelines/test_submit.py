@@ -234,7 +234,7 @@ def test_a_version_on_its_way_is_waited_for(tmp_path, capsys):
         timer.start()
         assert call("submit", config(tmp_path), "--host", server.url) == 0
         timer.join()
-        assert capsys.readouterr().out.startswith(f"waiting 300 s at most: unknown pipeline '{PIPELINE}'; there are: none; expected Argo CD")
+        assert capsys.readouterr().out.startswith(f"waiting 300 s at most: unknown pipeline '{PIPELINE}'; there are: none; expected")
         assert not any("pipelines" in path for _, path in server.writes())
 
 
