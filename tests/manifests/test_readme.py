@@ -10,7 +10,7 @@ import yaml
 from pipelines.__main__ import _parser
 from pipelines.config import load_config
 from pipelines.kubeflow import AUDIENCE
-from tests.manifests.kubectl import ROOT, build, kubectl, named
+from tests.manifests.kubectl import OVERLAYS, ROOT, build, kubectl, named
 
 README = (ROOT / "manifests" / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```console\n(.*?)```", README, re.DOTALL)
@@ -126,3 +126,16 @@ def test_files_that_a_user_edits_are_there():
     assert len(paths) == 4
     assert all((ROOT / path).exists() for path in paths)
     assert re.search(r"^\$ git revert --no-edit HEAD$", README, re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", sorted(set(re.findall(r"`((?:components|argocd|base|overlays)/[\w./-]+)`", README))))
+def test_folders_that_are_named_are_there(path):
+    assert (ROOT / path).exists() or (ROOT / "manifests" / path).exists()
+
+
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_the_table_says_where_pipelines_are_kept(name):
+    (row,) = re.findall(rf"^\| `{name}` \|.*$", README, re.MULTILINE)
+    objects = {each["kind"] for each in build(ROOT / "manifests" / "overlays" / name)}
+    assert ("Kubernetes objects" in row) == ("Pipeline" in objects)
+    assert ("SeaweedFS" in row) == ("StatefulSet" in objects)
