@@ -51,7 +51,7 @@ def test_nobody_there(kfp_hurry):
 
 
 @pytest.mark.parametrize(("status", "body"), [
-    (200, b"<html>login</html>"), (302, b""), (404, b"404 page not found"), (200, b"[]"),
+    (200, b"<html>login</html>"), (302, b""), (404, b"404 page not found"), (200, b"[]"), (200, b'{"status": "ok"}'),
 ])
 def test_another_kind_of_server(status, body):
     class Other(BaseHTTPRequestHandler):
