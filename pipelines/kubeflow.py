@@ -24,6 +24,7 @@ TIMEOUT = (5, 60)  # seconds to connect, and to answer
 PAGE = 200  # the most that the server lists at once
 FINISHED = ("SUCCEEDED", "SKIPPED", "CANCELED", "FAILED")  # states that will not change, the worst last
 AUDIENCE = "pipelines.kubeflow.org"
+ADDRESS = "expected the address of its API server, such as http://ml-pipeline.kubeflow:8888 in the cluster"
 PROJECTED_TOKEN = Path("/var/run/secrets/kubeflow/pipelines/token")
 
 
@@ -107,6 +108,8 @@ class Kubeflow:
             wanted = f"expected a token for the audience {AUDIENCE}"
             return BadInputError(f"{self.host}: the token in {self.token} is not accepted, it may have expired; {wanted}" if self.token else
                                  f"{self.host}: asks who you are; {wanted}, in a file that KF_PIPELINES_SA_TOKEN_PATH names")
+        if error.status == 403 and message is None:  # a proxy before it; Istio says "RBAC: access denied"
+            return BadInputError(f"{self.host}: what stands before Kubeflow Pipelines refuses ({error.reason}); {ADDRESS}")
         if error.status == 403:
             return BadInputError(f"{self.host}: no right to do this in namespace {self.namespace!r} ({message}); "
                                  "expected a binding to a role such as kubeflow-pipelines-edit, or another --namespace")
@@ -116,8 +119,7 @@ class Kubeflow:
         return kinds.get(error.status, BadInputError)(f"{self.host}: {message}")
 
     def another_server(self) -> BadInputError:
-        return BadInputError(f"{self.host}: does not answer like Kubeflow Pipelines 2; expected the address of its API server, "
-                             "such as http://ml-pipeline.kubeflow:8888 in the cluster")
+        return BadInputError(f"{self.host}: does not answer like Kubeflow Pipelines 2; {ADDRESS}")
 
 
 def connect(host: str | None = None, namespace: str | None = None) -> Kubeflow:
