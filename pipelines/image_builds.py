@@ -125,7 +125,7 @@ def _note(notes: Notes) -> None:
 
 
 def _pushed(program: str, reference: str) -> str:
-    """Push one image. Layers are compressed on the way, so that only who sends them knows the digest: podman writes a file, docker says it."""
+    """Push one image. Layers are compressed on the way, so that only who sends them knows the digest: podman writes it, docker says it."""
     if Path(program).name == "podman":
         with tempfile.NamedTemporaryFile("r") as file:
             _run([program, "push", "--digestfile", file.name, reference])
