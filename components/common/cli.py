@@ -8,6 +8,7 @@ import argparse
 import contextlib
 import inspect
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any, TypeVar, get_type_hints
 
 from pydantic import BaseModel, ValidationError
 
-from components.common.errors import BadInputError
+from components.common.errors import BadInputError, FailedError
 from components.common.files import sha256_tree, write_json
 
 Metadata = dict[str, dict[str, Any]]
@@ -29,15 +30,27 @@ def main(run: Callable[..., Metadata | None], argv: list[str] | None = None) -> 
     stage = run.__module__.split(".")[1]
     try:
         values, executor_input = parse(run, stage, argv)
-        metadata = run(**values)
+        metadata = _launched(stage, values, executor_input) if os.environ.get("GLEANER_TRAINJOB") else run(**values)
         if executor_input:
             write_executor_output(json.loads(executor_input), metadata or {})
     except BadInputError as error:
         print(f"error: {stage}: {error}", file=sys.stderr, flush=True)
         raise SystemExit(2) from None
+    except FailedError as error:
+        print(f"error: {stage}: {error}", file=sys.stderr, flush=True)
+        raise SystemExit(1) from None
     except MemoryError:
         print(f"error: {stage}: {OUT_OF_MEMORY}", file=sys.stderr, flush=True)
         raise SystemExit(1) from None
+
+
+def _launched(stage: str, values: dict[str, Any], executor_input: str) -> Metadata:
+    """The stage on many machines instead of here."""
+    from components.common.trainjob.launch import launch
+
+    if not executor_input:
+        raise BadInputError("--executor-input: missing; a stage with GLEANER_TRAINJOB set runs in a pod of Kubeflow, which gives it")
+    return launch(stage, values, json.loads(executor_input))
 
 
 def parse(run: Callable[..., Any], stage: str, argv: list[str] | None) -> tuple[dict[str, Any], str]:

@@ -6,3 +6,7 @@ class BadInputError(Exception):
 
     The command line prints it without a traceback and exits with code 2.
     """
+
+
+class FailedError(Exception):
+    """Something failed elsewhere, and a traceback of ours would say nothing. The message is one line; exit code 1."""
