@@ -136,7 +136,7 @@ def misfits(resources: Resources, pools: dict[str, Pool]) -> Iterator[tuple[str,
         if task.gpu is None and task.gpus > 1:
             yield name, "gpus", f"got {task.gpus} without a type of GPU; expected `gpu`: {_types(pools)}"
         elif name not in DISTRIBUTED and (key := "nodes" if task.nodes > 1 else "gpus" if task.gpus > 1 else ""):
-            yield name, key, f"got {getattr(task, key)}, expected 1: only {' and '.join(DISTRIBUTED)} trains on many, the others would lie idle"
+            yield name, key, f"got {getattr(task, key)}, expected 1: only {' and '.join(DISTRIBUTED)} trains on many"
         elif task.shm is not None and size_bytes(task.shm) >= size_bytes(task.memory):
             yield name, "shm", f"got {task.shm}, expected less than memory ({task.memory}), which /dev/shm is part of"
         elif task.pool is not None and task.pool not in pools:

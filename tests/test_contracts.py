@@ -25,6 +25,7 @@ ALLOWED = {  # import -> the only files that may
     "boto3": {"components/common/storage/boto.py"},
     "botocore": {"components/common/storage/boto.py"},
     "kfp": {f"components/{part.replace('.', '/')}/component.py" for part in [*PARTS, "common"]},
+    "kubernetes": {"components/common/trainjob/cluster.py"},
     "pickle": set(),
 }
 

@@ -4,6 +4,7 @@ What another try may mend is tried again, one line each time, until PATIENCE has
 """
 
 import json
+import os
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -48,7 +49,8 @@ class Cluster:
         self.namespace, self.say = namespace, say
         settings = client.Configuration()
         try:
-            config.load_config(client_configuration=settings)
+            load = config.load_incluster_config if "KUBERNETES_SERVICE_HOST" in os.environ else config.load_kube_config
+            load(client_configuration=settings)
         except (config.ConfigException, OSError) as error:
             raise BadInputError(f"no Kubernetes API server is known here: {_line(str(error))}; "
                                 "expected a pod's service account or a kubeconfig") from None

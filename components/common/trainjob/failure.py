@@ -10,7 +10,8 @@ from components.common.trainjob.spec import NODE, condition
 INDEX = "batch.kubernetes.io/job-completion-index"
 TAIL = 200  # lines of a log that are searched; torchrun's own report fills thirty
 USER = 2  # exit code of a stage for bad input
-ERROR = re.compile(r"^(?:\[rank\d+\]:\s*)?((?:error: |(?:\w+\.)*\w*(?:Error|Exception|Interrupt)\b(?!.*\bChildFailedError)).*)")
+ERROR = re.compile(r"^(?:\[rank\d+\]:\s*)?((?:error: |(?:\w+\.)*\w*(?:Error|Exception|Interrupt)\b).*)")
+TORCHRUN = "ChildFailedError"  # its own, after those of what it ran
 SIGNALLED = (137, 143)  # a pod that was ended because another had failed
 
 
@@ -45,7 +46,7 @@ def first_failed(pods: list[dict[str, Any]]) -> dict[str, Any] | None:
 
 def last_error(lines: list[str]) -> str:
     """The last line that says what went wrong: a stage's own, else a traceback's; else the last line of all."""
-    found = [match.group(1) for line in lines if (match := ERROR.match(line))]
+    found = [match.group(1) for line in lines if (match := ERROR.match(line)) and TORCHRUN not in line]
     own = [line for line in found if line.startswith("error: ")]
     return (own or found or [line.strip() for line in lines if line.strip()] or [""])[-1]
 

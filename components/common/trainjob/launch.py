@@ -74,6 +74,17 @@ def _fetch(cluster: Cluster, job: dict[str, Any], outputs: dict[str, Path]) -> N
         raise FailedError(f"TrainJob {name} is complete, but its outputs are gone: {error}; another try trains again") from None
 
 
+def _cancel(cluster: Cluster, name: str) -> None:
+    try:
+        job = cluster.get(f"{cluster.jobs}/{name}")
+        if job is not None:
+            cluster.delete(name, job["metadata"]["uid"])
+    except (BadInputError, FailedError) as error:
+        cluster.say(f"cancelled, but {error}; kubectl -n {cluster.namespace} delete trainjob {name}")
+    else:
+        cluster.say(f"cancelled: TrainJob {name} is deleted, its checkpoint stays")
+
+
 def _text(value: Any) -> str:
     return value.model_dump_json() if isinstance(value, BaseModel) else str(value)
 
@@ -102,10 +113,7 @@ def _cancellable() -> Iterator[list[tuple[Cluster, str]]]:
         yield named
     except CancelledError as cancelled:
         for cluster, name in named:
-            job = cluster.get(f"{cluster.jobs}/{name}")
-            if job is not None:
-                cluster.delete(name, job["metadata"]["uid"])
-            cluster.say(f"cancelled: TrainJob {name} is deleted, its checkpoint stays")
+            _cancel(cluster, name)
         raise SystemExit(128 + cancelled.args[0]) from None
     finally:
         for each, handler in before.items():

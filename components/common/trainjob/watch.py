@@ -1,9 +1,11 @@
 """What changes among some objects, from their first list on."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
-from components.common.trainjob.cluster import BrokenError, Cluster, GoneError
+from components.common.errors import FailedError
+from components.common.trainjob.cluster import PATIENCE, WATCH, BrokenError, Cluster, GoneError
 
 Seen = Callable[[dict[str, Any], bool], None]
 """Called with an object and whether it is there (else it was deleted)."""
@@ -15,18 +17,21 @@ def watch(cluster: Cluster, path: str, selector: dict[str, str], seen: Seen) -> 
     An object that went while nobody looked is told as deleted too.
     """
     known: dict[str, dict[str, Any]] = {}
-    version, attempt = "", 0
+    version, attempt, answered = "", 0, time.monotonic()
     while True:
         try:
             if not version:
                 version = _list(cluster, path, selector, known, seen)
             for event in cluster.watch(path, version, **selector):
-                attempt = 0
+                attempt, answered = 0, time.monotonic()
                 version = _told(event, known, seen)
+            attempt, answered = 0, time.monotonic()
         except GoneError:
             cluster.say("API server: the history of a watch is gone; listing again")
             version = ""
         except BrokenError as error:
+            if time.monotonic() - answered > WATCH + PATIENCE:  # a watch may rightly be silent that long
+                raise FailedError(f"the API server gave no answer for {PATIENCE:g} s: {error}") from None
             cluster.pause(error, attempt)
             attempt += 1
 
