@@ -80,4 +80,4 @@ def write_outputs(job: dict[str, Any], folder: Path, accuracy: float = 0.9) -> N
     (folder / "encoder" / "encoder.json").write_text("{}", encoding="utf-8")
     (folder / "metrics").write_text(json.dumps({"knn_accuracy": accuracy}), encoding="utf-8")
     for name in ("encoder", "metrics"):
-        upload(folder / name, given[name])
+        upload(folder / name, given[name], {"metadata": {"knn_accuracy": accuracy} if name == "metrics" else {"architecture": "resnet18"}})

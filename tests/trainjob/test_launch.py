@@ -35,6 +35,7 @@ def test_a_stage_on_two_machines(state, started, s3_bucket, tmp_path):
     assert (pod.folder / "encoder" / "encoder.json").read_text() == "{}"
     told = json.loads((pod.folder / "executor.json").read_text())["artifacts"]
     assert told["metrics"]["artifacts"][0]["metadata"]["knn_accuracy"] == 0.9
+    assert told["encoder"]["artifacts"][0]["metadata"]["architecture"] == "resnet18"
     assert len(told["encoder"]["artifacts"][0]["metadata"]["digest"]) == 64
     assert state.objects["trainjobs"] == {}
     assert list(open_store(f"{s3_bucket}/store").list("jobs/")) == []

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from components.common.distributed import node_command
 from components.common.errors import BadInputError, FailedError
-from components.common.files import read_json, sha256_tree
+from components.common.files import sha256_tree
 from components.common.remote import download, upload
 from components.common.storage import open_store
 from components.common.trainjob.claim import claim
@@ -29,19 +29,18 @@ class CancelledError(BaseException):
     """The run was cancelled; not an Exception, so that nothing on the way takes it for a fault."""
 
 
-def launch(stage: str, values: dict[str, Any], executor_input: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Run a stage as a TrainJob; returns, per output that is a single file of figures, those figures."""
+def launch(stage: str, values: dict[str, Any], written: set[str]) -> dict[str, dict[str, Any]]:
+    """Run a stage as a TrainJob; returns what the stage said about each output. written: names of its outputs."""
     spec = read_spec(os.environ[VARIABLE])
     if not values["store"].startswith("s3://"):
         raise BadInputError(f"store: got {values['store']!r}, which other machines do not see; expected s3://bucket/prefix")
     paths = {name: value for name, value in values.items() if isinstance(value, Path)}
-    outputs = {name: path for name, path in paths.items() if name in executor_input["outputs"].get("artifacts", {})}
-    inputs = {name: path for name, path in paths.items() if name not in outputs}
+    inputs, outputs = ({name: path for name, path in paths.items() if (name in written) == is_output} for is_output in (False, True))
     flags = {name: _text(value) for name, value in values.items() if name not in paths}
     key = job_key(stage, spec, flags, {name: sha256_tree(path) for name, path in inputs.items()})
     place = f"jobs/{stage}/{key}"
     uris = {name: f"{values['store'].rstrip('/')}/{place}/{name}" for name in paths}
-    command = node_command(stage, {name.replace("_", "-"): text for name, text in (flags | uris).items()})
+    command = node_command(stage, flags | uris)
     name = f"gleaner-{stage}-{key}"
     with _cancellable() as cancel:
         cluster = Cluster(os.environ["POD_NAMESPACE"], lambda line: print(f"{stage}: {line}", file=sys.stderr, flush=True))
@@ -55,19 +54,18 @@ def launch(stage: str, values: dict[str, Any], executor_input: dict[str, Any]) -
         job = follower.follow()
         if condition(job, "Failed"):
             raise failed(cluster, stage, job, follower.pods)
-        _fetch(cluster, job, {uris[output]: path for output, path in outputs.items()})
+        about = _fetch(cluster, job, outputs, uris)
         cluster.delete(name, job["metadata"]["uid"])
     store = open_store(values["store"])
     for stat in list(store.list(f"{place}/")):
         store.delete(stat.key)
-    return {output: read_json(path) for output, path in outputs.items() if path.is_file()}
+    return about
 
 
-def _fetch(cluster: Cluster, job: dict[str, Any], outputs: dict[str, Path]) -> None:
-    """Outputs to where the stage would have written them."""
+def _fetch(cluster: Cluster, job: dict[str, Any], outputs: dict[str, Path], uris: dict[str, str]) -> dict[str, dict[str, Any]]:
+    """Outputs to where the stage would have written them; returns what it said about each."""
     try:
-        for uri, path in outputs.items():
-            download(uri, path)
+        return {name: download(uris[name], path).get("metadata", {}) for name, path in outputs.items()}
     except BadInputError as error:  # cleaned away by another run, or by this one before it was killed
         cluster.delete(job["metadata"]["name"], job["metadata"]["uid"])
         name = job["metadata"]["name"]
