@@ -2,16 +2,19 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help demo test check checkov compile bench clean
+.PHONY: help demo test test-images check checkov compile lock bench clean
 
 help:     ## this list
-	@sed -n 's/^\([a-z]*\): .*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\): .*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 13
 
 demo: .venv/demo     ## install, then run all eight stages on 5,000 real digits
 	@$(BIN)/gleaner example mnist demo/mnist && $(BIN)/gleaner run pipelines/configs/mnist.yaml
 
-test: check     ## install with the development extras, check, then run every test
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+test: check     ## install with the development extras, check, then run every test but those of the images
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not images'
+
+test-images: .venv/dev     ## build the images with podman and run the stages in them (root; some minutes)
+	@$(BIN)/python -m pytest -m images
 
 check: .venv/dev     ## ruff, mypy and the import rules
 	@$(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports
@@ -21,6 +24,9 @@ checkov: .venv/dev .checkov/bin/checkov     ## security checks of the built mani
 
 compile: .venv/demo     ## refresh the compiled pipeline, its objects for Argo CD, its picture and the schema
 	@$(BIN)/gleaner compile
+
+lock: .venv/dev     ## write docker/locks anew from pyproject.toml (UV_FIND_LINKS or UV_INDEX: where torch's CPU wheel is)
+	@$(BIN)/python docker/lock.py
 
 bench: .venv/bench     ## print the figures that README and docstrings quote
 	@$(BIN)/python -m tests.bench

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from components.common.errors import BadInputError
-from pipelines.kubeflow_commands import add_commands
+from pipelines import images_commands, kubeflow_commands
 
 EXAMPLES = """examples:
   gleaner example mnist demo/mnist              write 5,000 real digits as a folder of class sub-folders
@@ -18,6 +18,7 @@ EXAMPLES = """examples:
   gleaner config show my.yaml                   every setting of a run, defaults included
   gleaner submit my.yaml --wait                 the same on Kubeflow Pipelines
   gleaner schedules apply --file FILE           make recurring runs equal to a file in Git
+  gleaner images build                          the images that pods run in, from the last commit
   gleaner predict --object-store demo/objects s3://gleaner/releases/mnist photo.png
   gleaner store demo/objects aws s3 ls s3://gleaner --recursive
 """
@@ -85,7 +86,8 @@ def _parser() -> argparse.ArgumentParser:
     store.add_argument("command", metavar="COMMAND", nargs=argparse.REMAINDER, help="a program and its arguments")
     store.set_defaults(run=_store)
 
-    add_commands(commands)
+    kubeflow_commands.add_commands(commands)
+    images_commands.add_commands(commands)
     commands.add_parser("example", help="write an example data set as a folder: gleaner example NAME DIR")
     commands.add_parser("predict", help="classify images with a release: gleaner predict RELEASE IMAGE…")
     commands.add_parser("version", help="print the version").set_defaults(run=_version)

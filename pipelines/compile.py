@@ -15,7 +15,7 @@ from kfp import compiler
 from components.common.files import write_text
 from pipelines.config import RunConfig, schema
 from pipelines.images import OVERRIDES, image_overrides
-from pipelines.manifests import kustomization, pipeline_object, version_object
+from pipelines.manifests import kustomization, mounted_files, pipeline_object, version_object
 from pipelines.picture import picture
 from pipelines.pods import with_pods
 from pipelines.resources import Pool, Resources
@@ -25,6 +25,7 @@ from pipelines.variants import CONFIGS, refuse_starved, variants
 from pipelines.version import COMPILED, content_name
 
 FOLDER = COMPILED.parent
+MOUNTED = FOLDER.parent / "kustomization.yaml"  # what the reconciler's pod sees of this folder
 OBJECTS = FOLDER.parents[1] / "manifests" / "base" / "pipeline"
 
 
@@ -56,6 +57,11 @@ def generated() -> dict[Path, str]:
         **files,
         OBJECTS / "pipeline.yaml": pipeline_object(parse(compiled["training"])[0]),
         OBJECTS / "kustomization.yaml": kustomization(["pipeline", *compiled]),
+        MOUNTED: mounted_files({
+            "gleaner-schedules": [f"configs/{path.name}" for path in CONFIGS.glob("*.yaml")],
+            "gleaner-pools": [f"configs/pools/{path.name}" for path in CONFIGS.glob("pools/*.yaml")],
+            "gleaner-compiled": [f"compiled/{name}.yaml" for name in compiled],
+        }),
         FOLDER / "training.svg": picture(parse(compiled["training"])[0]),
         CONFIGS / "schema.json": schema(),
         CONFIGS / "schedules.schema.json": schedules_schema(),

@@ -42,6 +42,12 @@ def kustomization(names: list[str]) -> str:
                   "resources": [f"{name}.yaml" for name in names]})
 
 
+def mounted_files(files: dict[str, list[str]]) -> str:
+    """A ConfigMap of files for each name, for manifests/base/workload: a change of any gives it a new name, so that pods see it at once."""
+    maps = [{"name": name, "namespace": "gleaner", "files": sorted(paths)} for name, paths in files.items()]
+    return _dump({"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "configMapGenerator": maps})
+
+
 def _dump(value: dict[str, Any]) -> str:
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
     return HEADER + yaml.dump(value, Dumper=dumper, sort_keys=False, allow_unicode=True, width=140)

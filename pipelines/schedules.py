@@ -20,7 +20,7 @@ from typing import Any, Literal
 from pipelines.config import RunConfig, pipeline_arguments
 from pipelines.kubeflow_pipeline import COMMITTED, named
 from pipelines.schedules_file import Schedules
-from pipelines.variants import compiled_for
+from pipelines.variants import CONFIGS, compiled_for
 from pipelines.version import COMPILED
 
 DIGEST = re.compile(r"\bsha256:([0-9a-f]{64})\b")
@@ -76,7 +76,7 @@ def wanted_schedules(file: Schedules, configs: dict[str, RunConfig], folder: Pat
     """Each schedule of a file that lies in `folder`, with the digest of all that decides what it starts."""
     wanted = {}
     for name, schedule in file.schedules.items():
-        compiled = _compiled(file, folder, configs[name]) if schedule.pipeline_version == COMMITTED else COMPILED
+        compiled = _compiled(file, folder, configs[name] if schedule.pipeline_version == COMMITTED else None)
         content = {
             "cron": schedule.cron,
             "max_concurrency": schedule.max_concurrency,
@@ -94,9 +94,10 @@ def wanted_schedules(file: Schedules, configs: dict[str, RunConfig], folder: Pat
     return wanted
 
 
-def _compiled(file: Schedules, folder: Path, config: RunConfig) -> Path:
-    """The compiled pipeline that `committed` means: the one that the file names, else the one with the configuration's pods."""
-    return folder / file.compiled if file.compiled else compiled_for(config)
+def _compiled(file: Schedules, folder: Path, config: RunConfig | None) -> Path:
+    """The compiled pipeline of this commit: the one with a configuration's pods, which `committed` means, or the default one."""
+    compiled, configs = (folder / file.compiled, folder) if file.compiled else (COMPILED.parent, CONFIGS)
+    return compiled_for(config, compiled, configs) if config else compiled / COMPILED.name
 
 
 def plan(wanted: dict[str, Wanted], existing: list[Existing], prune: bool) -> list[Action]:

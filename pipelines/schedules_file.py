@@ -13,6 +13,7 @@ from pipelines.config_check import explain, refuse_unknown
 from pipelines.config_files import Layer, read_yaml
 from pipelines.kubeflow_pipeline import COMMITTED, WANTED
 from pipelines.schedules_cron import check_cron
+from pipelines.version import COMPILED
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$")]
 
@@ -49,7 +50,8 @@ class Schedules(Settings):
     service_account: str = ""
     """Kubernetes service account of the runs; empty: the platform's default."""
     compiled: str = ""
-    """Compiled pipeline that `committed` means, relative to this file; empty: the one that this gleaner was installed with."""
+    """Folder, relative to this file, of the compiled pipelines that `committed` means: training.yaml, and others named after configurations
+    beside this file. Empty: those that this gleaner was installed with."""
     platform_generation: Annotated[int, Field(ge=0)] = 1
     """Raise it after an upgrade of Kubeflow Pipelines: a schedule holds what the old platform made of its version."""
     keep_days: Count = 14
@@ -71,8 +73,8 @@ def load_schedules(path: Path) -> tuple[Schedules, dict[str, RunConfig]]:
         schedules = Schedules.model_validate_json(json.dumps(layer.values, default=str), strict=True)
     except ValidationError as error:
         raise BadInputError(explain(Schedules, error, layer.places, path)) from None
-    if schedules.compiled and not (path.parent / schedules.compiled).is_file():
-        raise BadInputError(f"{layer.places['compiled',]}: compiled: no such file ({path.parent / schedules.compiled})")
+    if schedules.compiled and not (path.parent / schedules.compiled / COMPILED.name).is_file():
+        raise BadInputError(f"{layer.places['compiled',]}: compiled: no {COMPILED.name} in {path.parent / schedules.compiled}")
     return schedules, {name: _run_config(schedule, path, layer.places["schedules", name, "config"])
                        for name, schedule in schedules.schedules.items()}
 

@@ -35,15 +35,25 @@ def variants() -> dict[str, Variant]:
     return found
 
 
-def compiled_for(config: RunConfig) -> Path:
-    """The file whose pods are those of a run configuration; BadInputError where `gleaner compile` writes none."""
+def compiled_for(config: RunConfig, compiled: Path = COMPILED.parent, configs: Path = CONFIGS) -> Path:
+    """The file of `compiled` whose pods are those of a run configuration; BadInputError where `gleaner compile` writes none.
+
+    configs: where the configurations lie that the others in `compiled` are named after.
+    """
     refuse_starved(config)
     wanted = _pods(config.resources, config.pools)
-    for name, variant in variants().items():
+    for path in sorted(compiled.glob("*.yaml"), key=lambda path: (path.stem != COMPILED.stem, path)):
+        if path.stem == COMPILED.stem:
+            variant: Variant = (Resources(), {})
+        elif (configs / path.name).is_file():
+            other = load_config(configs / path.name)
+            variant = other.resources, other.pools
+        else:
+            continue
         if _pods(*variant) == wanted:
-            return COMPILED.with_stem(name)
+            return path
     raise BadInputError(f"resources: no version of the pipeline has the pods that {config.name!r} asks for; "
-                        f"expected a configuration in {CONFIGS} that does, and `gleaner compile` run and committed")
+                        f"expected a configuration in {configs} that does, and `gleaner compile` run and committed")
 
 
 def refuse_starved(config: RunConfig) -> None:

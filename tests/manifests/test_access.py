@@ -94,7 +94,7 @@ def test_the_job_and_the_cron_job_run_one_pod(objects):
 
 
 def test_the_reconciler_reads_the_schedules_of_git(objects):
-    (sources,) = [volume["projected"]["sources"] for volume in reconciler(objects)["volumes"] if volume["name"] == "schedules"]
+    (sources,) = [volume["projected"]["sources"] for volume in reconciler(objects)["volumes"] if volume["name"] == "configs"]
     files: dict[str, str] = {}
     for source in (each["configMap"] for each in sources):
         data = named(objects, "ConfigMap", source["name"])["data"]
@@ -102,6 +102,15 @@ def test_the_reconciler_reads_the_schedules_of_git(objects):
     configs = ROOT / "pipelines" / "configs"
     assert files == {path: (configs / path).read_text(encoding="utf-8") for path in files}
     assert files.keys() == {path.relative_to(configs).as_posix() for path in configs.rglob("*.yaml")}
+
+
+def test_the_reconciler_knows_the_pipelines_of_git(objects):
+    (source,) = [volume["configMap"] for volume in reconciler(objects)["volumes"] if volume["name"] == "compiled"]
+    compiled = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "pipelines" / "compiled").glob("*.yaml")}
+    assert named(objects, "ConfigMap", source["name"])["data"] == compiled
+    assert sum(map(len, compiled.values())) < 900_000, "a ConfigMap holds 1 MiB"
+    places = {mount["name"]: mount["mountPath"] for mount in reconciler(objects)["containers"][0]["volumeMounts"]}
+    assert places["compiled"] == str(Path(places["configs"]).parent / "compiled"), "as `compiled: ../compiled` says"
 
 
 def test_scheduled_runs_have_an_account_that_exists(objects):

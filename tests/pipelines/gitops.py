@@ -32,3 +32,11 @@ def applied(server: KfpServer, file: Path, prune: bool = True, wait: float = 0, 
 def names(file: Path) -> list[str]:
     """The recurring runs that must be enabled."""
     return sorted(want.name for want in read_git(file).wanted.values() if not want.paused)
+
+
+def write_compiled(folder: Path, ir: bytes) -> Path:
+    """A folder of compiled pipelines for `compiled: compiled`; returns its training.yaml."""
+    path = folder / "compiled" / "training.yaml"
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(ir)
+    return path

@@ -31,7 +31,7 @@ def test_generated_files_are_fresh():
 
 def test_compiling_renders_a_version_for_each_configuration_that_asks_for_other_pods(tmp_path, monkeypatch):
     configs, objects, compiled = tmp_path / "configs", tmp_path / "objects", tmp_path / "compiled"
-    for name, value in {"CONFIGS": configs, "OBJECTS": objects, "FOLDER": compiled}.items():
+    for name, value in {"CONFIGS": configs, "OBJECTS": objects, "FOLDER": compiled, "MOUNTED": tmp_path / "mounted.yaml"}.items():
         monkeypatch.setattr(f"pipelines.compile.{name}", value)
     monkeypatch.setattr("pipelines.variants.CONFIGS", configs)
     configs.mkdir()
@@ -41,6 +41,7 @@ def test_compiling_renders_a_version_for_each_configuration_that_asks_for_other_
     write()
     assert {path.name for path in compiled.iterdir()} == {"training.yaml", "big.yaml", "training.svg"}
     assert {path.name for path in objects.iterdir()} == {"training.yaml", "big.yaml", "pipeline.yaml", "kustomization.yaml"}
+    assert compiled_for(load_config(configs / "other.yaml"), compiled, configs) == compiled / "big.yaml"
     (configs / "big.yaml").unlink()
     (configs / "other.yaml").unlink()
     write()

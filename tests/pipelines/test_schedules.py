@@ -11,7 +11,7 @@ from pipelines.kubeflow import connect
 from pipelines.schedules import differences
 from pipelines.schedules_apply import read_git, show_plan
 from pipelines.version import COMPILED, PIPELINE, version_name
-from tests.pipelines.gitops import NIGHTLY, OURS, applied, write_git
+from tests.pipelines.gitops import NIGHTLY, OURS, applied, write_compiled, write_git
 from tests.pipelines.kfp_server import serve
 from tests.pipelines.kfp_state import KfpServer
 
@@ -69,10 +69,10 @@ def test_a_change_is_created_before_the_old_is_disabled(tmp_path):
 def test_a_plan_reads_like_a_diff(tmp_path):
     with serve() as server:
         applied(server, write_git(tmp_path, {"nightly": NIGHTLY, "gone": NIGHTLY}))
-        (tmp_path / "training.yaml").write_bytes(COMPILED.read_bytes() + b"# next\n")
+        compiled = write_compiled(tmp_path, COMPILED.read_bytes() + b"# next\n")
         file = write_git(tmp_path, {"nightly": {**NIGHTLY, "cron": "0 0 3 * * *", "max_concurrency": 2}, "new": NIGHTLY},
-                         run={"pretrain": {"epochs": 7}}, compiled="training.yaml")
-        version = version_name(tmp_path / "training.yaml")
+                         run={"pretrain": {"epochs": 7}}, compiled="compiled")
+        version = version_name(compiled)
         names = {each.partition("@")[0].removeprefix(OURS): each for each in server.enabled(OURS)}
         git = read_git(file)
         assert planned(server, file) == [

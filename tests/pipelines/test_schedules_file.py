@@ -12,7 +12,7 @@ from pipelines.schedules import wanted_schedules
 from pipelines.schedules_cron import FIELDS, NAMES, check_cron
 from pipelines.schedules_file import load_schedules, schema
 from pipelines.version import version_name
-from tests.pipelines.gitops import NIGHTLY, write_git
+from tests.pipelines.gitops import NIGHTLY, write_compiled, write_git
 
 CONFIGS = Path(__file__).parents[2] / "pipelines" / "configs"
 
@@ -60,7 +60,7 @@ def test_a_mistake_in_a_schedule(tmp_path, schedule, line):
     ([], {}, "schedules.yaml:2: schedules: got [], expected an object"),
     ({}, {"keep_dys": 3}, "schedules.yaml:2: unknown key 'keep_dys'; did you mean 'keep_days'?"),
     ({}, {"app": "a/b"}, "schedules.yaml:2: app: got 'a/b', expected text that matches"),
-    ({}, {"compiled": "none.yaml"}, "schedules.yaml:2: compiled: no such file (none.yaml)"),
+    ({}, {"compiled": "none"}, "schedules.yaml:2: compiled: no training.yaml in none"),
     ({}, {"version": 2}, "schedules.yaml:1: version: got 2, expected 1"),
 ])
 def test_a_mistake_in_the_file(tmp_path, schedules, top, line):
@@ -98,12 +98,12 @@ def digest(folder: Path, schedule: dict[str, object] | None = None, **top: objec
 
 
 def test_the_digest_is_of_what_is_started(tmp_path):
-    (tmp_path / "training.yaml").write_text("another pipeline", encoding="utf-8")
+    write_compiled(tmp_path, b"another pipeline")
     base = digest(tmp_path)
     others = [digest(tmp_path, {"cron": "0 31 2 * * *"}), digest(tmp_path, {"max_concurrency": 2}),
               digest(tmp_path, {"pipeline_version": "latest"}), digest(tmp_path, platform_generation=2),
               digest(tmp_path, experiment="other"), digest(tmp_path, service_account="robot"),
-              digest(tmp_path, run={"seed": 1}), digest(tmp_path, compiled="training.yaml")]
+              digest(tmp_path, run={"seed": 1}), digest(tmp_path, compiled="compiled")]
     assert len({base, *others}) == 1 + len(others)
     same = [digest(tmp_path), digest(tmp_path, {"cron": "0  30 2 * *  *"}), digest(tmp_path, {"paused": True}),
             digest(tmp_path, keep_days=3), digest(tmp_path, {"pipeline_version": version_name()}), digest(tmp_path, run={"seed": 0})]

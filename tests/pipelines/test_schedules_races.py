@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from components.common.errors import BadInputError
 from pipelines.kubeflow import Kubeflow, connect
 from pipelines.schedules_apply import apply, read_git
-from tests.pipelines.gitops import NIGHTLY, OURS, applied, names, write_git
+from tests.pipelines.gitops import NIGHTLY, OURS, applied, names, write_compiled, write_git
 from tests.pipelines.kfp_server import serve
 from tests.pipelines.kfp_state import FAULTS, KfpServer
 
@@ -115,8 +115,8 @@ STEP = st.fixed_dictionaries({
 
 
 def write_step(folder: Path, step: dict[str, Any]) -> Path:
-    (folder / "training.yaml").write_text(f"# PIPELINE DEFINITION\n# {step['release']}\n", encoding="utf-8")
-    return write_git(folder, step["schedules"], run={"seed": step["seed"]}, compiled="training.yaml")
+    write_compiled(folder, f"# PIPELINE DEFINITION\n# {step['release']}\n".encode())
+    return write_git(folder, step["schedules"], run={"seed": step["seed"]}, compiled="compiled")
 
 
 def take_step(server: KfpServer, folder: Path, step: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from components.common.errors import BadInputError
 from pipelines.version import COMPILED, PIPELINE, version_name
-from tests.pipelines.gitops import NIGHTLY, OURS, applied, names, write_git
+from tests.pipelines.gitops import NIGHTLY, OURS, applied, names, write_compiled, write_git
 from tests.pipelines.kfp_server import serve
 
 
@@ -50,8 +50,8 @@ def test_a_new_version_replaces_what_follows_git_only(tmp_path):
     schedules = {name: {**NIGHTLY, "pipeline_version": word} for name, word in words.items()}
     with serve() as server:
         applied(server, write_git(tmp_path, schedules))
-        (tmp_path / "training.yaml").write_bytes(COMPILED.read_bytes() + b"# next\n")
-        said = applied(server, write_git(tmp_path, schedules, compiled="training.yaml"))
+        write_compiled(tmp_path, COMPILED.read_bytes() + b"# next\n")
+        said = applied(server, write_git(tmp_path, schedules, compiled="compiled"))
         assert [line.split("@")[0].split("/")[-1] for line in said[:2]] == ["git", "git"]
         assert said[-1] == "3 schedules as in Git: 1 created, 1 disabled, 0 deleted"
 
