@@ -38,7 +38,9 @@ def main(run: Callable[..., Metadata | None], argv: list[str] | None = None, dis
             from components.common.trainjob.launch import launch as launch_job  # only these pods have a cluster to talk to
 
             metadata = launch_job(stage, values, outputs)
-            return write_executor_output(json.loads(executor_input), metadata) if executor_input else None
+            if executor_input:
+                write_executor_output(json.loads(executor_input), metadata)
+            return
         if distributed:
             if made(values, outputs):  # this pod was started again after its work was done, and the others may be gone
                 return
