@@ -47,20 +47,27 @@ def own_pod(state: State) -> None:
 
 
 def launch(state: State, folder: Path, store: str, spec: dict[str, Any] | None = None, **environment: str) -> Launched:
-    """Start the launcher; its inputs and outputs are in the folder."""
+    """Start the launcher instead of a stage that never runs; its inputs and outputs are in the folder."""
     (folder / "dataset").mkdir(parents=True, exist_ok=True)
     (folder / "dataset" / "dataset.json").write_text('{"id": "d"}', encoding="utf-8")
+    words = {"dataset": str(folder / "dataset"), "store": store, "seed": "7", "settings": '{"epochs": 2}'}
+    return start(state, folder, "tests.trainjob", words, spec or SPEC, **environment)
+
+
+def start(state: State, folder: Path, module: str, words: dict[str, str], spec: dict[str, Any], **environment: str) -> Launched:
+    """Start `python -m module` as the small pod of a TrainJob; it writes `encoder` and `metrics` into the folder."""
     cluster = {"apiVersion": "v1", "kind": "Config", "current-context": "c", "clusters": [{"name": "k", "cluster": {"server": state.url}}],
                "users": [{"name": "u", "user": {"token": TOKEN}}], "contexts": [{"name": "c", "context": {"cluster": "k", "user": "u"}}]}
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "kubeconfig").write_text(yaml.safe_dump(cluster), encoding="utf-8")
-    artifacts = {name: {"artifacts": [{"uri": str(folder / name)}]} for name in ("encoder", "metrics")}
+    outputs = {name: str(folder / name) for name in ("encoder", "metrics")}
+    artifacts = {name: {"artifacts": [{"uri": uri}]} for name, uri in outputs.items()}
     executor = {"outputs": {"artifacts": artifacts, "outputFile": str(folder / "executor.json")}}
-    command = [sys.executable, "-m", "tests.trainjob", "--executor-input", json.dumps(executor), "--dataset", str(folder / "dataset"),
-               "--store", store, "--seed", "7", "--settings", '{"epochs": 2}', "--encoder", str(folder / "encoder"),
-               "--metrics", str(folder / "metrics")]
+    pairs = {"executor-input": json.dumps(executor), **words, **outputs}
+    command = [sys.executable, "-m", module, *(word for name, value in pairs.items() for word in (f"--{name}", value))]
     outside = {name: value for name, value in os.environ.items() if name != "KUBERNETES_SERVICE_HOST"}
     given = {**outside, "KUBECONFIG": str(folder / "kubeconfig"), "POD_NAME": POD, "POD_NAMESPACE": "team",
-             "GLEANER_TRAINJOB": json.dumps(spec or SPEC), **environment}
+             "GLEANER_TRAINJOB": json.dumps(spec), **environment}
     process = subprocess.Popen(command, cwd=ROOT, env=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     return Launched(process, folder)
 
