@@ -13,7 +13,7 @@ LOCKS = ROOT / "docker" / "locks"
 PYTHON = "3.11"  # that of the base image
 EXTRAS = {  # a later layer takes what earlier ones have
     "data": ([], []),
-    "train": (["learn", "dali"], ["data"]),
+    "train": (["learn", "many", "dali"], ["data"]),
     "report": (["learn", "report"], ["data", "train"]),
     "torch-cuda": (["torch"], ["data", "train", "report"]),
     "torch-cpu": (["torch"], ["data", "train", "report"]),

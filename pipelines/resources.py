@@ -63,6 +63,8 @@ class Pool(Settings):
     """GPUs of its largest node."""
     spot: bool = False
     """Whether its nodes may be taken away at any moment."""
+    queue: Label | None = None
+    """Kueue's LocalQueue that admits pods to the pool; null: nothing waits for its turn."""
     cpu: Cores | None = None
     """CPU cores that its largest node leaves to pods; null: not checked."""
     memory: Memory | None = None
@@ -79,11 +81,15 @@ class TaskResources(Settings):
     gpu: Label | None = None
     """Type of GPU, as a pool calls it; null: none."""
     gpus: Annotated[int, Field(ge=1, le=64)] = 1
-    """GPUs of a pod, where `gpu` names a type."""
+    """GPUs of a pod, where `gpu` names a type; more than one for tasks that train on many."""
+    nodes: Annotated[int, Field(ge=1, le=64)] = 1
+    """Machines that train together, each with what is asked for here; the task itself becomes a small pod that starts and follows them."""
     pool: Label | None = None
     """Pool that the pods run in; null: the first that has the GPU and is spot or not, as asked, or any node where neither matters."""
     spot: bool = False
     """Cheap nodes that may be taken away: training resumes from its checkpoint, what else was done is done again."""
+    priority: Label | None = None
+    """Kueue's WorkloadPriorityClass, where the pool has a queue; null: the queue's lowest."""
     shm: Size | None = None
     """Size of /dev/shm, by which loader processes hand over batches; it counts as memory. Null: the container runtime's 64 MB."""
     timeout_hours: Annotated[Positive, Field(le=24 * 30)] = 4.0
@@ -110,6 +116,7 @@ class Resources(Settings):
 
 
 TASKS = list(Resources.model_fields)
+DISTRIBUTED = ("pretrain",)  # those that train on many GPUs and machines
 TRAINING = ("pretrain", "sample", "warmup", "pseudolabel", "calibrate", "evaluate")  # those that take `threads`
 
 
@@ -128,6 +135,8 @@ def misfits(resources: Resources, pools: dict[str, Pool]) -> Iterator[tuple[str,
         task: TaskResources = getattr(resources, name)
         if task.gpu is None and task.gpus > 1:
             yield name, "gpus", f"got {task.gpus} without a type of GPU; expected `gpu`: {_types(pools)}"
+        elif name not in DISTRIBUTED and (key := "nodes" if task.nodes > 1 else "gpus" if task.gpus > 1 else ""):
+            yield name, key, f"got {getattr(task, key)}, expected 1: only {' and '.join(DISTRIBUTED)} trains on many"
         elif task.shm is not None and size_bytes(task.shm) >= size_bytes(task.memory):
             yield name, "shm", f"got {task.shm}, expected less than memory ({task.memory}), which /dev/shm is part of"
         elif task.pool is not None and task.pool not in pools:
@@ -137,7 +146,8 @@ def misfits(resources: Resources, pools: dict[str, Pool]) -> Iterator[tuple[str,
         elif task.gpu is not None and task.gpu not in {pool.gpu for pool in pools.values()}:
             yield name, "gpu", f"got {task.gpu!r}, which no pool has; expected {_types(pools)}"
         else:
-            yield from ((name, key, why) for key, why in _unplaceable(task, pools))
+            faults = list(_unplaceable(task, pools)) or list(_unqueued(task, pools))
+            yield from ((name, key, why) for key, why in faults)
 
 
 def starved(resources: Resources, threads: int) -> list[str]:
@@ -156,6 +166,16 @@ def _unplaceable(task: TaskResources, pools: dict[str, Pool]) -> Iterator[tuple[
         elif all(lacking):
             key, why = min(lacking, key=lambda faults: (faults[0][0] == "gpu", len(faults)))[-1]
             yield key, f"{why}, and no other pool fits"
+
+
+def _unqueued(task: TaskResources, pools: dict[str, Pool]) -> Iterator[tuple[str, str]]:
+    """What only a queue can do, and none is there for."""
+    pool = pool_of(task, pools)
+    if pool is not None and pool.queue is None and task.nodes > 1:
+        yield "nodes", f"got {task.nodes}, but the pool names no `queue`; expected a LocalQueue, by which many machines get to a pool"
+    if task.priority is not None and (pool is None or pool.queue is None):
+        why = "no pool is asked for" if pool is None else "the pool names no `queue`"
+        yield "priority", f"got {task.priority!r}, but {why}; expected null"
 
 
 def _lacks(task: TaskResources, name: str, pool: Pool) -> Iterator[tuple[str, str]]:

@@ -70,5 +70,5 @@ def _pods(resources: Resources, pools: dict[str, Pool]) -> list[Any]:
         task: TaskResources = getattr(resources, name)
         pool = pool_of(task, pools)
         pods.append((task.cpu, task.memory, task.gpus if task.gpu else 0, task.shm, round(task.timeout_hours * 3600), task.retries,
-                     task.cache, *([pool.selector, pool.tolerations] if pool else [{}, []])))
+                     task.cache, task.nodes, task.priority, *([pool.selector, pool.tolerations, pool.queue] if pool else [{}, [], None])))
     return pods

@@ -5,6 +5,7 @@ Python call per image where they are applied singly.
 """
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,7 +16,19 @@ from components.common.settings import Augment
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
-def augment(pixels: Tensor, settings: Augment, size: int, draws: torch.Generator) -> Tensor:
+class PartDraws(NamedTuple):
+    """Draws for rows start..stop-1 of a batch of `whole` rows: those that these rows would get if all were changed."""
+
+    generator: torch.Generator
+    start: int
+    stop: int
+    whole: int
+
+
+Draws = torch.Generator | PartDraws
+
+
+def augment(pixels: Tensor, settings: Augment, size: int, draws: Draws) -> Tensor:
     """Changed copies of `pixels`: uint8 (batch, channels, s, s) to float32 in 0..1 (batch, channels, size, size).
 
     draws: a CPU generator; the same state gives the same changes on every device.
@@ -30,16 +43,22 @@ def augment(pixels: Tensor, settings: Augment, size: int, draws: torch.Generator
     return x.clamp(0, 1)
 
 
-def uniform(batch: int, low: float, high: float, draws: torch.Generator, device: torch.device) -> Tensor:
-    return (low + (high - low) * torch.rand(batch, generator=draws)).to(device)
+def uniform(batch: int, low: float, high: float, draws: Draws, device: torch.device) -> Tensor:
+    return (low + (high - low) * _rand(batch, draws)).to(device)
 
 
-def chance(batch: int, probability: float, draws: torch.Generator, device: torch.device) -> Tensor:
+def chance(batch: int, probability: float, draws: Draws, device: torch.device) -> Tensor:
     """Boolean (batch,)."""
-    return (torch.rand(batch, generator=draws) < probability).to(device)
+    return (_rand(batch, draws) < probability).to(device)
 
 
-def warp(x: Tensor, settings: Augment, size: int, draws: torch.Generator) -> Tensor:
+def _rand(batch: int, draws: Draws) -> Tensor:
+    if isinstance(draws, PartDraws):
+        return torch.rand(draws.whole, generator=draws.generator)[draws.start : draws.stop]
+    return torch.rand(batch, generator=draws)
+
+
+def warp(x: Tensor, settings: Augment, size: int, draws: Draws) -> Tensor:
     """Crop, stretch, rotation and flips as one affine map, sampled once."""
     n, device = len(x), x.device
     area = uniform(n, settings.crop, 1, draws, device)
@@ -64,7 +83,7 @@ def warp(x: Tensor, settings: Augment, size: int, draws: torch.Generator) -> Ten
     return F.grid_sample(x, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
 
 
-def recolour(x: Tensor, settings: Augment, draws: torch.Generator) -> Tensor:
+def recolour(x: Tensor, settings: Augment, draws: Draws) -> Tensor:
     """Brightness, contrast, saturation, hue and loss of colour, as one matrix and one offset per image."""
     n, device = len(x), x.device
     bright = 1 + uniform(n, -settings.brightness, settings.brightness, draws, device)
@@ -90,7 +109,7 @@ def colour_matrix(saturation: Tensor, turn: Tensor) -> Tensor:
     return torch.linalg.inv(to_yiq) @ rotate @ to_yiq
 
 
-def blur(x: Tensor, probability: float, draws: torch.Generator) -> Tensor:
+def blur(x: Tensor, probability: float, draws: Draws) -> Tensor:
     """Gaussian blur of some images, σ in 0.1 to 2 pixels as in SimCLR, with a separable kernel of one image each."""
     n, channels, _, size = x.shape
     radius = min(4, (size - 1) // 2)
@@ -105,7 +124,7 @@ def blur(x: Tensor, probability: float, draws: torch.Generator) -> Tensor:
     return flat.reshape(x.shape)
 
 
-def cutout(x: Tensor, largest: float, draws: torch.Generator) -> Tensor:
+def cutout(x: Tensor, largest: float, draws: Draws) -> Tensor:
     """Cover a square of random place and of up to `largest` of the area with the image's mean (DeVries and Taylor 2017)."""
     n, _, height, width = x.shape
     device = x.device

@@ -8,6 +8,7 @@ import argparse
 import contextlib
 import inspect
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -15,33 +16,56 @@ from typing import Any, TypeVar, get_type_hints
 
 from pydantic import BaseModel, ValidationError
 
-from components.common.errors import BadInputError
+from components.common.distributed import launch, member
+from components.common.errors import BadInputError, FailedError, last_words
 from components.common.files import sha256_tree, write_json
+from components.common.remote import local_paths, made, path_or_uri
 
 Metadata = dict[str, dict[str, Any]]
 T = TypeVar("T")
 
-OUT_OF_MEMORY = "ran out of memory: lower batch_size or image_size, or give the stage more memory"
 
+def main(run: Callable[..., Metadata | None], argv: list[str] | None = None, distributed: bool = False) -> None:
+    """Run one stage as a command: exit code 0, 2 for the user's bad input (one line), 1 for a bug (a traceback).
 
-def main(run: Callable[..., Metadata | None], argv: list[str] | None = None) -> None:
-    """Run one stage as a command: exit code 0, 2 for the user's bad input (one line), 1 for a bug (a traceback)."""
+    distributed: on several GPUs, or as a pod of several, it runs as many processes that call `run` together.
+    """
     stage = run.__module__.split(".")[1]
     try:
         values, executor_input = parse(run, stage, argv)
-        metadata = run(**values)
-        if executor_input:
-            write_executor_output(json.loads(executor_input), metadata or {})
-    except BadInputError as error:
-        print(f"error: {stage}: {error}", file=sys.stderr, flush=True)
-        raise SystemExit(2) from None
-    except MemoryError:
-        print(f"error: {stage}: {OUT_OF_MEMORY}", file=sys.stderr, flush=True)
-        raise SystemExit(1) from None
+        outputs = outputs_of(run)
+        if os.environ.get("GLEANER_TRAINJOB"):
+            from components.common.trainjob.launch import launch as launch_job  # only these pods have a cluster to talk to
+
+            metadata = launch_job(stage, values, outputs)
+            if executor_input:
+                write_executor_output(json.loads(executor_input), metadata)
+            return
+        if distributed:
+            if made(values, outputs):  # this pod was started again after its work was done, and the others may be gone
+                return
+            launch(stage, sys.argv[1:] if argv is None else argv)
+        with member(stage) if distributed else contextlib.nullcontext():
+            first = os.environ.get("RANK", "0") == "0" or not distributed
+            with local_paths(values, outputs, first) as (paths, about):
+                metadata = run(**paths) or {}
+                about.update(metadata)
+            if executor_input and first:
+                write_executor_output(json.loads(executor_input), metadata)
+    except (BadInputError, FailedError, MemoryError) as error:
+        line, code = last_words(stage, error) or ("", 1)
+        print(line, file=sys.stderr, flush=True)
+        raise SystemExit(code) from None
+
+
+def outputs_of(run: Callable[..., Any]) -> set[str]:
+    """Names of the paths that a stage writes: those after its settings."""
+    names = list(inspect.signature(run).parameters)
+    return {name for name in names[names.index("settings") :] if get_type_hints(run)[name] is Path}
 
 
 def parse(run: Callable[..., Any], stage: str, argv: list[str] | None) -> tuple[dict[str, Any], str]:
-    """Arguments of `run` from flags: paths, strings and integers as they are, a settings model from JSON or `@file`.
+    """Arguments of `run` from flags: paths (or URIs), strings and integers as they are, a settings model from JSON or `@file`.
 
     Single settings have flags too; the JSON goes before them.
     """
@@ -55,7 +79,7 @@ def parse(run: Callable[..., Any], stage: str, argv: list[str] | None) -> tuple[
         required = default is inspect.Parameter.empty
         shown = "JSON|@FILE" if is_model else kind.__name__.upper()
         parser.add_argument(flag(name), dest=name, metavar=shown, required=required,
-                            default=None if required else default, type=str if is_model else kind)
+                            default=None if required else default, type=str if is_model else path_or_uri if kind is Path else kind)
         if is_model:
             single = [field for field in plain_fields(kind) if field not in hints]
             for field in single:

@@ -13,16 +13,14 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from components.common.collective import bytes_of_first
+from components.common.device import device
 from components.common.storage import Store
 
 
 def set_threads(threads: int) -> None:
     """Fix the number of CPU threads: sums, and with them results, repeat to the bit for one number of threads."""
     torch.set_num_threads(threads)
-
-
-def device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def precision_of(choice: str) -> torch.dtype:
@@ -110,10 +108,12 @@ def save_checkpoint(store: Store, key: str, network: nn.Module, optimizer: torch
 
 
 def load_checkpoint(store: Store, key: str, network: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[int, str] | None:
-    """Restore what `save_checkpoint` wrote and return (done, notes), or None where there is nothing to resume."""
-    try:
-        body = store.read(key)
-    except KeyError:
+    """Restore what `save_checkpoint` wrote and return (done, notes), or None where there is nothing to resume.
+
+    Of processes that train together, the first one reads for all.
+    """
+    body = bytes_of_first(lambda: _read(store, key))
+    if body is None:
         return None
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "checkpoint.safetensors"
@@ -129,3 +129,10 @@ def load_checkpoint(store: Store, key: str, network: nn.Module, optimizer: torch
             state.setdefault(int(number), {})[entry] = tensor
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
     return int(metadata["done"]), metadata["notes"]
+
+
+def _read(store: Store, key: str) -> bytes | None:
+    try:
+        return store.read(key)
+    except KeyError:
+        return None

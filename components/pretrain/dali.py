@@ -12,6 +12,7 @@ from nvidia.dali.plugin.pytorch import feed_ndarray
 from nvidia.dali.types import DALIDataType, DALIImageType
 from torch import Tensor
 
+from components.common.collective import part, rank
 from components.common.reader import ShardReader
 from components.common.settings import Augment
 from components.common.stream import epoch_windows, row_batches
@@ -25,15 +26,19 @@ def dali_views(reader: ShardReader, mode: str, rows: np.ndarray, settings: Pretr
     """An epoch's batches of two views from step `first` on, float32 in 0..1, (batch, channels, size, size).
 
     An incomplete last batch is dropped. The pipeline is made anew for each segment, its seed drawn from the run's: a batch is
-    the same wherever training resumes, once those of its segment before it have been loaded and thrown away.
+    the same wherever training resumes, once those of its segment before it have been loaded and thrown away. Of processes that
+    train together, each loads its part of every batch, with draws of its own, so that the views depend on their number.
     """
     windows = epoch_windows(reader.dataset, rows, seed, epoch, reader.held)
     steps = len(rows) // settings.batch_size
     start = first - first % SEGMENT
+    mine = part(settings.batch_size)
+    own = [rank()] if rank() else []
     with closing(row_batches(windows, settings.batch_size, start, steps, reader)) as batches:
         for begin in range(start, steps, SEGMENT):
             end = min(begin + SEGMENT, steps)
-            pipeline = _pipeline(_files(reader, islice(batches, end - begin)), mode, settings, [seed, epoch, begin // SEGMENT], threads)
+            files = _files(reader, (rows[mine.start : mine.stop] for rows in islice(batches, end - begin)))
+            pipeline = _pipeline(files, mine.stop - mine.start, mode, settings, [seed, epoch, begin // SEGMENT, *own], threads)
             for step in range(begin, end):
                 outputs = pipeline.run()
                 if step >= first:
@@ -45,10 +50,11 @@ def _files(reader: ShardReader, batches: Iterator[np.ndarray]) -> Iterator[list[
         yield [np.frombuffer(reader.image_bytes(row), np.uint8) for row in rows.tolist()]
 
 
-def _pipeline(files: Iterator[list[np.ndarray]], mode: str, settings: PretrainSettings, seeds: list[int], threads: int) -> dali.Pipeline:
+def _pipeline(files: Iterator[list[np.ndarray]], size: int, mode: str, settings: PretrainSettings, seeds: list[int],
+              threads: int) -> dali.Pipeline:
     gpu = torch.cuda.is_available()
     derived = int(np.random.SeedSequence(seeds).generate_state(1)[0] >> 1)
-    pipeline = dali.Pipeline(settings.batch_size, threads, device_id=0 if gpu else None, seed=derived, prefetch_queue_depth=2)
+    pipeline = dali.Pipeline(size, threads, device_id=0 if gpu else None, seed=derived, prefetch_queue_depth=2)
     with pipeline:
         encoded = fn.external_source(source=files, dtype=DALIDataType.UINT8, ndim=1)
         kind = DALIImageType.GRAY if mode == "L" else DALIImageType.RGB

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from components.common.artifacts import ModelSpec
 from components.common.cli import report
+from components.common.collective import add_up, bytes_of_first, gathered, normalise_together, part, rank, share_weights
 from components.common.errors import BadInputError
 from components.common.models import normalise
 from components.common.storage import Store
@@ -56,9 +57,12 @@ def train(encoder: nn.Module, spec: ModelSpec, views: Views, steps: int, setting
     """Train `encoder` in place and return one record per epoch: loss, spread, kNN accuracy, learning rate.
 
     steps: batches per epoch. measure: encoder to kNN accuracy, or None where no labels are known. Raises BadInputError on
-    collapse. Resumes at the step where `checkpoints` holds a state of equal settings.
+    collapse. Resumes at the step where `checkpoints` holds a state of equal settings. Of processes that train together, each
+    takes its part of every step, and the first writes checkpoints and progress.
     """
     network = initialise(lambda: Contrastive(encoder, settings.projection), seed)
+    share_weights(network)
+    normalise_together(network)
     optimizer = adamw(network, settings.weight_decay)
     done, history, sums = 0, [], (0.0, 0.0)  # steps; records of whole epochs; loss and spread of the one under way
     resumed = checkpoints and load_checkpoint(checkpoints.store, checkpoints.key, network, optimizer)
@@ -74,21 +78,26 @@ def train(encoder: nn.Module, spec: ModelSpec, views: Views, steps: int, setting
             done, inside, now = step + 1, (step + 1) % steps, time.monotonic()
             if not inside:
                 history.append(end_epoch(network, done // steps, sums[0] / steps, sums[1] / steps, rate, measure, settings))
-                report("pretrain", done, total, **history[-1])
+                progress(done, total, **history[-1])
                 sums = (0.0, 0.0)
             elif now - shown >= SHOW_SECONDS:
-                report("pretrain", done, total, epoch=step // steps + 1, loss=sums[0] / inside)
+                progress(done, total, epoch=step // steps + 1, loss=sums[0] / inside)
                 shown = now
-            if checkpoints and done < total and (not inside or now - saved >= 60 * settings.checkpoint_minutes):
+            if checkpoints and rank() == 0 and done < total and (not inside or now - saved >= 60 * settings.checkpoint_minutes):
                 save_checkpoint(checkpoints.store, checkpoints.key, network, optimizer, done, json.dumps([history, sums]))
                 saved = now
     return history
 
 
+def progress(done: int, total: int, **figures: float) -> None:
+    if rank() == 0:
+        report("pretrain", done, total, **figures)
+
+
 def end_epoch(network: nn.Module, epoch: int, loss: float, mean_spread: float, rate: float, measure: Callable[[nn.Module], float | None],
               settings: PretrainSettings) -> dict[str, float]:
     """The record of an epoch, counted from 1; BadInputError where it ended in collapse."""
-    accuracy = measure(network.encoder.eval())  # type: ignore[union-attr]
+    accuracy = json.loads(bytes_of_first(lambda: json.dumps(measure(network.encoder.eval())).encode()) or b"null")  # type: ignore[union-attr]
     if not mean_spread >= settings.min_spread:  # a loss that is no number any more has a spread that is none either
         raise BadInputError(
             f"the embeddings collapsed in epoch {epoch}: spread {mean_spread:.3f} is below min_spread {settings.min_spread};"
@@ -107,8 +116,10 @@ def take_step(network: nn.Module, spec: ModelSpec, first: Tensor, second: Tensor
     with autocast(precision_of(settings.precision)):
         z = network(both)
     z0, z1 = z.float().chunk(2)
-    loss = nt_xent(z0, z1, settings.temperature)
+    mine = part(settings.batch_size)
+    loss = nt_xent(z0, z1, settings.temperature, mine)
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
+    whole = add_up(network, loss)
     optimizer.step()
-    return float(loss.detach()), spread(z0.detach())
+    return whole, spread(gathered(z0.detach(), mine))

@@ -10,11 +10,13 @@ from torch import Tensor, nn
 from components.common.artifacts import VALIDATION, Dataset, ModelSpec, load_dataset, save_about
 from components.common.cli import Metadata
 from components.common.code import code_digest
+from components.common.collective import rank, world
 from components.common.errors import BadInputError
 from components.common.files import new_folder, sha256_json, write_json, write_jsonl
 from components.common.inference import embed
 from components.common.loading import Images, load_size
 from components.common.models import save_weights
+from components.common.remote import once_kept
 from components.common.splits import unlabelled_pool
 from components.common.storage import open_store
 from components.common.stream import ahead
@@ -40,11 +42,13 @@ def run(dataset: Path, store: str, seed: int, threads: int, settings: PretrainSe
                                            "shuffle_gb": images.reader.held / 1e9})  # the order of rows depends on what is held
     network, spec = initial_encoder(data, images, settings, seed)
     made_from = {"dataset": data.id, "settings": settings.model_dump(mode="json"), "seed": seed, "threads": threads,
-                 "precision": precision_name(settings.precision)}
+                 "precision": precision_name(settings.precision), **several(settings)}
     checkpoints = Checkpoints(place, f"checkpoints/pretrain/{sha256_json({**made_from, 'code': code_digest()})}.safetensors")
     measure = measure_by_neighbours(data, Images(data, place, data.mode, spec.image_size, threads), spec, settings, seed)
     history = train(network, spec, make_views(images, pool, settings, seed, threads), len(pool) // settings.batch_size,
                     settings, seed, measure, checkpoints)
+    if rank():
+        return {}
     last = history[-1] if history else {}
     figures: dict[str, float] = {"epochs": settings.epochs}
     figures |= {name: last[name] for name in ("loss", "spread", "knn_accuracy") if name in last}
@@ -52,9 +56,16 @@ def run(dataset: Path, store: str, seed: int, threads: int, settings: PretrainSe
         save_weights(folder / "encoder.safetensors", network)
         save_about(folder, "encoder", spec, **made_from, figures=figures)
         write_jsonl(folder / "history.jsonl", history)
-    place.delete(checkpoints.key)
     write_json(metrics, figures)
+    once_kept(lambda: place.delete(checkpoints.key))
     return {"metrics": figures, "encoder": {"architecture": spec.architecture}}
+
+
+def several(settings: PretrainSettings) -> dict[str, int]:
+    """The number of processes where there are several: as with threads, sums round by it, and DALI's views are drawn by it."""
+    if settings.batch_size < world():
+        raise BadInputError(f"pretrain.batch_size: {settings.batch_size} images for {world()} processes; expected one for each at least")
+    return {"processes": world()} if world() > 1 else {}
 
 
 def choose_loader(choice: str) -> str:

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 from torch import Tensor
 
-from components.common.augment import augment
+from components.common.augment import PartDraws, augment
+from components.common.collective import part
 from components.common.loading import Images
 from components.common.settings import Augment
 from components.common.stream import epoch_windows, row_batches
@@ -17,10 +18,12 @@ def torch_views(images: Images, rows: np.ndarray, batch_size: int, changes: Augm
     """An epoch's batches of two views from step `first` on, float32 in 0..1, (batch, channels, size, size).
 
     An incomplete last batch is dropped. Each step draws for itself, so that a batch is the same wherever training resumes.
+    Of processes that train together, each has its part of every batch: the views that one process alone would have made of it.
     """
     windows = epoch_windows(images.reader.dataset, rows, seed, epoch, images.reader.held)
     reader = None if images.in_memory(rows) else images.reader
+    mine = part(batch_size)
     for step, some in enumerate(row_batches(windows, batch_size, first, len(rows) // batch_size, reader), first):
-        pixels = images.batch(some)
-        draws = seeded(seed, f"views {epoch} {step}")[1]
+        pixels = images.batch(some[mine.start : mine.stop])
+        draws = PartDraws(seeded(seed, f"views {epoch} {step}")[1], *mine)
         yield augment(pixels, changes, size, draws), augment(pixels, changes, size, draws)

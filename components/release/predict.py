@@ -13,8 +13,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from components.common.cli import OUT_OF_MEMORY, progress
-from components.common.errors import BadInputError
+from components.common.cli import progress
+from components.common.errors import OUT_OF_MEMORY, BadInputError
 from components.common.images import ImageError, decode, to_square
 from components.common.metrics import softmax
 from components.common.storage import open_store

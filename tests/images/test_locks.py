@@ -12,7 +12,7 @@ from tests.images.conftest import ROOT
 LOCKS = ROOT / "docker" / "locks"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 HERE = {"python_version": "3.11", "python_full_version": "3.11.13", "sys_platform": "linux", "platform_machine": "x86_64"}
-LAYERS = {"data": [], "train": ["learn", "dali"], "report": ["learn", "report"], "torch-cuda": ["torch"], "torch-cpu": ["torch"]}
+LAYERS = {"data": [], "train": ["learn", "many", "dali"], "report": ["learn", "report"], "torch-cuda": ["torch"], "torch-cpu": ["torch"]}
 
 
 def pins(name: str) -> dict[str, str]:

@@ -142,3 +142,10 @@ def test_no_secret_value_is_in_git(objects):
             assert all(source["secretRef"].keys() <= named_only for source in container.get("envFrom", []) if "secretRef" in source)
             assert not [entry for entry in container.get("env", []) if "SECRET" in entry["name"] and "value" in entry]
     assert "AKIA" not in json.dumps(objects)
+
+
+def test_the_runtime_starts_valid_jobs_whose_pods_keep_their_logs():
+    (node,) = named(overlay("prod"), "TrainingRuntime", "gleaner-torch")["spec"]["template"]["spec"]["replicatedJobs"]
+    job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "node"}, "spec": node["template"]["spec"]}
+    kubernetes_validate.validate(job, "1.34", strict=True)
+    assert job["spec"]["template"]["spec"]["restartPolicy"] == "Never"  # else podFailurePolicy is refused

@@ -9,15 +9,20 @@ import pytest
 from kfp import dsl
 from kubernetes.utils.quantity import parse_quantity
 
-from pipelines.compile import compile_training, generated, parse, versions
+from components.common.trainjob.spec import VARIABLE, Spec, read_spec
+from pipelines.compile import OBJECTS, compile_training, generated, parse, versions
+from pipelines.config import load_config
 from pipelines.local import run_pipeline
-from pipelines.pods import with_pods
+from pipelines.pods import PRIORITY, QUEUE, with_pods
 from pipelines.progress import Lines
 from pipelines.record import new_run
 from pipelines.resources import TASKS, Pool, Resources, TaskResources, Toleration
 from pipelines.training import training
+from pipelines.variants import CONFIGS, _pods
 from pipelines.version import content_name
+from tests.manifests.kubectl import build
 
+MANIFESTS = OBJECTS.parents[1]
 KUBEFLOW = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}, "seccompProfile": {"type": "RuntimeDefault"}}
 """What Kubeflow 2.17 sets on the container of every task (backend/src/v2/compiler/argocompiler/security_context.go)."""
 
@@ -34,8 +39,8 @@ def pod(documents: list[dict[str, Any]], task: str) -> dict[str, Any]:
         limits[asked["accelerator"]["resourceType"]] = asked["accelerator"]["resourceCount"]
     volumes = [{"name": each["volumeName"], "emptyDir": {"medium": each["medium"], "sizeLimit": each["sizeLimit"]}}
                for each in extra.get("emptyDirMounts", [])]
-    known = {"activeDeadlineSeconds", "configMapAsEnv", "emptyDirMounts", "nodeSelector", "podMetadata", "secretAsEnv", "securityContext",
-             "tolerations"}
+    known = {"activeDeadlineSeconds", "configMapAsEnv", "emptyDirMounts", "fieldPathAsEnv", "nodeSelector", "podMetadata",
+             "secretAsEnv", "securityContext", "tolerations"}
     assert extra.keys() <= known, "a pod field that this test does not know"
     return {
         "metadata": extra["podMetadata"],
@@ -78,7 +83,9 @@ def test_every_pod_is_restricted_bounded_and_labelled(compiled, task):
         assert resources["requests"] == {key: resources["limits"][key] for key in ("cpu", "memory")}
         assert all(parse_quantity(amount) > 0 for amount in resources["limits"].values())
         assert made["spec"]["activeDeadlineSeconds"] > 0
-        assert made["metadata"]["labels"] == {"app.kubernetes.io/part-of": "gleaner", "app.kubernetes.io/component": task}
+        labels = {key: value for key, value in made["metadata"]["labels"].items() if key not in (QUEUE, PRIORITY)}
+        assert labels == {"app.kubernetes.io/part-of": "gleaner", "app.kubernetes.io/component": task}
+        assert (QUEUE in made["metadata"]["labels"]) == ("nvidia.com/gpu" in resources["limits"])
 
 
 def test_violations_are_seen(compiled):
@@ -116,6 +123,46 @@ def test_a_task_gets_what_it_asks_for():
     loop = documents[0]["components"]["comp-for-loop-1"]["dag"]["tasks"]["pack"]
     assert "retryPolicy" not in loop
     assert pod(documents, "warmup")["spec"]["nodeSelector"] == {}
+
+
+def test_a_task_waits_for_its_turn_where_its_pool_has_a_queue():
+    asked = TaskResources(gpu="nvidia-l4", priority="gleaner-batch")
+    documents = parse(compile_training(Resources(pretrain=asked), {"gpu": Pool(gpu="nvidia-l4", gpus=4, queue="gpu")}))
+    labels = pod(documents, "pretrain")["metadata"]["labels"]
+    assert (labels[QUEUE], labels[PRIORITY]) == ("gpu", "gleaner-batch")
+    assert QUEUE not in pod(documents, "sample")["metadata"]["labels"]
+
+
+def test_many_machines_are_a_small_pod_that_knows_what_to_start(compiled):
+    documents = compiled["many-gpus"]
+    made, config = pod(documents, "pretrain"), load_config(CONFIGS / "many-gpus.yaml")
+    assert made["spec"]["containers"][0]["resources"]["limits"] == {"cpu": "1", "memory": "2Gi"}
+    assert (made["spec"]["nodeSelector"], made["spec"]["tolerations"], made["spec"]["volumes"]) == ({}, [], [])
+    assert made["spec"]["activeDeadlineSeconds"] == round(config.resources.pretrain.timeout_hours * 3600)
+    (variable,) = documents[0]["deploymentSpec"]["executors"]["exec-pretrain"]["container"]["env"]
+    assert variable["name"] == VARIABLE
+    image = made["spec"]["containers"][0]["image"]
+    assert read_spec(variable["value"]) == Spec(image, nodes=2, cpu="40", memory="160Gi", gpus=4, queue="gpu", priority="gleaner-batch")
+    fields = documents[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"]["exec-pretrain"]["fieldPathAsEnv"]
+    assert fields == [{"name": "POD_NAME", "fieldPath": "metadata.name"}, {"name": "POD_NAMESPACE", "fieldPath": "metadata.namespace"}]
+    assert pod(documents, "pseudolabel") == pod(compiled["gpu"], "pseudolabel")
+
+
+def test_queues_and_priorities_are_those_of_the_manifests():
+    objects = build(MANIFESTS / "overlays" / "prod")
+    queues, priorities = ({each["metadata"]["name"] for each in objects if each["kind"] == kind}
+                          for kind in ("LocalQueue", "WorkloadPriorityClass"))
+    config = load_config(CONFIGS / "many-gpus.yaml")
+    assert {pool.queue for pool in config.pools.values()} == queues
+    assert config.resources.pretrain.priority in priorities
+
+
+@pytest.mark.parametrize("change", [{"nodes": 3}, {"priority": "gleaner-batch"}, {"queue": "other"}])
+def test_another_number_of_machines_or_another_queue_is_another_version(change):
+    pool, asked = Pool(gpu="nvidia-l4", gpus=4, queue="gpu"), TaskResources(gpu="nvidia-l4", nodes=2)
+    other = (asked, pool.model_copy(update=change)) if "queue" in change else (asked.model_copy(update=change), pool)
+    first, second = (_pods(Resources(pretrain=task), {"gpu": where}) for task, where in ((asked, pool), other))
+    assert first != second
 
 
 def test_pods_change_nothing_else(compiled):

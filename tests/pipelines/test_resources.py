@@ -34,6 +34,16 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(("override", "line"), [
     ("resources.pretrain.gpu=h100", "resources.pretrain.gpu: got 'h100', which no pool has; expected one of ['nvidia-l4']"),
     ("resources.warmup.gpus=2", "resources.warmup.gpus: got 2 without a type of GPU; expected `gpu`: one of ['nvidia-l4']"),
+    ("resources.warmup={gpu: nvidia-l4, gpus: 2}", "resources.warmup.gpus: got 2, expected 1: only pretrain trains on many"),
+    ("resources.ingest.nodes=2", "resources.ingest.nodes: got 2, expected 1: only pretrain trains on many"),
+    ("resources.pretrain.nodes=0", "resources.pretrain.nodes: got 0, expected greater than or equal to 1"),
+    ("resources.pretrain.nodes=65", "resources.pretrain.nodes: got 65, expected less than or equal to 64"),
+    ("resources.pretrain.nodes=2", "resources.pretrain.nodes: got 2, but the pool names no `queue`; "
+     "expected a LocalQueue, by which many machines get to a pool"),
+    ("resources.pretrain.priority=batch", "resources.pretrain.priority: got 'batch', but the pool names no `queue`; expected null"),
+    ("resources.warmup.priority=batch", "resources.warmup.priority: got 'batch', but no pool is asked for; expected null"),
+    ("resources.pretrain.priority=Batch!", "resources.pretrain.priority: got 'Batch!', "
+     "expected text that matches ^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"),
     ("resources.pretrain.gpus=8", "resources.pretrain.gpus: got 8, but a node of pool 'gpu' has 4, and no other pool fits"),
     ("resources.pretrain.cpu=32", "resources.pretrain.cpu: got 32, but a node of pool 'gpu' has 16, and no other pool fits"),
     ("resources.pretrain.memory=1Ti", "resources.pretrain.memory: got 1Ti, but a node of pool 'gpu' has 60Gi, and no other pool fits"),
@@ -107,14 +117,16 @@ def test_sizes():
 
 TYPES = st.sampled_from([None, "a", "b"])
 CORES = st.sampled_from([1, 4, 16])
-POOLS = st.builds(Pool, gpu=TYPES, gpus=st.integers(0, 4), spot=st.booleans(), cpu=st.none() | CORES, memory=st.sampled_from([None, "8Gi"]))
-ASKED = st.builds(TaskResources, cpu=CORES, memory=st.sampled_from(["4Gi", "16Gi"]), gpu=TYPES, gpus=st.integers(1, 4), spot=st.booleans(),
+POOLS = st.builds(Pool, gpu=TYPES, gpus=st.integers(0, 4), spot=st.booleans(), cpu=st.none() | CORES, memory=st.sampled_from([None, "8Gi"]),
+                  queue=st.sampled_from([None, "q"]))
+ASKED = st.builds(TaskResources, cpu=CORES, nodes=st.sampled_from([1, 1, 2]), priority=st.sampled_from([None, None, "batch"]),
+                  memory=st.sampled_from(["4Gi", "16Gi"]), gpu=TYPES, gpus=st.integers(1, 4), spot=st.booleans(),
                   pool=st.sampled_from([None, None, "p", "q", "r"]), shm=st.sampled_from([None, "1Gi", "8Gi"]))
 
 
 @given(ASKED, st.dictionaries(st.sampled_from(["p", "q"]), POOLS))
 def test_what_passes_the_check_has_a_place_and_what_does_not_has_none(asked, pools):
-    complaints = list(misfits(Resources(pack=asked), pools))
+    complaints = list(misfits(Resources(pretrain=asked), pools))
 
     def holds(pool: Pool) -> bool:
         fits = pool.gpu == asked.gpu and (asked.gpu is None or pool.gpus >= asked.gpus) and pool.spot == asked.spot
@@ -124,6 +136,9 @@ def test_what_passes_the_check_has_a_place_and_what_does_not_has_none(asked, poo
     sane = (asked.gpu is not None or asked.gpus == 1) and (asked.shm is None or size_bytes(asked.shm) < size_bytes(asked.memory))
     anywhere = asked.pool is None and asked.gpu is None and not asked.spot
     candidates = [pool for name, pool in pools.items() if asked.pool in (None, name) and holds(pool)]
-    assert (not complaints) == (sane and (anywhere or bool(candidates)))
+    placed = sane and (anywhere or bool(candidates))
+    queue = candidates[0].queue if placed and not anywhere else None
+    queued = (asked.nodes == 1 or anywhere or queue) and (asked.priority is None or queue)
+    assert (not complaints) == bool(placed and queued)
     if not complaints:
         assert pool_of(asked, pools) == (None if anywhere else candidates[0])

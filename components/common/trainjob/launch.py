@@ -1,0 +1,118 @@
+"""Instead of a stage: its inputs to the store, a TrainJob that runs it on many machines, its outputs back."""
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from pydantic import BaseModel
+
+from components.common.distributed import node_command
+from components.common.errors import BadInputError, FailedError
+from components.common.files import sha256_tree
+from components.common.remote import download, upload
+from components.common.storage import open_store
+from components.common.trainjob.claim import claim
+from components.common.trainjob.cluster import Cluster
+from components.common.trainjob.failure import failed
+from components.common.trainjob.follow import Follower
+from components.common.trainjob.spec import VARIABLE, condition, job_key, job_object, read_spec
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class CancelledError(BaseException):
+    """The run was cancelled; not an Exception, so that nothing on the way takes it for a fault."""
+
+
+def launch(stage: str, values: dict[str, Any], written: set[str]) -> dict[str, dict[str, Any]]:
+    """Run a stage as a TrainJob; returns what the stage said about each output. written: names of its outputs."""
+    spec = read_spec(os.environ[VARIABLE])
+    if not values["store"].startswith("s3://"):
+        raise BadInputError(f"store: got {values['store']!r}, which other machines do not see; expected s3://bucket/prefix")
+    paths = {name: value for name, value in values.items() if isinstance(value, Path)}
+    inputs, outputs = ({name: path for name, path in paths.items() if (name in written) == is_output} for is_output in (False, True))
+    flags = {name: _text(value) for name, value in values.items() if name not in paths}
+    key = job_key(stage, spec, flags, {name: sha256_tree(path) for name, path in inputs.items()})
+    place = f"jobs/{stage}/{key}"
+    uris = {name: f"{values['store'].rstrip('/')}/{place}/{name}" for name in paths}
+    command = node_command(stage, flags | uris)
+    name = f"gleaner-{stage}-{key}"
+    with _cancellable() as cancel:
+        cluster = Cluster(os.environ["POD_NAMESPACE"], lambda line: print(f"{stage}: {line}", file=sys.stderr, flush=True))
+        owners = _owners(cluster)
+        for input_name, path in inputs.items():
+            upload(path, uris[input_name])
+        cancel.append((cluster, name))
+        job, adopted = claim(cluster, job_object(name, stage, spec, command, owners))
+        cluster.say(f"TrainJob {name} {'is there already, going on with it' if adopted else 'is made'} ({spec.nodes} nodes)")
+        follower = Follower(cluster, job, adopted)
+        job = follower.follow()
+        if condition(job, "Failed"):
+            raise failed(cluster, stage, job, follower.pods)
+        about = _fetch(cluster, job, outputs, uris)
+        cluster.delete(name, job["metadata"]["uid"])
+    store = open_store(values["store"])
+    for stat in list(store.list(f"{place}/")):
+        store.delete(stat.key)
+    return about
+
+
+def _fetch(cluster: Cluster, job: dict[str, Any], outputs: dict[str, Path], uris: dict[str, str]) -> dict[str, dict[str, Any]]:
+    """Outputs to where the stage would have written them; returns what it said about each."""
+    try:
+        return {name: download(uris[name], path).get("metadata", {}) for name, path in outputs.items()}
+    except BadInputError as error:  # cleaned away by another run, or by this one before it was killed
+        cluster.delete(job["metadata"]["name"], job["metadata"]["uid"])
+        name = job["metadata"]["name"]
+        raise FailedError(f"TrainJob {name} is complete, but its outputs are gone: {error}; another try trains again") from None
+
+
+def _cancel(cluster: Cluster, name: str) -> None:
+    try:
+        job = cluster.get(f"{cluster.jobs}/{name}")
+        if job is not None:
+            cluster.delete(name, job["metadata"]["uid"])
+    except (BadInputError, FailedError) as error:
+        cluster.say(f"cancelled, but {error}; kubectl -n {cluster.namespace} delete trainjob {name}")
+    else:
+        cluster.say(f"cancelled: TrainJob {name} is deleted, its checkpoint stays")
+
+
+def _text(value: Any) -> str:
+    return value.model_dump_json() if isinstance(value, BaseModel) else str(value)
+
+
+def _owners(cluster: Cluster) -> list[dict[str, Any]]:
+    """The controller of this pod, Argo's Workflow: when the run is deleted, the job goes too."""
+    pod = cluster.get(f"{cluster.pods}/{os.environ['POD_NAME']}")
+    if pod is None:
+        raise BadInputError(f"POD_NAME: no pod {os.environ['POD_NAME']!r} in namespace {cluster.namespace!r}; expected this pod's own name")
+    return [{"apiVersion": each["apiVersion"], "kind": each["kind"], "name": each["name"], "uid": each["uid"]}
+            for each in pod["metadata"].get("ownerReferences", []) if each.get("controller")]
+
+
+@contextmanager
+def _cancellable() -> Iterator[list[tuple[Cluster, str]]]:
+    """On SIGTERM or SIGINT delete the named job and exit as those signals do. Its checkpoint in the store stays."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        for each in SIGNALS:
+            signal.signal(each, signal.SIG_IGN)  # the job must go before we do
+        raise CancelledError(number)
+
+    named: list[tuple[Cluster, str]] = []
+    before = {each: signal.signal(each, stop) for each in SIGNALS}
+    try:
+        yield named
+    except CancelledError as cancelled:
+        for cluster, name in named:
+            _cancel(cluster, name)
+        raise SystemExit(128 + cancelled.args[0]) from None
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)

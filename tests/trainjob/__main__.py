@@ -1,0 +1,4 @@
+from components.common.cli import main
+from tests.trainjob.stage import run
+
+main(run)
