@@ -114,7 +114,7 @@ def _blame(exitcode: int) -> int:
 
 def _say(stage: str, exitcode: int, message: Any) -> int:
     if isinstance(message, dict):
-        print(message["extraInfo"]["py_callstack"] or message["message"], file=sys.stderr, flush=True)
+        print(message["extraInfo"]["py_callstack"].rstrip() or message["message"], file=sys.stderr, flush=True)
     else:
         name = signal.Signals(-exitcode).name if exitcode < 0 else f"exit code {exitcode}"
         print(f"error: {stage}: one of its processes was ended by {name}", file=sys.stderr, flush=True)
