@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 from kfp import compiler
 
+from components.common.errors import BadInputError
 from components.common.files import write_text
 from pipelines.config import RunConfig, schema
 from pipelines.images import OVERRIDES, image_overrides
@@ -81,13 +82,19 @@ def write() -> list[Path]:
 
 
 def write_version(config: RunConfig, folder: Path) -> list[Path]:
-    """Write one configuration's version into a folder: the IR, which the UI uploads, and the object, which Git keeps; returns both."""
+    """Write one configuration's version into a folder: the IR, which the UI uploads, and the object, which Git keeps; returns both.
+
+    BadInputError where the folder cannot be made or written.
+    """
     ir = compile_config(config)
     name = content_name(ir.encode())
     paths = [folder / f"{name}.ir.yaml", folder / f"{name}.yaml"]
-    folder.mkdir(parents=True, exist_ok=True)
-    for path, text in zip(paths, [ir, version_object(parse(ir), name, config.name)], strict=True):
-        write_text(path, text)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path, text in zip(paths, [ir, version_object(parse(ir), name, config.name)], strict=True):
+            write_text(path, text)
+    except OSError as error:
+        raise BadInputError(f"{folder}: cannot be written: {error.strerror}; expected a folder for the compiled version") from None
     return paths
 
 

@@ -80,7 +80,8 @@ def read_yaml(path: Path, expected: str) -> Layer:
     except FileNotFoundError:
         raise BadInputError(f"{path}: no such file; expected {expected}") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise BadInputError(f"{path}: cannot be read as text: {error}") from None
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise BadInputError(f"{path}: cannot be read as text: {reason}; expected {expected}") from None
     return _parse(text, str(path))
 
 

@@ -5,6 +5,7 @@ What was built and pushed is noted in .gleaner/images.json, from where `gleaner 
 """
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -124,16 +125,21 @@ def _note(notes: Notes) -> None:
 
 
 def _pushed(program: str, reference: str) -> str:
-    """Push one image. podman compresses layers as it sends them, so that only it knows the digest; docker notes it on the image."""
+    """Push one image. Layers are compressed on the way, so that only who sends them knows the digest: podman writes it, docker says it."""
     if Path(program).name == "podman":
         with tempfile.NamedTemporaryFile("r") as file:
             _run([program, "push", "--digestfile", file.name, reference])
             return file.read().strip()
-    _run([program, "push", reference])
-    asked = subprocess.run([program, "inspect", "--format", "{{json .RepoDigests}}", reference], check=True, capture_output=True, text=True)
-    known = dict(reversed(entry.split("@")) for entry in reversed(json.loads(asked.stdout)))
-    wanted = parts(reference)["newName"]
-    return next(digest for digest, repository in known.items() if repository == wanted)
+    digest = ""
+    with subprocess.Popen([program, "push", reference], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            print(line, end="", file=sys.stderr, flush=True)
+            if match := re.search(r"digest: (sha256:[0-9a-f]{64})", line):
+                digest = match[1]
+    if process.returncode or not digest:
+        raise EngineError(f"docker push failed (exit code {process.returncode}); its reason stands above")
+    return digest
 
 
 def _run(command: list[str]) -> None:

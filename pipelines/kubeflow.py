@@ -22,8 +22,9 @@ from components.common.errors import BadInputError
 PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)  # seconds between attempts
 TIMEOUT = (5, 60)  # seconds to connect, and to answer
 PAGE = 200  # the most that the server lists at once
-FINISHED = ("SUCCEEDED", "SKIPPED", "FAILED", "CANCELED")  # states of a run that will not change
+FINISHED = ("SUCCEEDED", "SKIPPED", "CANCELED", "FAILED")  # states that will not change, the worst last
 AUDIENCE = "pipelines.kubeflow.org"
+ADDRESS = "expected the address of its API server, such as http://ml-pipeline.kubeflow:8888 in the cluster"
 PROJECTED_TOKEN = Path("/var/run/secrets/kubeflow/pipelines/token")
 
 
@@ -73,9 +74,11 @@ class Kubeflow:
             if not isinstance(error.__context__, ApiException):
                 raise
             reason = str(error.__context__.reason).splitlines()[-1]
-            raise BadInputError(f"{self.host}: {reason}; SSL_CERT_FILE names a file of certificates to trust") from None
+            plain = "WRONG_VERSION_NUMBER" in reason
+            remedy = "it speaks no TLS, expected http://" if plain else "SSL_CERT_FILE names a file of certificates to trust"
+            raise BadInputError(f"{self.host}: {reason}; {remedy}") from None
         if not _is_object(self._client.last_response.data):
-            raise self._another_server()
+            raise self.another_server()
         return answer
 
     def read(self, method: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
@@ -105,17 +108,18 @@ class Kubeflow:
             wanted = f"expected a token for the audience {AUDIENCE}"
             return BadInputError(f"{self.host}: the token in {self.token} is not accepted, it may have expired; {wanted}" if self.token else
                                  f"{self.host}: asks who you are; {wanted}, in a file that KF_PIPELINES_SA_TOKEN_PATH names")
+        if error.status == 403 and message is None:  # a proxy before it; Istio says "RBAC: access denied"
+            return BadInputError(f"{self.host}: what stands before Kubeflow Pipelines refuses ({error.reason}); {ADDRESS}")
         if error.status == 403:
             return BadInputError(f"{self.host}: no right to do this in namespace {self.namespace!r} ({message}); "
                                  "expected a binding to a role such as kubeflow-pipelines-edit, or another --namespace")
         if message is None or error.status < 400:
-            return self._another_server()
+            return self.another_server()
         kinds = {404: AbsentError, 409: ConflictError}
         return kinds.get(error.status, BadInputError)(f"{self.host}: {message}")
 
-    def _another_server(self) -> BadInputError:
-        return BadInputError(f"{self.host}: does not answer like Kubeflow Pipelines 2; expected the address of its API server, "
-                             "such as http://ml-pipeline.kubeflow:8888 in the cluster")
+    def another_server(self) -> BadInputError:
+        return BadInputError(f"{self.host}: does not answer like Kubeflow Pipelines 2; {ADDRESS}")
 
 
 def connect(host: str | None = None, namespace: str | None = None) -> Kubeflow:
@@ -127,6 +131,8 @@ def connect(host: str | None = None, namespace: str | None = None) -> Kubeflow:
                             "such as http://localhost:8888")
     server = Kubeflow(host, namespace or os.environ.get("KF_PIPELINES_NAMESPACE", ""), _token_file())
     health = server.read(server.health.healthz_service_get_healthz)
+    if not any(health.to_dict().values()):  # some other JSON
+        raise server.another_server()
     server.pauses = PAUSES
     server.pipeline_store = health.pipeline_store or "database"  # servers before 2.15 have no other
     if not health.multi_user:

@@ -54,10 +54,10 @@ def find_version(server: Kubeflow, name: str) -> Reference | None:
     return None
 
 
-def provide_version(server: Kubeflow, wanted: str, compiled: Path = COMPILED, wait: float = 0) -> Reference:
+def provide_version(server: Kubeflow, wanted: str, say: Callable[[str], None], compiled: Path = COMPILED, wait: float = 0) -> Reference:
     """The version that is wanted, uploaded where the server keeps pipelines in its database and this is the one compiled here.
 
-    Where it keeps them in Kubernetes, or somebody else has to upload it, wait for it: seconds, then BadInputError.
+    Where it keeps them in Kubernetes, or somebody else has to upload it, say so and wait for it: seconds, then BadInputError.
     """
     name = named(wanted, compiled)
     ours = wanted in (COMMITTED, LATEST) or name == version_name(compiled)
@@ -65,13 +65,15 @@ def provide_version(server: Kubeflow, wanted: str, compiled: Path = COMPILED, wa
         uploaded = _upload(server, compiled)
         return Reference(uploaded.pipeline_id, None) if wanted == LATEST else uploaded
     deadline = time.monotonic() + wait
-    while True:
-        found = find_version(server, name)
-        if found:
-            return found
+    found = find_version(server, name)
+    if found is None and wait > 0:
+        say(f"waiting {wait:g} s at most: {_missing(server, name)}")
+    while found is None:
         if time.monotonic() >= deadline:
             raise BadInputError(f"{server.host}: {_missing(server, name)}")
         time.sleep(POLL)
+        found = find_version(server, name)
+    return found
 
 
 def find_pipeline(server: Kubeflow) -> str | None:

@@ -11,8 +11,18 @@ import kfp_server_api
 
 from components.common.errors import BadInputError
 from pipelines import kubeflow
+from pipelines.config import FORM
 from pipelines.kubeflow import FINISHED, AbsentError, Kubeflow, TransientError, predicate
-from pipelines.kubeflow_pipeline import LATEST, Reference, find_experiment, find_version, provide_experiment, provide_version
+from pipelines.kubeflow_pipeline import (
+    COMMITTED,
+    LATEST,
+    Reference,
+    find_experiment,
+    find_version,
+    named,
+    provide_experiment,
+    provide_version,
+)
 from pipelines.schedules import DIGEST, Action, Existing, Wanted, differences, plan, prefix, wanted_schedules
 from pipelines.schedules_file import Schedules, load_schedules
 
@@ -55,7 +65,7 @@ def show_plan(server: Kubeflow, git: Git, prune: bool, say: Callable[[str], None
                 say(f"    {line}")
     for version in sorted({want.content["pipeline_version"] for want in git.wanted.values() if not want.paused}):
         if find_version(server, version) is None:
-            say(f"? pipeline version {version} is not on the server yet")
+            say(f"? pipeline version {version} is not on the server yet; {_arrival(server, git, version)}")
     if not prune:
         _say_left_over(git, existing, say)
     count = {kind: sum(action.kind == kind for action in actions) for kind in signs}
@@ -68,7 +78,7 @@ def apply(server: Kubeflow, git: Git, prune: bool, say: Callable[[str], None], w
     What has no answer is not asked again but looked for: each attempt starts from what the server has. Nothing is
     disabled in the look that finds its replacement missing, only in one that has seen it.
     """
-    versions = _provide_versions(server, git, wait)
+    versions = _provide_versions(server, git, wait, say)
     created: set[str] = set()
     done = dict.fromkeys(DONE, 0)
     failures = 0
@@ -98,11 +108,11 @@ def apply(server: Kubeflow, git: Git, prune: bool, say: Callable[[str], None], w
     say(f"{len(git.wanted)} schedules as in Git: " + ", ".join(f"{count} {DONE[kind].strip()}" for kind, count in done.items()))
 
 
-def _provide_versions(server: Kubeflow, git: Git, wait: float) -> dict[str, Reference]:
+def _provide_versions(server: Kubeflow, git: Git, wait: float, say: Callable[[str], None]) -> dict[str, Reference]:
     """The reference of each schedule. What must be there already comes first, so that nothing is uploaded if it is not."""
     awake = {name: want for name, want in git.wanted.items() if not want.paused}
     asked = {(want.pipeline_version, want.compiled) for want in awake.values()}
-    found = {(word, compiled): provide_version(server, word, compiled, wait)
+    found = {(word, compiled): provide_version(server, word, say, compiled, wait)
              for word, compiled in sorted(asked, key=lambda each: ("-" not in each[0], each))}
     return {name: found[want.pipeline_version, want.compiled] for name, want in awake.items()}
 
@@ -181,7 +191,9 @@ def _changes(server: Kubeflow, old: Existing, want: Wanted) -> list[str]:
         content["experiment"] = "another one"
     if not want.content["service_account"]:
         del content["service_account"]  # the server has put its default there
-    return differences(content, want.content) or ["platform_generation: raised"]
+    twice = {f"parameters.{key}: " for keys in FORM.values() for key in keys}  # fields of the form stand in a stage's settings too
+    lines = [line for line in differences(content, want.content) if not line.startswith(tuple(twice))]
+    return lines or ["platform_generation: raised"]
 
 
 def _version_name(server: Kubeflow, pipeline: str | None, version: str | None) -> str:
@@ -192,6 +204,14 @@ def _version_name(server: Kubeflow, pipeline: str | None, version: str | None) -
     except AbsentError:
         return "one that is gone"
     return str(found.name or found.display_name)
+
+
+def _arrival(server: Kubeflow, git: Git, version: str) -> str:
+    """How a version that is missing gets there, as `provide_version` does it."""
+    if server.pipeline_store == "kubernetes":
+        return "apply waits for Argo CD to bring it"
+    ours = {named(COMMITTED, want.compiled) for want in git.wanted.values()}
+    return "apply uploads it" if version in ours or version == LATEST else "apply refuses it"
 
 
 def _say_left_over(git: Git, existing: list[Existing], say: Callable[[str], None]) -> None:

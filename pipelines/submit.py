@@ -13,10 +13,11 @@ import kfp_server_api
 from components.common.errors import BadInputError
 from pipelines import kubeflow
 from pipelines.caching import source_fingerprint
-from pipelines.config import STAGES, RunConfig, pipeline_arguments
+from pipelines.config import RunConfig, pipeline_arguments
 from pipelines.kubeflow import FINISHED, Kubeflow, TransientError, predicate
 from pipelines.kubeflow_pipeline import Reference, provide_experiment, provide_version
 from pipelines.progress import seconds
+from pipelines.resources import TASKS
 from pipelines.schedules_file import refuse_folders
 from pipelines.version import COMPILED
 
@@ -37,14 +38,14 @@ def arguments(config: RunConfig, file: Path, say: Callable[[str], None]) -> dict
     return values
 
 
-def start(server: Kubeflow, name: str, values: dict[str, Any], version: str, experiment: str, service_account: str = "",
-          wait: float = 0, compiled: Path = COMPILED) -> str:
+def start(server: Kubeflow, name: str, values: dict[str, Any], version: str, experiment: str, say: Callable[[str], None],
+          service_account: str = "", wait: float = 0, compiled: Path = COMPILED) -> str:
     """Start a run and return its id; `compiled` is the file that `committed` means.
 
     Where the server's answer is lost, the run is looked for by its name, which nobody else has.
     """
     unique = f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-    reference = provide_version(server, version, compiled, wait)
+    reference = provide_version(server, version, say, compiled, wait)
     body = _run(unique, values, reference, provide_experiment(server, experiment), service_account)
     for pause in kubeflow.PAUSES:
         try:
@@ -59,7 +60,7 @@ def start(server: Kubeflow, name: str, values: dict[str, Any], version: str, exp
 
 
 def follow(server: Kubeflow, run_id: str, say: Callable[[str], None]) -> Any:
-    """Wait for the end of a run, a line for each stage that begins or ends; returns the run as it ended."""
+    """Wait for the end of a run, a line for each task that begins or ends; returns the run as it ended."""
     told: dict[str, str] = {}
     away = 0.0
     while True:
@@ -75,24 +76,30 @@ def follow(server: Kubeflow, run_id: str, say: Callable[[str], None]) -> Any:
             told[""] = str(error)
             time.sleep(POLL)
             continue
-        for stage, line in _stages(run).items():
-            if told.get(stage) != line:
-                say(f"{stage}: {line}")
-            told[stage] = line
+        for task, line in _lines(run).items():
+            if told.get(task) != line:
+                say(f"{task}: {line}")
+            told[task] = line
         if run.state in FINISHED:
             return run
         time.sleep(POLL)
 
 
-def verdict(run: Any) -> str:
-    """How a run ended, in one line, with what failed first and why."""
+def verdict(run: Any, namespace: str = "") -> str:
+    """How a run ended, in one line, with what failed first and why; Kubeflow 2.17 does not tell why, so then with how to see it."""
     took = _duration(run.created_at, run.finished_at)
     if run.state == "SUCCEEDED":
         return f"run {run.display_name}: succeeded ({took})"
     failed = sorted((task for task in _tasks(run) if task.state == "FAILED"), key=lambda task: task.end_time or task.create_time)
-    first = [f"{task.display_name}: {_error(task) or 'see its log'}" for task in failed[:1]]
+    first = [f"{task.display_name}: {_error(task) or _log(run, task.display_name, namespace)}" for task in failed[:1]]
     reason = (*first, _error(run) or "", "")[0]
     return f"run {run.display_name}: {run.state.lower()} ({took}){': ' if reason else ''}{reason}"
+
+
+def _log(run: Any, task: str, namespace: str) -> str:
+    """The command that shows the end of a failed task's log."""
+    labels = f"pipeline/runid={run.run_id},app.kubernetes.io/component={task}"
+    return f"see kubectl -n {namespace or 'kubeflow'} logs -c main --tail=5 -l {labels}"
 
 
 def link(server: Kubeflow, run_id: str) -> str:
@@ -113,19 +120,27 @@ def _run(name: str, values: dict[str, Any], version: Reference, experiment: str,
 
 
 def _tasks(run: Any) -> list[Any]:
-    """The tasks that are stages; drivers, executors and the root are not."""
+    """Those of the DAG, in the order they began; drivers, executors and the root are none."""
     tasks = (run.run_details and run.run_details.task_details) or []
-    return [task for task in tasks if task.display_name in STAGES]
+    return sorted((task for task in tasks if task.display_name in TASKS), key=lambda task: task.start_time or task.create_time)
 
 
-def _stages(run: Any) -> dict[str, str]:
-    """A line for each stage that has begun, in the order they did."""
-    began = sorted(_tasks(run), key=lambda task: task.start_time or task.create_time)
-    lines = {}
-    for task in began:
-        ended = task.state in FINISHED
-        lines[task.display_name] = task.state.lower() + (f" ({_duration(task.start_time, task.end_time)})" if ended else "")
-    return lines
+def _lines(run: Any) -> dict[str, str]:
+    """A line for each task that has begun; the packing pods, which are as many as there are workers, share one."""
+    named: dict[str, list[Any]] = {}
+    for task in _tasks(run):
+        named.setdefault(task.display_name, []).append(task)
+    return {name: _line(tasks) for name, tasks in named.items()}
+
+
+def _line(tasks: list[Any]) -> str:
+    """How tasks of one name are, the first to begin first: over when all are, and as the worst of them."""
+    active = [task for task in tasks if task.state not in FINISHED]
+    if active:
+        return str(active[0].state).lower()
+    worst = max(tasks, key=lambda task: FINISHED.index(task.state))
+    ends = [task.end_time for task in tasks]
+    return f"{worst.state.lower()} ({_duration(tasks[0].start_time, max(ends) if all(ends) else None)})"
 
 
 def _error(thing: Any) -> str | None:

@@ -25,7 +25,7 @@ def ingested(source_version: str, **of: Any) -> Any:
 
 @dsl.pipeline(name="gleaner-training", description="From a folder of images and a few labels to a calibrated, released classifier.")
 def training(
-    source: str = "s3://gleaner/mnist", name: str = "mnist", store: str = "s3://gleaner/store", source_version: str = "",
+    source: str = "s3://gleaner/sources/digits", name: str = "digits", store: str = "s3://gleaner/store", source_version: str = "",
     seed: int = 0, threads: int = 2, train_budget: int = 200, strategy: str = "typiclust", epochs: int = 100, promote: bool = True,
     ingest_settings: dict = {}, pretrain_settings: dict = {}, sample_settings: dict = {}, warmup_settings: dict = {},
     pseudolabel_settings: dict = {}, calibrate_settings: dict = {}, evaluate_settings: dict = {}, release_settings: dict = {},

@@ -30,10 +30,10 @@ def objects(request: pytest.FixtureRequest) -> list[dict[str, Any]]:
     return overlay(request.param)
 
 
-def rights(objects: list[dict[str, Any]], account: str) -> list[dict[str, Any]]:
+def rights(objects: list[dict[str, Any]], account: str, namespace: str = "gleaner") -> list[dict[str, Any]]:
     """The rules that bindings give to a service account."""
     roles = [each["roleRef"]["name"] for each in objects if each["kind"] == "RoleBinding"
-             if {"kind": "ServiceAccount", "name": account, "namespace": "gleaner"} in each["subjects"]]
+             if {"kind": "ServiceAccount", "name": account, "namespace": namespace} in each["subjects"]]
     return [rule for role in roles for rule in named(objects, "Role", role)["rules"]]
 
 
@@ -63,6 +63,13 @@ def test_stages_read_what_they_name_and_nothing_else(objects):
     rules = [rule for rule in rights(objects, "gleaner-pipeline") if rule["apiGroups"] == [""] and "pods" not in rule["resources"][0]]
     assert {(rule["resources"][0], *rule["resourceNames"], *rule["verbs"]) for rule in rules} == {
         ("configmaps", "kfp-launcher", "get"), ("secrets", "gleaner-storage", "get")}
+
+
+def test_kubeflows_ui_reads_what_it_needs_to_show_artifacts(objects):
+    launcher = yaml.safe_load(named(objects, "ConfigMap", "kfp-launcher")["data"]["providers"])["s3"]["default"]
+    secret = launcher["credentials"]["secretRef"]["secretName"]
+    assert rights(objects, "ml-pipeline-ui", "kubeflow") == [
+        {"apiGroups": [""], "resources": ["secrets"], "resourceNames": [secret], "verbs": ["get"]}]
 
 
 def test_rights_end_at_the_namespace_and_say_no_star(objects):

@@ -70,14 +70,16 @@ def test_they_follow_git_by_themselves(environment):
         policy = each["spec"]["syncPolicy"]
         assert policy["automated"] == {"prune": True, "selfHeal": True}
         assert "ServerSideApply=true" in policy["syncOptions"]
+        assert each["metadata"]["annotations"]["argocd.argoproj.io/compare-options"] == "ServerSideDiff=true"
 
 
-def test_projects_allow_what_is_applied_and_nothing_else():
-    project = named(build(ROOT / "argocd" / "prod"), "AppProject", "gleaner")["spec"]
-    applied = [each for name in OVERLAYS for part in (f"manifests/overlays/{name}", f"argocd/{name}") for each in build(ROOT / part)]
+@pytest.mark.parametrize(("name", "folder", "more"), [("gleaner", "manifests/overlays", VERSION), ("gleaner-root", "argocd", set())])
+def test_projects_allow_what_is_applied_and_nothing_else(name, folder, more):
+    project = named(build(ROOT / "argocd" / "prod"), "AppProject", name)["spec"]
+    applied = [each for environment in OVERLAYS for each in build(ROOT / folder / environment)]
     wide = {kind(each) for each in applied if "namespace" not in each["metadata"]}
-    narrow = {kind(each) for each in applied if "namespace" in each["metadata"]} | VERSION
-    assert {(entry["group"], entry["kind"]) for entry in project["clusterResourceWhitelist"]} == wide
+    narrow = {kind(each) for each in applied if "namespace" in each["metadata"]} | more
+    assert {(entry["group"], entry["kind"]) for entry in project.get("clusterResourceWhitelist", [])} == wide
     assert {(entry["group"], entry["kind"]) for entry in project["namespaceResourceWhitelist"]} == narrow
     assert {entry["namespace"] for entry in project["destinations"]} == {each["metadata"].get("namespace", "gleaner") for each in applied}
 

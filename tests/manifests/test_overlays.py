@@ -66,6 +66,11 @@ def test_core_kinds_are_valid(objects):
     assert checked >= 20
 
 
+def test_objects_stay_small(objects):
+    """etcd takes 1.5 MiB and a ConfigMap 1 MiB; there is room for as many configurations again."""
+    assert max(len(json.dumps(each)) for each in objects) < (1 << 20) / 2
+
+
 def test_everything_says_where_it_is(objects):
     cluster = {"Namespace", "NodePool", "ClusterQueue", "ResourceFlavor", "WorkloadPriorityClass"}
     for each in objects:

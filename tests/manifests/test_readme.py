@@ -9,7 +9,8 @@ import yaml
 
 from pipelines.__main__ import _parser
 from pipelines.config import load_config
-from tests.manifests.kubectl import ROOT, build, kubectl, named
+from pipelines.kubeflow import AUDIENCE
+from tests.manifests.kubectl import OVERLAYS, ROOT, build, kubectl, named
 
 README = (ROOT / "manifests" / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```console\n(.*?)```", README, re.DOTALL)
@@ -36,8 +37,8 @@ def test_folders_that_are_built_or_applied_build():
         assert build(ROOT / folder)
 
 
-def test_steps_two_and_five_are_the_whole_overlay():
-    applied = [words[-1] for words in of("kubectl", "apply", "-k")]
+def test_the_two_parts_that_are_applied_are_the_whole_overlay():
+    applied = [words[-1] for words in of("kubectl", "apply", "--server-side", "-k")]
     assert applied[:2] == ["manifests/overlays/kind/foundation", "manifests/overlays/kind/workload"]
     assert len(build(ROOT / applied[0])) + len(build(ROOT / applied[1])) == len(build(KIND))
 
@@ -67,21 +68,50 @@ def test_what_is_waited_for_looked_at_and_forwarded_is_there():
     for words in of("kubectl", "-n", "gleaner"):
         for kind, name in (word.split("/") for word in words if re.fullmatch(r"(job|statefulset|service)/[\w-]+", word)):
             assert named(objects, {"job": "Job", "statefulset": "StatefulSet", "service": "Service"}[kind], name)
-    assert of("kubectl", "-n", "gleaner", "create", "token", "gleaner-reconciler")
-    assert named(objects, "ServiceAccount", "gleaner-reconciler")
+
+
+def test_the_laptop_has_an_account_that_may_start_runs():
+    (account,), (binding,) = (of("kubectl", "-n", "gleaner", "create", kind) for kind in ("serviceaccount", "rolebinding"))
+    made = [yaml.safe_load(run(*words[1:], "--dry-run=client", "-o", "yaml")) for words in (account, binding)]
+    name = made[0]["metadata"]["name"]
+    assert made[1]["roleRef"] == {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "kubeflow-pipelines-edit"}
+    assert made[1]["subjects"] == [{"kind": "ServiceAccount", "name": name, "namespace": "gleaner"}]
+    (token,) = [command for command in COMMANDS if " create token " in command]
+    assert f"create token {name} --audience={AUDIENCE}" in token
+    assert token.partition("> ")[2].rstrip(")") == exported()["KF_PIPELINES_SA_TOKEN_PATH"]
+
+
+def exported() -> dict[str, str]:
+    """What the README's commands put into the environment, as it is written."""
+    return dict(word.split("=", 1) for words in of("export") for word in words[1:])
+
+
+def test_what_is_exported_is_what_is_read():
+    code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "pipelines").glob("*.py"))
+    names = {name for name in exported() if name.startswith("KF_")}
+    assert len(names) == 4
+    assert all(name in code for name in names)
+
+
+def test_runs_are_started_under_an_account_that_is_there():
+    (words,) = of("gleaner", "submit")
+    account = words[words.index("--service-account") + 1]
+    assert named(build(KIND), "ServiceAccount", account)
+    assert f"`{account}` as its service account" in README
 
 
 def test_the_digits_go_where_the_run_looks_for_them():
     (example,), (copy,) = of("gleaner", "example"), of("aws", "s3", "cp")
     assert copy[-2] == example[-1]
     assert copy[-1] == load_config(ROOT / "pipelines" / "configs" / "cluster.yaml").source
+    assert f"(`source` is\n`{copy[-1]}` here)" in README
 
 
 def test_commands_are_those_that_exist():
     usage = _parser().format_help()
-    for command in set(re.findall(r"\bgleaner (compile|example|schedules|submit)\b", README)):
+    for command in set(re.findall(r"\bgleaner (compile|example|images|schedules|submit)\b", README)):
         assert re.search(rf"^    {command}\b", usage, re.MULTILINE), command
-    for line in re.findall(r"gleaner ((?:schedules|submit) [^\n`]*--[^\n`]*)", README):
+    for line in re.findall(r"gleaner ((?:images|schedules|submit) [^\n`]*)", README):
         assert _parser().parse_args(shlex.split(line)).run
 
 
@@ -96,3 +126,16 @@ def test_files_that_a_user_edits_are_there():
     assert len(paths) == 4
     assert all((ROOT / path).exists() for path in paths)
     assert re.search(r"^\$ git revert --no-edit HEAD$", README, re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", sorted(set(re.findall(r"`((?:components|argocd|base|overlays)/[\w./-]+)`", README))))
+def test_folders_that_are_named_are_there(path):
+    assert (ROOT / path).exists() or (ROOT / "manifests" / path).exists()
+
+
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_the_table_says_where_pipelines_are_kept(name):
+    (row,) = re.findall(rf"^\| `{name}` \|.*$", README, re.MULTILINE)
+    objects = {each["kind"] for each in build(ROOT / "manifests" / "overlays" / name)}
+    assert ("Kubernetes objects" in row) == ("Pipeline" in objects)
+    assert ("SeaweedFS" in row) == ("StatefulSet" in objects)

@@ -82,6 +82,13 @@ def test_more_threads_than_cores_are_refused(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_place_that_cannot_be_written_is_one_line(tmp_path):
+    (tmp_path / "file").touch()
+    config = load_config(CONFIGS / "gpu.yaml")
+    with pytest.raises(BadInputError, match=r"file: cannot be written: File exists; expected a folder for the compiled version$"):
+        write_version(config, tmp_path / "file")
+
+
 def test_the_form_can_be_filled_in_without_reading_code(ir):
     inputs = ir["root"]["inputDefinitions"]["parameters"]
     assert [name for name, about in inputs.items() if len(about.get("description", "")) < 20 or "defaultValue" not in about] == []

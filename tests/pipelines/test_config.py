@@ -135,7 +135,9 @@ def test_a_file_that_is_no_configuration(write, text, expected):
 def test_a_missing_file_and_one_that_is_not_text(write, tmp_path):
     assert mistake(Path("none.yaml")) == "none.yaml: no such file; expected a run configuration such as pipelines/configs/mnist.yaml"
     (tmp_path / "b.yaml").write_bytes(b"\xff\xfe")
-    assert mistake(Path("b.yaml")).startswith("b.yaml: cannot be read as text: ")
+    assert mistake(Path("b.yaml")).startswith("b.yaml: cannot be read as text: 'utf-8' codec can't decode byte 0xff")
+    assert mistake(tmp_path) == f"{tmp_path}: cannot be read as text: Is a directory; expected a run configuration such as " \
+                                "pipelines/configs/mnist.yaml"
 
 
 def test_circles_over_several_files(write):

@@ -51,7 +51,8 @@ def test_nobody_there(kfp_hurry):
 
 
 @pytest.mark.parametrize(("status", "body"), [
-    (200, b"<html>login</html>"), (302, b""), (404, b"404 page not found"), (200, b"[]"),
+    (403, b"RBAC: access denied"), (200, b"<html>login</html>"), (302, b""), (404, b"404 page not found"), (200, b"[]"),
+    (200, b'{"status": "ok"}'),
 ])
 def test_another_kind_of_server(status, body):
     class Other(BaseHTTPRequestHandler):
@@ -70,7 +71,8 @@ def test_another_kind_of_server(status, body):
         thread = threading.Thread(target=other.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:
-            assert "does not answer like Kubeflow Pipelines 2" in mistake(f"http://127.0.0.1:{other.server_port}")
+            refused, other_kind = "what stands before Kubeflow Pipelines refuses (Forbidden)", "does not answer like Kubeflow Pipelines 2"
+            assert (refused if status == 403 else other_kind) in mistake(f"http://127.0.0.1:{other.server_port}")
         finally:
             other.shutdown()
             thread.join()

@@ -84,8 +84,7 @@ def test_a_plan_reads_like_a_diff(tmp_path):
             "    max_concurrency: 1 -> 2",
             f"    pipeline_version: {version_name()} -> {version}",
             "    parameters.pretrain_settings.epochs: 100 -> 7",
-            "    parameters.epochs: 100 -> 7",
-            f"? pipeline version {version} is not on the server yet",
+            f"? pipeline version {version} is not on the server yet; apply uploads it",
             "2 to create, 2 to disable, 0 to delete; 2 schedules in Git",
         ]
         unpruned = planned(server, file, prune=False)

@@ -5,6 +5,8 @@ from datetime import timedelta
 import pytest
 
 from components.common.errors import BadInputError
+from pipelines.kubeflow import connect
+from pipelines.schedules_apply import read_git, show_plan
 from pipelines.version import COMPILED, PIPELINE, version_name
 from tests.pipelines.gitops import NIGHTLY, OURS, applied, names, write_compiled, write_git
 from tests.pipelines.kfp_server import serve
@@ -90,5 +92,19 @@ def test_a_version_that_argo_cd_applies_late(tmp_path, kfp_hurry, wanted):
         with pytest.raises(BadInputError, match="unknown pipeline"):
             applied(server, file)
         assert server.writes() == []
-        applied(server, file, wait=30)
+        said = applied(server, file, wait=30)
+        assert [line.partition(":")[0] for line in said if "unknown pipeline" in line] == ["waiting 30 s at most"]
         assert server.enabled(OURS) == names(file)
+
+
+@pytest.mark.parametrize(("store", "wanted", "how"), [
+    ("database", "committed", "apply uploads it"), ("database", "latest", "apply uploads it"),
+    ("database", f"{PIPELINE}-{0:012x}", "apply refuses it"), ("kubernetes", "committed", "apply waits for Argo CD to bring it"),
+])
+def test_a_plan_says_how_a_missing_version_comes(tmp_path, store, wanted, how):
+    file = write_git(tmp_path, {"nightly": {**NIGHTLY, "pipeline_version": wanted}})
+    with serve(store=store) as server:
+        said: list[str] = []
+        show_plan(connect(server.url), read_git(file), False, said.append)
+        name = version_name() if wanted == "committed" else wanted
+        assert f"? pipeline version {name} is not on the server yet; {how}" in said

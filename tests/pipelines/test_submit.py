@@ -1,6 +1,8 @@
 """`gleaner submit` and `gleaner schedules`, as a person or a pod calls them."""
 
+import signal
 import threading
+import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -119,6 +121,35 @@ def test_a_run_is_followed_to_its_end(tmp_path, capsys):
                              f"run {server.runs[0].display_name}: succeeded (1 min 40 s)"]
 
 
+def test_packing_pods_share_a_line(tmp_path, capsys):
+    plan, ingest = task("plan", "SUCCEEDED", 0, 5), task("ingest", "RUNNING", 31)
+    with serve() as server:
+        play(server, ("RUNNING", [task("plan", "RUNNING", 0)]),
+             ("RUNNING", [plan, task("pack", "SUCCEEDED", 6, 20), task("pack", "RUNNING", 7)]),
+             ("RUNNING", [plan, task("pack", "SUCCEEDED", 6, 20), task("pack", "SUCCEEDED", 7, 30), ingest]),
+             ("FAILED", [plan, task("pack", "SUCCEEDED", 6, 20), task("pack", "FAILED", 7, 30), ingest]))
+        assert call("submit", config(tmp_path), "--host", server.url, "--wait") == 1
+        said = capsys.readouterr()
+        assert said.out.splitlines()[1:] == ["plan: running", "plan: succeeded (5.0 s)", "pack: running", "pack: succeeded (24.0 s)",
+                                             "ingest: running", "pack: failed (24.0 s)"]
+        assert ": failed (1 min 40 s): pack: see kubectl" in said.err
+
+
+def test_ctrl_c_leaves_the_run(tmp_path, capsys):
+    def interrupt(method: str, path: str) -> None:
+        if method == "GET" and server.runs:
+            signal.raise_signal(signal.SIGINT)
+            time.sleep(0.1)
+
+    with serve() as server:
+        server.fault = interrupt
+        assert call("submit", config(tmp_path), "--host", server.url, "--wait") == 130
+        said = capsys.readouterr()
+        assert said.out.splitlines()[1:] == ["no longer followed; the run goes on, and ends in Kubeflow's UI"]
+        assert said.err == "interrupted\n"
+        assert [run.state for run in server.runs] == ["PENDING"]
+
+
 TWO_FAILED = [task("ingest", "SUCCEEDED", 0, 9), task("warmup", "FAILED", 30, 40, "later"),
               task("pretrain", "FAILED", 9, 20, "out of\nmemory")]
 
@@ -126,6 +157,8 @@ TWO_FAILED = [task("ingest", "SUCCEEDED", 0, 9), task("warmup", "FAILED", 30, 40
 @pytest.mark.parametrize(("state", "tasks", "line"), [
     ("FAILED", TWO_FAILED,
      "failed (1 min 40 s): pretrain: out of memory"),
+    ("FAILED", [task("plan", "FAILED", 0, 9)],  # Kubeflow 2.17 gives a task no reason (kubeflow/pipelines#14007)
+     "failed (1 min 40 s): plan: see kubectl -n kubeflow logs -c main --tail=5 -l pipeline/runid=RUN,app.kubernetes.io/component=plan"),
     ("FAILED", [], "failed (1 min 40 s): no quota"),
     ("CANCELED", [task("ingest", "CANCELED", 0, 9)], "canceled (1 min 40 s): no quota"),
 ])
@@ -141,6 +174,7 @@ def test_a_run_that_fails(tmp_path, capsys, state, tasks, line):
 
         server.fault = with_error
         assert call("submit", config(tmp_path), "--host", server.url, "--wait") == 1
+        line = line.replace("RUN", server.runs[0].run_id)
         assert capsys.readouterr().err == f"run {server.runs[0].display_name}: {line}\n"
 
 
@@ -194,12 +228,13 @@ def test_a_mistake_is_one_line(tmp_path, capsys, words, line):
     assert said.err.count("\n") == 1
 
 
-def test_a_version_on_its_way_is_waited_for(tmp_path):
+def test_a_version_on_its_way_is_waited_for(tmp_path, capsys):
     with serve(store="kubernetes") as server:
         timer = threading.Timer(0.2, server.add_version, (PIPELINE, version_name()))
         timer.start()
         assert call("submit", config(tmp_path), "--host", server.url) == 0
         timer.join()
+        assert capsys.readouterr().out.startswith(f"waiting 300 s at most: unknown pipeline '{PIPELINE}'; there are: none; expected")
         assert not any("pipelines" in path for _, path in server.writes())
 
 

@@ -1,0 +1,75 @@
+"""What Kubeflow and Argo Workflows look for in a namespace that runs pipelines, where no profile controller puts it there."""
+
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.manifests.kubectl import OVERLAYS, ROOT, build, named, pod_specs
+
+CLUSTER = ".svc.cluster.local"
+
+
+@pytest.fixture(scope="module", params=OVERLAYS)
+def objects(request: pytest.FixtureRequest) -> list[dict[str, Any]]:
+    return build(ROOT / "manifests" / "overlays" / request.param)
+
+
+def data(objects: list[dict[str, Any]], name: str) -> dict[str, str]:
+    return named(objects, "ConfigMap", name)["data"]
+
+
+def test_logs_are_kept_where_artifacts_are(objects):
+    config = named(objects, "ConfigMap", "artifact-repositories")
+    default = config["metadata"]["annotations"]["workflows.argoproj.io/default-artifact-repository"]
+    logs = yaml.safe_load(config["data"][default])["s3"]
+    launcher = yaml.safe_load(data(objects, "kfp-launcher")["providers"])["s3"]["default"]
+    secret = launcher["credentials"]["secretRef"]
+    assert [logs["endpoint"], logs["region"]] == [launcher["endpoint"], launcher["region"]]
+    assert logs.get("insecure", False) == launcher["disableSSL"]
+    assert logs["accessKeySecret"] == {"name": secret["secretName"], "key": secret["accessKeyKey"]}
+    assert logs["secretKeySecret"] == {"name": secret["secretName"], "key": secret["secretKeyKey"]}
+    assert data(objects, "kfp-launcher")["defaultPipelineRoot"].startswith(f"s3://{logs['bucket']}/")
+
+
+def test_stages_and_kubeflow_use_one_object_store(objects):
+    launcher = yaml.safe_load(data(objects, "kfp-launcher")["providers"])["s3"]["default"]
+    address = ("http://" if launcher["disableSSL"] else "https://") + launcher["endpoint"]
+    assert data(objects, "gleaner-storage") == {"AWS_ENDPOINT_URL": address, "AWS_DEFAULT_REGION": launcher["region"]}
+    if launcher["endpoint"].partition(":")[0].endswith(CLUSTER):
+        service, _, port = launcher["endpoint"].partition(f".gleaner{CLUSTER}:")
+        assert [int(port)] == [each["port"] for each in named(objects, "Service", service)["spec"]["ports"]]
+
+
+def test_the_namespace_is_let_in_by_kubeflow_and_left_alone_by_its_controllers(objects):
+    labels = named(objects, "Namespace", "gleaner")["metadata"]["labels"]
+    assert labels["app.kubernetes.io/part-of"] == "kubeflow-profile"
+    assert (labels["pipelines.kubeflow.org/enabled"], labels["istio-injection"]) == ("false", "disabled")
+
+
+def test_a_profile_is_of_the_namespace_and_a_step_of_the_readme():
+    profile = yaml.safe_load((ROOT / "manifests" / "profile.yaml").read_text(encoding="utf-8"))
+    assert (profile["apiVersion"], profile["kind"], profile["metadata"]["name"]) == ("kubeflow.org/v1", "Profile", "gleaner")
+    assert f"owner={profile['spec']['owner']['name']}" in (ROOT / "manifests" / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_quota_has_room_for_two_runs_beside_what_always_runs(objects):
+    """Of each run four packing pods, or one of the largest stage; beside a stage Argo's container, with the limit range's default."""
+    hard = named(objects, "ResourceQuota", "gleaner")["spec"]["hard"]
+    (limits,) = named(objects, "LimitRange", "gleaner")["spec"]["limits"]
+    assert not {"max", "min", "maxLimitRequestRatio"} & limits.keys()
+    compiled = next(yaml.safe_load_all((ROOT / "pipelines" / "compiled" / "training.yaml").read_text(encoding="utf-8")))
+    stages = {name: each["container"]["resources"] for name, each in compiled["deploymentSpec"]["executors"].items()}
+    always = [container["resources"]["limits"] for each in objects if each["kind"] in ("StatefulSet", "Job") for spec in pod_specs(each)
+              for container in spec["containers"]]
+    for key, stage in (("cpu", "resourceCpuLimit"), ("memory", "resourceMemoryLimit")):
+        beside = _number(limits["default"][key])
+        packing = 4 * (_number(stages["exec-pack"][stage]) + beside)
+        largest = max(_number(each[stage]) for each in stages.values()) + beside
+        assert 2 * max(packing, largest) + sum(_number(each[key]) for each in always) <= _number(hard[f"limits.{key}"])
+
+
+def _number(quantity: str) -> float:
+    """Cores, or gibibytes."""
+    unit = next((unit for unit in ("m", "Mi", "Gi") if quantity.endswith(unit)), "")
+    return float(quantity.removesuffix(unit)) * {"m": 1e-3, "Mi": 1 / 1024}.get(unit, 1)
