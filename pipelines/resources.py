@@ -89,7 +89,8 @@ class TaskResources(Settings):
     spot: bool = False
     """Cheap nodes that may be taken away: training resumes from its checkpoint, what else was done is done again."""
     priority: Label | None = None
-    """Kueue's WorkloadPriorityClass, where the pool has a queue; null: the queue's lowest."""
+    """Kueue's WorkloadPriorityClass, where the pool has a queue; null: the lowest. Many machines that give way come back; a single pod
+    is lost with its run, so let it give way to nobody."""
     shm: Size | None = None
     """Size of /dev/shm, by which loader processes hand over batches; it counts as memory. Null: the container runtime's 64 MB."""
     timeout_hours: Annotated[Positive, Field(le=24 * 30)] = 4.0

@@ -11,11 +11,11 @@ PROGRESS = '{"progress": "epochs", "done": 1, "total": 2}'
 Script = Callable[[State, dict[str, Any]], None]
 
 
-def trains(folder: Path) -> Script:
+def trains(folder: Path, suffix: str = "aaaaa") -> Script:
     """Two pods that do their work."""
 
     def script(state: State, job: dict[str, Any]) -> None:
-        pods = [state.pod(job, index, "aaaaa") for index in range(2)]
+        pods = [state.pod(job, index, suffix) for index in range(2)]
         state.say(job, pods[0], "starting", PROGRESS)
         state.say(job, pods[1], "not node 0")
         write_outputs(job, folder)

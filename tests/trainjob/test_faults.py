@@ -19,6 +19,7 @@ FAULTS = {
     "410 event": [Fault("watch", lines=0, event=410, message="too old resource version"), Fault("watch", lines=1, event=410)],
     "500 event": [Fault("watch", lines=0, event=500)],
     "cut watch": [Fault("watch", lines=number) for number in (0, 1, 1, 2)],
+    "400 log": [Fault("log", status=400, message='container "node" in pod "x" is waiting to start: ContainerCreating')],
     "cut log": [Fault("log", lines=number) for number in (0, 1, 1)],
 }
 
@@ -35,6 +36,14 @@ def test_faults_are_got_over(state, started, tmp_path, kind):
     assert "Traceback" not in pod.err
     if kind == "429":
         assert "trainjob: API server: 429 too many requests; asking again in 1.0 s" in pod.lines
+
+
+def test_a_log_that_may_not_be_read_is_no_failure(state, started, tmp_path):
+    state.faults = [Fault("log", status=403, message='pods "x" is forbidden: cannot get resource "pods/log"')]
+    state.script = trains(tmp_path / "node")
+    pod = started()
+    assert pod.end() == 0, pod.err
+    assert any("cannot be read, the job goes on: namespace 'team' gives no right to GET pods" in line for line in pod.lines)
 
 
 def test_a_history_that_is_compacted_is_listed_again(state, started, tmp_path):

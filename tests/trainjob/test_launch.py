@@ -105,6 +105,28 @@ def test_a_node_that_is_taken_away_is_told_and_its_log_goes_on(state, started, t
     assert line.endswith("-node-0-0-aaaaa (preempted: TerminationByKubelet)")
 
 
+def test_a_job_that_gives_way_to_another_is_told(state, started, tmp_path):
+    def script(state: State, job: dict[str, Any]) -> None:
+        pods = [state.pod(job, index, "aaaaa") for index in range(2)]
+        state.say(job, pods[0], "epoch 1")
+        state.wait(lambda: state.requests.count("log pods"))
+        state.job(job, suspend=True)
+        for pod in pods:
+            state.put("pods", pod, "DELETED")
+        state.job(job, suspend=False)
+        trains(tmp_path / "node", "bbbbb")(state, job)
+
+    state.script = script
+    pod = started()
+    assert pod.end() == 0, pod.err
+    assert pod.out.splitlines() == ["epoch 1", "starting", PROGRESS, "done"]
+    name = state.history[1][2]["metadata"]["name"]
+    told = [line.removeprefix("trainjob: ") for line in pod.lines]
+    assert [line for line in told if line.startswith("TrainJob")] == [
+        f"TrainJob {name} is made (2 nodes)", f"TrainJob {name} gave way to another and waits in queue gpu", f"TrainJob {name} is admitted"]
+    assert "0 of 2 pods run" in told
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_cancelling_deletes_the_job_and_leaves_the_checkpoint(state, started, s3_bucket, number, code):
     store = open_store(f"{s3_bucket}/store")

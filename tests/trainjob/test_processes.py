@@ -57,8 +57,9 @@ class Kubelet:
                 if index == 0 and not self.killed and '"done": 1' in line and '"epoch' in line:
                     self.killed = True
                     kill(process)
-            codes[index] = process.wait()
-            state.end(job, pod, codes[index] % 256)
+            code = process.wait()
+            codes[index] = code if code >= 0 else 128 - code
+            state.end(job, pod, codes[index])
             if not codes[index]:
                 return
 

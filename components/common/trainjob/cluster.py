@@ -142,7 +142,7 @@ class Cluster:
     def _explained(self, method: str, path: str, error: client.ApiException) -> Exception:
         said = _message(error.body)
         what = "pods" if path.startswith(self.pods) else "trainjobs"
-        if error.status == 429 or error.status >= 500:
+        if error.status == 429 or error.status >= 500 or (error.status == 400 and "waiting to start" in said):
             wait = (error.headers or {}).get("Retry-After", "")
             return BrokenError(f"{error.status} {said or error.reason}", float(wait) if wait.isdigit() else None)
         if error.status == 401:

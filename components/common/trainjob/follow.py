@@ -73,8 +73,8 @@ class Follower:
                 self.logs.show(pod)
         if not there:
             pod["status"]["deleted"] = True
-        running = sum(self.pods[uid]["status"].get("phase") == "Running" and not self.pods[uid]["status"].get("deleted")
-                      for uid in self.newest.values())
+        states = [self.pods[uid]["status"] for uid in self.newest.values()]
+        running = sum(state.get("phase") in ("Running", "Succeeded") and not state.get("deleted") for state in states)
         if running != self.running:
             self.running = running
             self.cluster.say(f"{running} of {self.nodes} pods run")

@@ -4,10 +4,11 @@ import sys
 import threading
 from typing import Any
 
+from components.common.errors import BadInputError
 from components.common.trainjob.cluster import BrokenError, Cluster, GoneError
 from components.common.trainjob.spec import NODE
 
-SILENCE = 3600  # seconds without a line until the connection is taken for dead
+SILENCE = 600  # seconds without a line until the connection is taken for dead
 PAUSE = 0.5  # seconds between looks at a log that has ended while its pod runs
 TAIL = 20  # lines of what was logged before this launcher started
 
@@ -47,6 +48,9 @@ class Logs(threading.Thread):
                 attempt = 0
             except GoneError:
                 ended = True
+            except BadInputError as error:
+                self.cluster.say(f"the log of pod {pod['metadata']['name']} cannot be read, the job goes on: {error}")
+                ended = True
             except BrokenError as error:
                 self.cluster.pause(error, attempt)
                 attempt += 1
@@ -71,15 +75,15 @@ class Logs(threading.Thread):
         """Print what the log holds after the last printed line."""
         since = {"sinceTime": self.last[:19] + "Z"} if self.last else {"tailLines": str(TAIL)} if self.tail else {}
         query = {"container": NODE, "timestamps": "true", "follow": str(follow).lower(), **since}
-        skip = self.same
+        shown, skip = self.last, self.same
         for line in self.cluster.lines(f"{self.cluster.pods}/{pod['metadata']['name']}/log", query, SILENCE):
             time, _, text = line.decode(errors="replace").partition(" ")
-            if time < self.last:
-                continue
-            if time == self.last and skip:
-                skip -= 1
-                continue
-            self.same = self.same + 1 if time == self.last else 1
-            self.last = time
+            if shown and time <= shown:  # sinceTime knows whole seconds only
+                skip -= time == shown
+                if time < shown or skip >= 0:
+                    continue
+            shown = ""  # later lines may be a little older than their neighbours: two streams are one log
+            self.same = self.same + 1 if time == self.last else self.same if time < self.last else 1
+            self.last = max(self.last, time)
             sys.stdout.write(text + "\n")
             sys.stdout.flush()
