@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from components.common.errors import BadInputError
+from components.common.errors import BadInputError, FailedError
 from pipelines import images_commands, kubeflow_commands
 
 EXAMPLES = """examples:
@@ -36,6 +36,9 @@ def main(argv: list[str] | None = None) -> None:
     except BadInputError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
+    except FailedError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         raise SystemExit(130) from None

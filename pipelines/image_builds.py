@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from components.common.component import IMAGES, images
-from components.common.errors import BadInputError
+from components.common.errors import BadInputError, FailedError
 from components.common.files import write_json
 from pipelines.images import BASE, ROOT, parts
 
@@ -22,10 +22,6 @@ CONTEXT = ("pyproject.toml", "README.md", "LICENSE", "components", "pipelines", 
 NOTES = ROOT / ".gleaner" / "images.json"
 Notes = dict[str, dict[str, str]]
 """By role: commit, reference and, once pushed, digest."""
-
-
-class EngineError(Exception):
-    """docker or podman failed; what it said is on the terminal already."""
 
 
 def build(roles: list[str], engine: str, torch: str, registry: str, base: str, extra_index: str) -> dict[str, str]:
@@ -138,11 +134,11 @@ def _pushed(program: str, reference: str) -> str:
             if match := re.search(r"digest: (sha256:[0-9a-f]{64})", line):
                 digest = match[1]
     if process.returncode or not digest:
-        raise EngineError(f"docker push failed (exit code {process.returncode}); its reason stands above")
+        raise FailedError(f"docker push failed (exit code {process.returncode}); its reason stands above")
     return digest
 
 
 def _run(command: list[str]) -> None:
     """Run the engine with its words on stderr: our own results stay alone on stdout."""
     if code := subprocess.run(command, stdin=subprocess.DEVNULL, stdout=sys.stderr).returncode:
-        raise EngineError(f"{Path(command[0]).name} {command[1]} failed (exit code {code}); its reason stands above")
+        raise FailedError(f"{Path(command[0]).name} {command[1]} failed (exit code {code}); its reason stands above")

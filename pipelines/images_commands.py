@@ -1,7 +1,6 @@
 """The commands `gleaner images build|push|pin`."""
 
 import argparse
-import sys
 from typing import Any
 
 from components.common.errors import BadInputError
@@ -55,22 +54,15 @@ def _roles(words: list[str]) -> list[str]:
 
 
 def _build(options: argparse.Namespace) -> int:
-    from pipelines.image_builds import EngineError, build
+    from pipelines.image_builds import build
 
-    try:
-        built = build(_roles(options.roles), options.engine, options.torch, options.registry, options.base, options.extra_index)
-    except EngineError as failed:
-        return _failed(failed)
-    return _show(built)
+    return _show(build(_roles(options.roles), options.engine, options.torch, options.registry, options.base, options.extra_index))
 
 
 def _push(options: argparse.Namespace) -> int:
-    from pipelines.image_builds import EngineError, push
+    from pipelines.image_builds import push
 
-    try:
-        return _show(push(_roles(options.roles), options.engine))
-    except EngineError as failed:
-        return _failed(failed)
+    return _show(push(_roles(options.roles), options.engine))
 
 
 def _pin(options: argparse.Namespace) -> int:
@@ -91,8 +83,3 @@ def _show(references: dict[str, str]) -> int:
     for role, reference in references.items():
         print(f"{role:8}{reference}")
     return 0
-
-
-def _failed(error: Exception) -> int:
-    print(f"error: {error}", file=sys.stderr)
-    return 1

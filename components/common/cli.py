@@ -16,10 +16,11 @@ from typing import Any, TypeVar, get_type_hints
 
 from pydantic import BaseModel, ValidationError
 
-from components.common.distributed import launch, member
+from components.common.distributed import flag, launch, member
 from components.common.errors import BadInputError, FailedError, last_words
 from components.common.files import sha256_tree, write_json
 from components.common.remote import local_paths, made, path_or_uri
+from components.common.trainjob.spec import VARIABLE as TRAINJOB
 
 Metadata = dict[str, dict[str, Any]]
 T = TypeVar("T")
@@ -34,7 +35,7 @@ def main(run: Callable[..., Metadata | None], argv: list[str] | None = None, dis
     try:
         values, executor_input = parse(run, stage, argv)
         outputs = outputs_of(run)
-        if os.environ.get("GLEANER_TRAINJOB"):
+        if os.environ.get(TRAINJOB):
             from components.common.trainjob.launch import launch as launch_job  # only these pods have a cluster to talk to
 
             metadata = launch_job(stage, values, outputs)
@@ -99,10 +100,6 @@ def plain_fields(model: type[BaseModel]) -> list[str]:
     """Settings of one value each, no models of their own."""
     kinds = {name: field.annotation for name, field in model.model_fields.items()}
     return [name for name, kind in kinds.items() if not (isinstance(kind, type) and issubclass(kind, BaseModel))]
-
-
-def flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
 
 
 def read_settings(model: type[BaseModel], text: str, stage: str, below: dict[str, str]) -> BaseModel:

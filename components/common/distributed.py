@@ -44,7 +44,7 @@ class LostPeerError(Exception):
 
 def node_command(stage: str, flags: dict[str, str]) -> list[str]:
     """The command of a TrainJob's pods. It starts torchrun itself: torchrun's own exit code is 1 whatever happened."""
-    return ["python", "-m", f"components.{stage}", *(word for name, value in flags.items() for word in (_flag(name), value))]
+    return ["python", "-m", f"components.{stage}", *(word for name, value in flags.items() for word in (flag(name), value))]
 
 
 def launch(stage: str, argv: list[str]) -> None:
@@ -188,5 +188,5 @@ def _end_with_parent(parent: int) -> None:
     os._exit(1)
 
 
-def _flag(name: str) -> str:
+def flag(name: str) -> str:
     return "--" + name.replace("_", "-")

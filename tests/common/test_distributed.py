@@ -15,8 +15,8 @@ from components.common.distributed import node_command, processes_here
 from components.common.errors import BadInputError
 from components.common.storage import FolderStore
 from tests import tiny
-from tests.pretrain.pods import children
 from tests.pretrain.test_pods import PATIENCE, ROOT, run, settings
+from tests.processes import children
 
 
 def flags(world: tiny.World, folder: Path, **changes: object) -> dict[str, str]:

@@ -12,9 +12,9 @@ import pytest
 import yaml
 
 from tests.images.podman import BASE, configure, missing, podman, stand_in
+from tests.processes import free_port
 
 ROOT = Path(__file__).parents[2]
-ROLES = ("data", "train", "report")
 
 
 @dataclass(frozen=True)
@@ -40,17 +40,16 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if lacking := missing():
         pytest.skip(lacking)
     folder = tmp_path_factory.mktemp("registry")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+    port = free_port()
+    address = f"127.0.0.1:{port}"
     settings = {"version": 0.1, "log": {"level": "error"}, "http": {"addr": address},
                 "storage": {"filesystem": {"rootdirectory": str(folder / "data")}}}
     (folder / "config.yml").write_text(yaml.safe_dump(settings))
     command = ["docker-registry", "serve", str(folder / "config.yml")]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    host, _, port = address.partition(":")
     for _ in range(100):
         try:
-            socket.create_connection((host, int(port))).close()
+            socket.create_connection(("127.0.0.1", port)).close()
             break
         except ConnectionRefusedError:
             time.sleep(0.1)

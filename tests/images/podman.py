@@ -16,8 +16,7 @@ from typing import Any
 
 CACHE = Path(os.environ.get("GLEANER_TEST_CACHE", Path.home() / ".cache" / "gleaner-tests"))
 BASE = "localhost/python:3.11-slim-bookworm"
-PROGRAMS = {"podman": "podman", "runc": "runc", "debootstrap": "debootstrap", "docker-registry": "docker-registry"}
-"""Programs and Debian's packages of them."""
+PROGRAMS = ("podman", "runc", "debootstrap", "docker-registry")  # Debian's packages have their names
 PATH = "/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
 NOBODY = 10001  # the images' user
 
@@ -26,7 +25,7 @@ def missing() -> str:
     """What this machine lacks to build images, in words; empty where it lacks nothing."""
     if os.geteuid() != 0:
         return "images are built here as root only: debootstrap must be"
-    packages = [package for program, package in PROGRAMS.items() if shutil.which(program, path=f"{PATH}:{os.environ['PATH']}") is None]
+    packages = [program for program in PROGRAMS if shutil.which(program, path=f"{PATH}:{os.environ['PATH']}") is None]
     return f"apt-get install {' '.join(packages)}" if packages else ""
 
 
@@ -42,7 +41,6 @@ def configure(folder: Path) -> dict[str, str]:
         '[engine]\nruntime="runc"\ncgroup_manager="cgroupfs"\nevents_logger="file"\n')
     (folder / "storage.conf").write_text(f'[storage]\ndriver="overlay"\ngraphroot="{storage}"\nrunroot="{CACHE / "podman-run"}"\n')
     (folder / "registries.conf").write_text('[[registry]]\nlocation="127.0.0.1"\ninsecure=true\n')
-    (folder / "policy.json").write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
     return {**os.environ, "PATH": f"{os.environ['PATH']}:{PATH}", "CONTAINERS_CONF": str(folder / "containers.conf"),
             "CONTAINERS_STORAGE_CONF": str(folder / "storage.conf"), "CONTAINERS_REGISTRIES_CONF": str(folder / "registries.conf")}
 

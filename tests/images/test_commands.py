@@ -10,7 +10,7 @@ import pytest
 
 from pipelines.images import parts
 from pipelines.version import version_name
-from tests.images.podman import locked_down
+from tests.images.podman import BASE, locked_down
 from tests.manifests.kubectl import build
 from tests.pipelines.kfp_server import serve
 
@@ -47,7 +47,7 @@ def test_push_and_pin_write_what_the_registry_has(built):
 
 def test_what_is_not_committed_is_not_in_the_images(built):
     (built.clone / "components" / "new.py").write_text("")
-    again = built.gleaner("images", "build", "data", "--engine", "podman", "--base", "localhost/python:3.11-slim-bookworm")
+    again = built.gleaner("images", "build", "data", "--engine", "podman", "--base", BASE)
     (built.clone / "components" / "new.py").unlink()
     assert "note: not committed, so not in the images: " in again.stderr
     assert again.stdout.split()[1].startswith("ghcr.io/") or again.stdout.split()[1].startswith(built.registry)

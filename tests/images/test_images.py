@@ -7,8 +7,9 @@ import pytest
 
 from pipelines.compile import parse
 from pipelines.config import STAGES
+from pipelines.images import ROLES
 from pipelines.version import COMPILED
-from tests.images.conftest import ROLES, ROOT
+from tests.images.conftest import ROOT
 from tests.images.podman import BASE, NOBODY, locked_down
 
 pytestmark = pytest.mark.images

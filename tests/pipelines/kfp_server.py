@@ -6,12 +6,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from email import message_from_bytes
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import kfp_server_api as api
 
+from tests.loopback import listen
 from tests.pipelines.kfp_state import Fault, KfpServer, Refused, routes
 
 CODES = {400: 3, 401: 16, 403: 7, 404: 5, 409: 6}
@@ -82,14 +83,5 @@ class _Handler(BaseHTTPRequestHandler):
 def serve(**options: Any) -> Iterator[KfpServer]:
     """A server of its own on a free loopback port, until the block ends."""
     state = KfpServer(**options)
-    http = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"state": state}))
-    http.daemon_threads = True
-    state.url = f"http://127.0.0.1:{http.server_port}"
-    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with listen(_Handler, state) as state.url:
         yield state
-    finally:
-        http.shutdown()
-        thread.join()
-        http.server_close()

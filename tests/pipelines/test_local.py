@@ -20,6 +20,7 @@ from kfp.local import cache, config, executor_input_utils, subprocess_task_handl
 from pipelines.local import run_pipeline
 from pipelines.progress import Lines
 from pipelines.record import Run, StageError, new_run
+from tests.processes import children
 
 
 def toy(settings: Any, after: str, figures: str, before: str = "") -> dsl.ContainerSpec:
@@ -194,15 +195,11 @@ def test_an_interrupt_ends_the_stage(tmp_path):
                 assert time.monotonic() < deadline
                 assert run.poll() is None
                 time.sleep(0.05)
-            children = _children(run.pid)
-            assert len(children) == 1
+            started = children(run.pid)
+            assert len(started) == 1
             run.send_signal(signal.SIGINT)
             _, error = run.communicate(timeout=20)
         finally:
             run.kill()
     assert b"KeyboardInterrupt" in error
-    assert not Path(f"/proc/{children[0]}").exists()
-
-
-def _children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    assert not Path(f"/proc/{started[0]}").exists()

@@ -1,25 +1,22 @@
 """Pods of a TrainJob as processes of this machine: node_command with the environment of Kubeflow Trainer, and a kubelet."""
 
 import os
-import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 from components.common.distributed import node_command
+from tests.processes import kill_all
 
 ROOT = Path(__file__).parents[2]
 RESTARTS = 3  # of one pod, as the runtime's backoffLimit
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
-
-
-def children(parent: int) -> list[int]:
-    return [int(word) for path in Path(f"/proc/{parent}/task").glob("*/children") for word in path.read_text().split()]
+def pod_environment(folder: Path, rank: int, nodes: int, port: int) -> dict[str, str]:
+    """What Kubeflow Trainer's torch plugin sets, one thread, and a cache of the pod's own."""
+    return {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive", "PET_NNODES": str(nodes), "PET_NPROC_PER_NODE": "1",
+            "PET_NODE_RANK": str(rank), "PET_MASTER_ADDR": "127.0.0.1", "PET_MASTER_PORT": str(port),
+            "XDG_CACHE_HOME": str(folder / f"cache-{rank}")}
 
 
 class Pod:
@@ -29,9 +26,7 @@ class Pod:
         python, *rest = node_command("pretrain", flags)
         assert python == "python"
         self.command = [sys.executable, *rest]
-        self.environment = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive", "PET_NNODES": str(nodes),
-                            "PET_NPROC_PER_NODE": "1", "PET_NODE_RANK": str(rank), "PET_MASTER_ADDR": "127.0.0.1",
-                            "PET_MASTER_PORT": str(port), "XDG_CACHE_HOME": str(folder / f"cache-{rank}")}
+        self.environment = pod_environment(folder, rank, nodes, port)
         self.log = folder / f"pod-{rank}.log"
         self.codes: list[int] = []  # of the runs that have ended
         self.start()
@@ -51,9 +46,7 @@ class Pod:
 
     def kill(self) -> None:
         """As when its machine is taken away: everything in it at once."""
-        for process in [*children(self.process.pid), self.process.pid]:  # torchrun gives each process a group of its own
-            os.kill(process, signal.SIGKILL)
-        self.process.wait()
+        kill_all(self.process)
 
     def text(self) -> str:
         return self.log.read_text(encoding="utf-8")

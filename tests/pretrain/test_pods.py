@@ -14,7 +14,8 @@ from components.common.remote import download, upload
 from components.common.storage import open_store
 from components.pretrain.settings import PretrainSettings
 from tests import tiny
-from tests.pretrain.pods import ROOT, Pod, free_port
+from tests.pretrain.pods import ROOT, Pod
+from tests.processes import free_port
 from tests.stages import DIGITS
 
 PATIENCE = 120  # seconds

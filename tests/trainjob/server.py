@@ -2,13 +2,13 @@
 
 import json
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from tests.loopback import listen
 from tests.trainjob.state import Fault, RefusedError, State
 
 TOKEN = "eyJ-a-token-that-nobody-may-see"
@@ -186,15 +186,5 @@ def status(code: int, message: str) -> dict[str, Any]:
 @contextmanager
 def serve(state: State) -> Iterator[State]:
     """The state on a free loopback port, until the block ends."""
-    http = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"state": state}))
-    http.daemon_threads = True
-    http.block_on_close = False
-    state.url = f"http://127.0.0.1:{http.server_port}"
-    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with listen(_Handler, state) as state.url:
         yield state
-    finally:
-        http.shutdown()
-        thread.join()
-        http.server_close()

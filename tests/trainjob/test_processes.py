@@ -1,9 +1,6 @@
 """The whole way: the small pod of pretrain, the TrainJob that it makes, and the very processes that this names, one of them killed."""
 
 import json
-import os
-import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -15,6 +12,8 @@ import pytest
 
 from components.common.storage import open_store
 from tests import tiny
+from tests.pretrain.pods import pod_environment
+from tests.processes import free_port, kill_all
 from tests.trainjob.pod import ROOT, SPEC, start
 from tests.trainjob.state import State
 
@@ -31,8 +30,7 @@ class Kubelet:
         self.killed = False
 
     def play(self, state: State, job: dict[str, Any]) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            port = server.getsockname()[1]
+        port = free_port()
         codes: dict[int, int] = {}
         nodes = [threading.Thread(target=self._node, args=(state, job, index, port, codes)) for index in range(2)]
         for each in nodes:
@@ -44,8 +42,7 @@ class Kubelet:
     def _node(self, state: State, job: dict[str, Any], index: int, port: int, codes: dict[int, int]) -> None:
         python, *rest = job["spec"]["trainer"]["command"]
         assert python == "python"
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive", "PET_NNODES": "2", "PET_NODE_RANK": str(index),
-                       "PET_MASTER_ADDR": "127.0.0.1", "PET_MASTER_PORT": str(port), "XDG_CACHE_HOME": str(self.folder / f"cache-{index}")}
+        environment = pod_environment(self.folder, index, 2, port)
         for attempt in ("aaaaa", "bbbbb"):
             pod = state.pod(job, index, attempt)
             process = subprocess.Popen([sys.executable, *rest], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -56,19 +53,12 @@ class Kubelet:
                 state.say(job, pod, line.rstrip("\n"))
                 if index == 0 and not self.killed and '"done": 1' in line and '"epoch' in line:
                     self.killed = True
-                    kill(process)
+                    kill_all(process)
             code = process.wait()
             codes[index] = code if code >= 0 else 128 - code
             state.end(job, pod, codes[index])
             if not codes[index]:
                 return
-
-
-def kill(process: "subprocess.Popen[str]") -> None:
-    """As when a machine is taken away: everything on it at once."""
-    children = [int(word) for path in Path(f"/proc/{process.pid}/task").glob("*/children") for word in path.read_text().split()]
-    for each in [*children, process.pid]:  # torchrun gives each process a group of its own
-        os.kill(each, signal.SIGKILL)
 
 
 @pytest.fixture
@@ -77,7 +67,7 @@ def kubelet(tmp_path: Path) -> Iterator[Kubelet]:
     yield made
     for process in made.processes:
         if process.poll() is None:
-            kill(process)
+            kill_all(process)
 
 
 def test_two_machines_train_and_one_is_lost_on_the_way(state, s3_bucket, tmp_path, kubelet):

@@ -27,5 +27,5 @@ def claim(cluster: Cluster, wanted: dict[str, Any]) -> tuple[dict[str, Any], boo
             cluster.say(f"TrainJob {name} is there and has failed: it makes room for a new one")
             cluster.delete(name, job["metadata"]["uid"])
         time.sleep(PAUSE)
-    raise FailedError(f"TrainJob {name} is there and does not go since {PAUSE * round(PATIENCE / PAUSE):g} s; look at its finalizers: "
+    raise FailedError(f"TrainJob {name} is there and does not go since {PATIENCE:g} s; look at its finalizers: "
                       f"kubectl -n {cluster.namespace} get trainjob {name} -o yaml")
