@@ -39,6 +39,7 @@ FLAGS = ("-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-master.telemetry=false", "-adm
 ACTIONS = ("Admin", "Read", "Write", "List", "Tagging")
 STRANGERS = ("AWS_", "S3_", "WEED_")  # the user's own settings, which the server would take for its
 MISLEADING = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_S3", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
+ORDERLY = 20.0  # seconds for the server to end in good order; it takes one
 LINGER = 5.0  # seconds without users before the server ends: commands come one after another
 PATIENCE = 60.0  # seconds until it answers, on a busy machine
 TICK = 0.05  # seconds between two looks
@@ -137,9 +138,13 @@ def keep(folder: Path) -> None:
             else:
                 fcntl.flock(users, fcntl.LOCK_UN)
     finally:
-        os.truncate(folder / "keeper", 0)
+        os.ftruncate(lock, 0)  # by its descriptor: somebody may have removed the folder
         process.terminate()
-        process.wait()
+        try:
+            process.wait(ORDERLY)
+        except subprocess.TimeoutExpired:  # it waits for ever where its folder is gone
+            process.kill()
+            process.wait()
 
 
 def start(folder: Path, lock: int | None = None) -> tuple["subprocess.Popen[bytes]", str]:
