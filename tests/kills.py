@@ -90,5 +90,5 @@ def _look_through(root: Path) -> None:
         assert base / read_json(latest)["id"] / "dataset.json" in named
     for about in named:
         assert (about.parent / "index.parquet").is_file()
-        for shard in read_json(about)["shards"] + read_json(about)["looks"]:
+        for shard in read_json(about)["shards"] + read_json(about)["thumbnails"]:
             store.local(shard["key"], shard["sha256"], shard["size"])

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipelines.objectstore import Server as S3Server
-from pipelines.objectstore import credentials, start
+from pipelines.local.objectstore import Server as S3Server
+from pipelines.local.objectstore import credentials, start
 
 __all__ = ["S3Server", "serve"]
 

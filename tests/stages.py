@@ -7,7 +7,7 @@ import torch
 
 from components.common.artifacts import save_about
 from components.common.cli import Metadata
-from components.common.models import build_encoder, save_weights
+from components.common.learning.models import build_encoder, save_weights
 from components.common.settings import Augment
 from components.pretrain.settings import PretrainSettings
 from components.pretrain.stage import run as run_pretrain

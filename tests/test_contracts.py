@@ -14,7 +14,7 @@ from typing import Any, get_type_hints
 import pytest
 from pydantic import BaseModel
 
-from pipelines.config import FORM, STAGES, RunConfig
+from pipelines.configuration.config import FORM, STAGES, RunConfig
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = sorted(path.parent.name for path in (ROOT / "components").glob("*/component.py") if path.parent.name != "common")
@@ -46,8 +46,10 @@ def test_one_noun_per_stage_everywhere():
 def test_component_is_its_signature(part):
     path = ROOT / "components" / part.replace(".", "/") / "component.py"
     text = path.read_text(encoding="utf-8")
-    function = next(node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef))
-    assert len(text.splitlines()) <= 15
+    *imports, function = ast.parse(text).body
+    assert all(isinstance(node, ast.Import | ast.ImportFrom) for node in imports)
+    assert isinstance(function, ast.FunctionDef)
+    assert [type(node) for node in function.body] == [ast.Expr, ast.Return], "a docstring and one call"
     assert function.name == part.rpartition(".")[2]
     assert len((ast.get_docstring(function) or "").splitlines()) == 1  # shown in the UI
     assert ".stage import" not in text
@@ -60,7 +62,7 @@ def test_flags_are_the_arguments_of_run(part):
     assert executor["command"] == ["python", "-m", f"components.{part}"]
     flags = [word for word in executor["args"] if word.startswith("--")]
     assert flags[0] == "--executor-input"
-    run = getattr(importlib.import_module(f"components.{stage}.stage"), _run(part))
+    run = importlib.import_module(f"components.{part}.stage").run
     names = [word.removeprefix("--").replace("-", "_") for word in flags[1:]]
     form = FORM.get(stage, ()) if part == stage else ()  # single settings that Kubeflow's form asks for
     assert [name for name in names if name not in form] == list(inspect.signature(run).parameters)
@@ -80,13 +82,8 @@ def test_images_are_named_in_one_place(part):
 @pytest.mark.parametrize("part", PARTS)
 def test_command_is_two_lines_of_main(part):
     lines = (ROOT / "components" / part.replace(".", "/") / "__main__.py").read_text(encoding="utf-8").split("\n")
-    assert f"from components.{part.partition('.')[0]}.stage import {_run(part)}" in lines
-    assert {f"main({_run(part)})", f"main({_run(part)}, distributed=True)"} & {line.strip() for line in lines}
-
-
-def _run(part: str) -> str:
-    task = part.partition(".")[2]
-    return f"run_{task}" if task else "run"
+    assert f"from components.{part}.stage import run" in lines
+    assert {"main(run)", "main(run, distributed=True)"} & {line.strip() for line in lines}
 
 
 def _models(model: type[BaseModel]) -> list[type[BaseModel]]:
@@ -106,8 +103,15 @@ def test_settings_are_frozen_strict_and_explained(model):
 
 
 def test_settings_import_nothing_heavy():
-    code = "import sys, pipelines.config; print({'torch', 'numpy', 'pyarrow', 'PIL', 'kfp', 'boto3', 'sklearn'} & sys.modules.keys())"
+    code = "import sys, pipelines.configuration.config; print({'torch', 'numpy', 'pyarrow', 'PIL', 'kfp', 'boto3', 'sklearn'} & sys.modules.keys())"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True).stdout == "set()\n"
+
+
+@pytest.mark.parametrize("folder", ["pipelines", "components"])
+def test_every_package_says_in_a_sentence_what_lives_there(folder):
+    for path in (ROOT / folder).rglob("__init__.py"):
+        told = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        assert told.partition("\n")[0].endswith("."), path
 
 
 def test_sources_keep_the_house_rules():

@@ -16,7 +16,7 @@ import pytest
 from components.common.files import sha256_file
 from components.common.storage.folder import LOCK
 from components.ingest.example import write_example
-from pipelines.config import STAGES
+from pipelines.configuration.config import STAGES
 
 ROOT = Path(__file__).parents[1]
 CONFIG = """

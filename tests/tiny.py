@@ -29,11 +29,11 @@ from components.common.artifacts import (
     save_embeddings,
     save_labels,
 )
+from components.common.data.images import png
+from components.common.data.shards import ShardWriter, index_key
+from components.common.data.splits import split_of
 from components.common.files import sha256_bytes, sha256_file, sha256_json
-from components.common.images import png
-from components.common.models import Classifier, build_encoder, normalise, save_weights
-from components.common.shards import ShardWriter, index_key
-from components.common.splits import split_of
+from components.common.learning.models import Classifier, build_encoder, normalise, save_weights
 from components.common.storage import open_store
 from components.evaluate.settings import EvaluateSettings
 from components.evaluate.stage import run as run_evaluate

@@ -8,14 +8,14 @@ from components.calibrate.settings import CalibrateSettings
 from components.calibrate.temperature import choose_temperature
 from components.common.artifacts import CALIBRATION, load_dataset, load_labels
 from components.common.cli import Metadata
+from components.common.data.splits import labelled
 from components.common.files import new_folder, sha256_file, write_json
-from components.common.inference import logits as infer
-from components.common.loading import Images
+from components.common.learning.inference import logits as infer
+from components.common.learning.loading import Images
+from components.common.learning.models import load_classifier
+from components.common.learning.training import set_threads
 from components.common.metrics import brier, ece, nll, softmax
-from components.common.models import load_classifier
-from components.common.splits import labelled
 from components.common.storage import open_store
-from components.common.training import set_threads
 
 
 def run(dataset: Path, classifier: Path, labels: Path, store: str, threads: int, settings: CalibrateSettings,

@@ -98,10 +98,10 @@ def save_dataset(folder: Path, dataset: Dataset) -> None:
 
 
 def describe_dataset(name: str, digest: str, mode: str, classes: Iterable[str], counts: dict[str, int], shards: Iterable[Shard],
-                     looks: Iterable[Shard] = ()) -> dict[str, Any]:
-    """What dataset.json says. looks: tables of thumbnails, by which ingest knows near-duplicates of these images when more arrive."""
+                     thumbnails: Iterable[Shard] = ()) -> dict[str, Any]:
+    """What dataset.json says. thumbnails: tables of thumbnails, by which ingest knows near-duplicates of these images when more arrive."""
     return {"format": 1, "name": name, "id": digest, "mode": mode, "classes": list(classes), "counts": counts,
-            "shards": [asdict(shard) for shard in shards], "looks": [asdict(table) for table in looks]}
+            "shards": [asdict(shard) for shard in shards], "thumbnails": [asdict(table) for table in thumbnails]}
 
 
 def load_dataset(folder: Path) -> Dataset:

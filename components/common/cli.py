@@ -16,9 +16,9 @@ from typing import Any, TypeVar, get_type_hints
 
 from pydantic import BaseModel, ValidationError
 
-from components.common.distributed import flag, launch, member
 from components.common.errors import BadInputError, FailedError, last_words
 from components.common.files import sha256_tree, write_json
+from components.common.learning.distributed import flag, launch, member
 from components.common.remote import local_paths, made, path_or_uri
 from components.common.trainjob.spec import VARIABLE as TRAINJOB
 
@@ -36,7 +36,9 @@ def main(run: Callable[..., Metadata | None], argv: list[str] | None = None, dis
         values, executor_input = parse(run, stage, argv)
         outputs = outputs_of(run)
         if os.environ.get(TRAINJOB):
-            from components.common.trainjob.launch import launch as launch_job  # only these pods have a cluster to talk to
+            from components.common.trainjob.launch import (
+                launch as launch_job,  # only these pods have a cluster to talk to
+            )
 
             metadata = launch_job(stage, values, outputs)
             if executor_input:

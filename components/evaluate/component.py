@@ -1,4 +1,15 @@
-from kfp.dsl import HTML, Artifact, ClassificationMetrics, ContainerSpec, Dataset, Input, Metrics, Model, Output, container_component
+from kfp.dsl import (
+    HTML,
+    Artifact,
+    ClassificationMetrics,
+    ContainerSpec,
+    Dataset,
+    Input,
+    Metrics,
+    Model,
+    Output,
+    container_component,
+)
 
 from components.common.component import stage
 

@@ -14,11 +14,11 @@ from IPython.display import HTML, Image
 from matplotlib.figure import Figure
 
 from components.common.artifacts import TRAIN, Dataset, load_dataset, load_embeddings, load_labels
+from components.common.data.images import decode, png
+from components.common.data.reader import ShardReader
 from components.common.files import read_json
 from components.common.html import figures, note, table, thumbnails
-from components.common.images import decode, png
 from components.common.metrics import Bins, PerClass, per_class, reliability
-from components.common.reader import ShardReader
 from components.common.storage import open_store
 from components.evaluate import findings, plots
 from components.evaluate.gates import UNMEASURED

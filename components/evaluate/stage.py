@@ -10,14 +10,14 @@ import pyarrow as pa
 from components.common import metrics as m
 from components.common.artifacts import TEST, Dataset, load_dataset, load_labels, save_table
 from components.common.cli import Metadata
+from components.common.data.splits import labelled
 from components.common.errors import BadInputError
 from components.common.files import json_text, new_file, new_folder, read_json, sha256_file, write_json
-from components.common.inference import logits as infer
-from components.common.loading import Images
-from components.common.models import load_classifier
-from components.common.splits import labelled
+from components.common.learning.inference import logits as infer
+from components.common.learning.loading import Images
+from components.common.learning.models import load_classifier
+from components.common.learning.training import set_threads
 from components.common.storage import open_store
-from components.common.training import set_threads
 from components.evaluate.gates import judge
 from components.evaluate.notebook import write_report
 from components.evaluate.settings import EvaluateSettings

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from components.common.data.images import png
 from components.common.errors import BadInputError
 from components.common.files import new_folder
-from components.common.images import png
 
 
 def mnist() -> tuple[np.ndarray, np.ndarray]:

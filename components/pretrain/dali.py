@@ -12,10 +12,10 @@ from nvidia.dali.plugin.pytorch import feed_ndarray
 from nvidia.dali.types import DALIDataType, DALIImageType
 from torch import Tensor
 
-from components.common.collective import part, rank
-from components.common.reader import ShardReader
+from components.common.data.reader import ShardReader
+from components.common.data.stream import epoch_windows, row_batches
+from components.common.learning.collective import part, rank
 from components.common.settings import Augment
-from components.common.stream import epoch_windows, row_batches
 from components.pretrain.settings import PretrainSettings
 
 SEGMENT = 200  # steps of one pipeline: making it takes as long as a step or two, and resuming repeats the loading of half as many

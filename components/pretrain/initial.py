@@ -9,13 +9,14 @@ import torch
 from torch import nn
 
 from components.common.artifacts import Dataset, ModelSpec
+from components.common.data.splits import unlabelled_pool
 from components.common.errors import BadInputError
-from components.common.loading import Images
-from components.common.models import build_encoder, load_weights
-from components.common.splits import unlabelled_pool
+from components.common.learning.loading import Images
+from components.common.learning.models import build_encoder, load_weights
+from components.common.learning.training import initialise
+from components.common.learning.vision import torchvision
+from components.common.seeding import seeded
 from components.common.storage import open_store
-from components.common.training import initialise, seeded
-from components.common.vision import torchvision
 from components.pretrain.settings import PretrainSettings
 
 Statistics = tuple[tuple[float, ...], tuple[float, ...]]

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from components.common.collective import Part, gathered
+from components.common.learning.collective import Part, gathered
 
 
 def nt_xent(z0: Tensor, z1: Tensor, temperature: float, mine: Part | None = None) -> Tensor:

@@ -11,11 +11,18 @@ from torch import Tensor, nn
 
 from components.common.artifacts import ModelSpec
 from components.common.cli import report
-from components.common.collective import add_up, bytes_of_first, gathered, normalise_together, part, rank, share_weights
 from components.common.errors import BadInputError
-from components.common.models import normalise
-from components.common.storage import Store
-from components.common.training import (
+from components.common.learning.collective import (
+    add_up,
+    bytes_of_first,
+    gathered,
+    normalise_together,
+    part,
+    rank,
+    share_weights,
+)
+from components.common.learning.models import normalise
+from components.common.learning.training import (
     adamw,
     autocast,
     device,
@@ -26,6 +33,7 @@ from components.common.training import (
     set_rate,
     warmup_cosine,
 )
+from components.common.storage import Store
 from components.pretrain.ntxent import nt_xent, spread
 from components.pretrain.settings import PretrainSettings
 

@@ -10,17 +10,18 @@ from torch import Tensor, nn
 from components.common.artifacts import VALIDATION, Dataset, ModelSpec, load_dataset, save_about
 from components.common.cli import Metadata
 from components.common.code import code_digest
-from components.common.collective import rank, world
+from components.common.data.splits import unlabelled_pool
+from components.common.data.stream import ahead
 from components.common.errors import BadInputError
 from components.common.files import new_folder, sha256_json, write_json, write_jsonl
-from components.common.inference import embed
-from components.common.loading import Images, load_size
-from components.common.models import save_weights
+from components.common.learning.collective import rank, world
+from components.common.learning.inference import embed
+from components.common.learning.loading import Images, load_size
+from components.common.learning.models import save_weights
+from components.common.learning.training import precision_name, set_threads
 from components.common.remote import once_kept
-from components.common.splits import unlabelled_pool
+from components.common.seeding import seeded
 from components.common.storage import open_store
-from components.common.stream import ahead
-from components.common.training import precision_name, seeded, set_threads
 from components.pretrain.initial import initial_encoder
 from components.pretrain.ntxent import knn_accuracy
 from components.pretrain.settings import PretrainSettings

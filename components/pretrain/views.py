@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import numpy as np
 from torch import Tensor
 
-from components.common.augment import PartDraws, augment
-from components.common.collective import part
-from components.common.loading import Images
+from components.common.data.stream import epoch_windows, row_batches
+from components.common.learning.augment import PartDraws, augment
+from components.common.learning.collective import part
+from components.common.learning.loading import Images
+from components.common.seeding import seeded
 from components.common.settings import Augment
-from components.common.stream import epoch_windows, row_batches
-from components.common.training import seeded
 
 
 def torch_views(images: Images, rows: np.ndarray, batch_size: int, changes: Augment, size: int, seed: int, epoch: int,

@@ -7,14 +7,15 @@ import torch
 
 from components.common.artifacts import TRAIN, load_dataset, load_labels
 from components.common.cli import Metadata
+from components.common.data.splits import labelled, unlabelled_pool
 from components.common.files import write_json
-from components.common.inference import logits
-from components.common.loading import Images, load_size
-from components.common.models import load_classifier
-from components.common.splits import labelled, unlabelled_pool
+from components.common.learning.inference import logits
+from components.common.learning.loading import Images, load_size
+from components.common.learning.models import load_classifier
+from components.common.learning.supervised import save_classifier, validation_set
+from components.common.learning.training import precision_name, set_threads
+from components.common.seeding import seeded
 from components.common.storage import open_store
-from components.common.supervised import save_classifier, validation_set
-from components.common.training import precision_name, seeded, set_threads
 from components.pseudolabel.settings import PseudolabelSettings
 from components.pseudolabel.train import Labelled, train
 from components.pseudolabel.verdict import verdict

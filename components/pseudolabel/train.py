@@ -9,12 +9,13 @@ import torch
 from torch import Tensor
 
 from components.common.artifacts import ModelSpec
-from components.common.augment import augment
 from components.common.cli import report
-from components.common.loading import Images
-from components.common.models import Classifier, normalise
-from components.common.supervised import endless, smooth_targets, soft_cross_entropy
-from components.common.training import Average, adamw, autocast, device, precision_of, seeded, set_rate, warmup_cosine
+from components.common.learning.augment import augment
+from components.common.learning.loading import Images
+from components.common.learning.models import Classifier, normalise
+from components.common.learning.supervised import endless, smooth_targets, soft_cross_entropy
+from components.common.learning.training import Average, adamw, autocast, device, precision_of, set_rate, warmup_cosine
+from components.common.seeding import seeded
 from components.pseudolabel.losses import align, mixup, partners, sharpen, unlabelled_weight
 from components.pseudolabel.settings import PseudolabelSettings
 

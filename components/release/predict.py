@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.table import Table
 
 from components.common.cli import progress
+from components.common.data.images import ImageError, decode, to_square
 from components.common.errors import OUT_OF_MEMORY, BadInputError
-from components.common.images import ImageError, decode, to_square
 from components.common.metrics import softmax
 from components.common.storage import open_store
 from components.release.bundle import FILES, find, verified_file
@@ -104,9 +104,9 @@ def locate(release: str) -> str:
 def _answers(folder: Path, about: dict[str, Any], images: Sequence[Path], top: int, threads: int) -> list[dict[str, Any]]:
     import torch  # two seconds that a refused release need not cost
 
-    from components.common.inference import predict_pixels
-    from components.common.models import load_classifier
-    from components.common.training import set_threads
+    from components.common.learning.inference import predict_pixels
+    from components.common.learning.models import load_classifier
+    from components.common.learning.training import set_threads
 
     set_threads(threads)
     model, spec, _ = load_classifier(folder)

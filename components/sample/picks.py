@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from components.common.artifacts import CALIBRATION, TEST, TRAIN, VALIDATION, Dataset
-from components.common.splits import unlabelled_pool
-from components.common.training import seeded
+from components.common.data.splits import unlabelled_pool
+from components.common.seeding import seeded
 from components.sample.settings import SampleSettings
 from components.sample.typiclust import typiclust
 

@@ -6,8 +6,8 @@ import io
 import json
 
 from components.common.artifacts import SPLITS, Dataset
+from components.common.data.reader import ShardReader
 from components.common.html import escape, page, table, thumbnails
-from components.common.reader import ShardReader
 from components.sample.answers import Answer
 from components.sample.picks import Pick
 

@@ -6,13 +6,13 @@ import numpy as np
 
 from components.common.artifacts import Dataset, load_dataset, load_labels, save_embeddings, save_labels
 from components.common.cli import Metadata
+from components.common.data.splits import unlabelled_pool
 from components.common.files import new_folder, sha256_tree, write_text
-from components.common.inference import embed
-from components.common.loading import Images
-from components.common.models import load_encoder
-from components.common.splits import unlabelled_pool
+from components.common.learning.inference import embed
+from components.common.learning.loading import Images
+from components.common.learning.models import load_encoder
+from components.common.learning.training import set_threads
 from components.common.storage import Store, open_store
-from components.common.training import set_threads
 from components.sample.answers import Answer, file_answers, labels_table, purposes_of, source_answers
 from components.sample.picks import Pick, held_out_picks, nearest_labelled, training_picks
 from components.sample.publish import candidates_csv, label_studio_json, sheet

@@ -7,12 +7,13 @@ import torch
 from torch.nn import functional as F
 
 from components.common.artifacts import ModelSpec
-from components.common.augment import augment
 from components.common.cli import progress
-from components.common.loading import Images
-from components.common.models import Classifier, normalise
-from components.common.supervised import endless, smooth_targets, soft_cross_entropy
-from components.common.training import adamw, autocast, device, precision_of, seeded, set_rate, warmup_cosine
+from components.common.learning.augment import augment
+from components.common.learning.loading import Images
+from components.common.learning.models import Classifier, normalise
+from components.common.learning.supervised import endless, smooth_targets, soft_cross_entropy
+from components.common.learning.training import adamw, autocast, device, precision_of, set_rate, warmup_cosine
+from components.common.seeding import seeded
 from components.warmup.settings import WarmupSettings
 
 HEAD_RATE = 1e-2  # AdamW's peak on the head alone: a convex problem, which any rate near it solves

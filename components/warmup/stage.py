@@ -7,14 +7,14 @@ import numpy as np
 
 from components.common.artifacts import TRAIN, Dataset, load_dataset, load_embeddings, load_labels
 from components.common.cli import Metadata
+from components.common.data.splits import labelled
 from components.common.errors import BadInputError
 from components.common.files import write_json
-from components.common.loading import Images, load_size
-from components.common.models import Classifier, load_encoder
-from components.common.splits import labelled
+from components.common.learning.loading import Images, load_size
+from components.common.learning.models import Classifier, load_encoder
+from components.common.learning.supervised import save_classifier, validation_predictions, validation_set
+from components.common.learning.training import initialise, precision_name, set_threads
 from components.common.storage import open_store
-from components.common.supervised import save_classifier, validation_predictions, validation_set
-from components.common.training import initialise, precision_name, set_threads
 from components.warmup.finetune import finetune, fit_head
 from components.warmup.settings import WarmupSettings
 

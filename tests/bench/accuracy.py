@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from components.common.artifacts import TEST, TRAIN, load_dataset, load_labels
-from components.common.inference import logits
-from components.common.loading import Images
-from components.common.models import Classifier, build_encoder, load_classifier
-from components.common.splits import labelled
+from components.common.data.splits import labelled
+from components.common.learning.inference import logits
+from components.common.learning.loading import Images
+from components.common.learning.models import Classifier, build_encoder, load_classifier
+from components.common.learning.training import initialise, set_threads
 from components.common.storage import open_store
-from components.common.training import initialise, set_threads
 from components.warmup.finetune import finetune
 from components.warmup.settings import WarmupSettings
 from tests.bench.machine import spread

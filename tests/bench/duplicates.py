@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from components.ingest.duplicates import connected, find_pairs
+from components.ingest.duplicates.search import connected, find_pairs
+from components.ingest.duplicates.thumbnails import SIDE, thumbnail
 from components.ingest.example import mnist
-from components.ingest.looks import SIDE, thumbnail
 from tests import natural
 
 FASHION = [Path(f"/usr/share/datasets/fashion-mnist/{part}-images-idx3-ubyte.gz") for part in ("train", "t10k")]  # a Debian package
@@ -24,7 +24,7 @@ MEASURED = """
 import sys, time
 from pathlib import Path
 import numpy as np
-from components.ingest.duplicates import connected, find_pairs
+from components.ingest.duplicates.search import connected, find_pairs
 path, (count, new) = Path(sys.argv[1]), map(int, sys.argv[2:])
 start, work = time.perf_counter(), time.process_time()
 group = connected(find_pairs(path, count, np.arange(count) >= count - new, path.parent))

@@ -20,8 +20,8 @@ import numpy as np
 from botocore.config import Config
 from PIL import Image
 
+from components.common.data.images import png
 from components.common.files import read_json
-from components.common.images import png
 from components.ingest.example import mnist
 from tests.bench.machine import spread
 from tests.faulty import faulty

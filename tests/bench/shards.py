@@ -17,8 +17,8 @@ import webdataset
 from threadpoolctl import threadpool_limits
 
 from components.common.artifacts import INDEX, Dataset, Shard
-from components.common.reader import ShardReader
-from components.common.shards import ShardWriter
+from components.common.data.reader import ShardReader
+from components.common.data.shards import ShardWriter
 from components.common.storage import open_store
 from tests.bench.machine import spread
 

@@ -7,11 +7,11 @@ import numpy as np
 import torch
 
 from components.common.artifacts import ModelSpec
-from components.common.augment import augment
-from components.common.models import build_encoder, normalise
+from components.common.learning.augment import augment
+from components.common.learning.models import build_encoder, normalise
+from components.common.learning.training import autocast, initialise, precision_of, set_threads
+from components.common.learning.vision import torchvision
 from components.common.settings import Augment
-from components.common.training import autocast, initialise, precision_of, set_threads
-from components.common.vision import torchvision
 from components.pretrain.ntxent import nt_xent
 from components.pretrain.simclr import Contrastive
 from tests.bench.machine import spread

@@ -9,10 +9,10 @@ from components.calibrate.settings import CalibrateSettings
 from components.calibrate.stage import run
 from components.calibrate.temperature import choose_temperature
 from components.common.files import read_json, sha256_file, sha256_tree
-from components.common.inference import logits
-from components.common.loading import Images
+from components.common.learning.inference import logits
+from components.common.learning.loading import Images
+from components.common.learning.models import load_classifier
 from components.common.metrics import nll, softmax
-from components.common.models import load_classifier
 from components.common.storage import open_store
 from tests import tiny
 

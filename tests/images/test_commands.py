@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from pipelines.images import parts
-from pipelines.version import version_name
+from pipelines.compiling.images import parts
+from pipelines.configuration.version import version_name
 from tests.images.podman import BASE, locked_down
 from tests.manifests.kubectl import build
-from tests.pipelines.kfp_server import serve
+from tests.pipelines.kubeflow.kfp_server import serve
 
 pytestmark = pytest.mark.images
 

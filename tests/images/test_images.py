@@ -5,10 +5,10 @@ import subprocess
 
 import pytest
 
-from pipelines.compile import parse
-from pipelines.config import STAGES
-from pipelines.images import ROLES
-from pipelines.version import COMPILED
+from pipelines.compiling.compile import parse
+from pipelines.configuration.config import STAGES
+from pipelines.configuration.version import COMPILED
+from pipelines.images.registry import ROLES
 from tests.images.conftest import ROOT
 from tests.images.podman import BASE, NOBODY, locked_down
 
@@ -73,7 +73,7 @@ def test_each_stage_starts_in_its_image(built, task):
 
 
 def test_both_loaders_are_in_the_train_image(built):
-    imports = "from components.common.vision import torchvision; import nvidia.dali; print(torchvision.__name__)"
+    imports = "from components.common.learning.vision import torchvision; import nvidia.dali; print(torchvision.__name__)"
     answer = built.podman(*locked_down(), built.references["train"], "python", "-c", imports)
     assert answer.stdout.strip() == "torchvision", answer.stderr
 

@@ -8,12 +8,12 @@ import boto3
 import pytest
 
 from components.ingest.example import write_example
-from pipelines import local
-from pipelines.compile import parse
-from pipelines.config import load_config
-from pipelines.process import StageProcess
-from pipelines.progress import Lines
-from pipelines.version import COMPILED
+from pipelines.compiling.compile import parse
+from pipelines.configuration.config import load_config
+from pipelines.configuration.version import COMPILED
+from pipelines.local.process import StageProcess
+from pipelines.local.progress import Lines
+from pipelines.local.run import run_config
 from tests.images.conftest import Built
 from tests.images.podman import locked_down
 from tests.images.test_images import role
@@ -59,9 +59,9 @@ def test_the_pipeline_runs_in_the_images(built, s3_server, s3_bucket, tmp_path, 
     place.mkdir()
     for parent in [place, *place.parents][:3]:
         parent.chmod(0o755)  # pytest's folders are root's alone
-    monkeypatch.setattr(local, "StageProcess", in_pods(built, place))
+    monkeypatch.setattr("pipelines.local.run.StageProcess", in_pods(built, place))
     screen = io.StringIO()
-    run = local.run_config(load_config(tmp_path / "tiny.yaml"), place, Lines(screen))
+    run = run_config(load_config(tmp_path / "tiny.yaml"), place, Lines(screen))
     assert [stage.name for stage in run.stages] == TASKS, screen.getvalue()
     digests = {stage.name: stage.outputs for stage in run.stages}
     assert digests["release"]["release"]["metadata"]["promoted"] is True

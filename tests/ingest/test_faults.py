@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from components.common.reader import ShardReader
+from components.common.data.reader import ShardReader
 from components.common.storage import open_store
 from tests.faulty import ROUGH, Faults, faulty
 from tests.ingest.test_ingest import ingest, picture
@@ -19,7 +19,7 @@ def test_ingest_over_a_rough_network_gives_equal_bytes(s3_server: S3Server, s3_b
     for name, faults in (("calm", Faults()), ("rough", ROUGH)):
         with faulty(s3_server.endpoint, faults, seed=2) as proxy:
             monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)
-            monkeypatch.setattr("components.ingest.places.store_of", open_store)
+            monkeypatch.setattr("components.ingest.source.locations.store_of", open_store)
             monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / name))
             dataset, _, _ = ingest(f"{s3_bucket}/source", tmp_path / name, store=f"{s3_bucket}/{name}")
             reader = ShardReader(dataset, open_store(f"{s3_bucket}/{name}"))

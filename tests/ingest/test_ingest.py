@@ -14,13 +14,13 @@ import pytest
 from PIL import Image
 
 from components.common.artifacts import SPLITS, TEST, TRAIN, Dataset, load_dataset
+from components.common.data.images import ORIENTATION
+from components.common.data.reader import ShardReader
+from components.common.data.splits import split_of
 from components.common.errors import BadInputError
 from components.common.files import sha256_bytes, sha256_tree
-from components.common.images import ORIENTATION
-from components.common.reader import ShardReader
-from components.common.splits import split_of
 from components.common.storage import FolderStore, open_store
-from components.ingest import pool
+from components.ingest.reading import pool
 from components.ingest.settings import IngestSettings
 from components.ingest.stage import run
 
@@ -76,10 +76,10 @@ def test_a_shard_holds_one_split_and_the_store_the_whole_dataset(tmp_path: Path)
     assert [split for (split,) in splits] == [split for split in SPLITS if dataset.counts()[split]]
     store = open_store(str(tmp_path / "store"))
     root = f"datasets/pets/{dataset.id}"
-    looks = [stat.key for stat in store.list("datasets/pets/looks/")]
-    assert len(looks) == 1
+    thumbnails = [stat.key for stat in store.list("datasets/pets/thumbnails/")]
+    assert len(thumbnails) == 1
     assert {stat.key for stat in store.list()} == {shard.key[:-4] + end for shard in dataset.shards for end in (".tar", ".idx")} | {
-        *looks, "datasets/pets/latest.json", f"{root}/index.parquet", f"{root}/quality.json", f"{root}/dataset.json"}
+        *thumbnails, "datasets/pets/latest.json", f"{root}/index.parquet", f"{root}/quality.json", f"{root}/dataset.json"}
     assert json.loads(store.read("datasets/pets/latest.json")) == {"format": 1, "id": dataset.id, "previous": None}
     assert store.read(f"{root}/dataset.json") == (tmp_path / "dataset" / "dataset.json").read_bytes()
     assert store.read(f"{root}/index.parquet") == (tmp_path / "dataset" / "index.parquet").read_bytes()

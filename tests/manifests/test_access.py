@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
-from pipelines.version import PIPELINE, version_name
+from pipelines.configuration.version import PIPELINE, version_name
 from tests.manifests.kubectl import OVERLAYS, ROOT, build, named, pod_specs
-from tests.pipelines.gitops import NIGHTLY, applied, write_git
-from tests.pipelines.kfp_server import serve
+from tests.pipelines.kubeflow.gitops import NIGHTLY, applied, write_git
+from tests.pipelines.kubeflow.kfp_server import serve
 
 STAGE = {"app.kubernetes.io/part-of": "gleaner", "pipelines.kubeflow.org/v2_component": "true"}
 RECONCILER = {"app.kubernetes.io/name": "gleaner-reconciler", "app.kubernetes.io/part-of": "gleaner"}

@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from pipelines.__main__ import _parser
-from pipelines.config import load_config
-from pipelines.kubeflow import AUDIENCE
+from pipelines.configuration.config import load_config
+from pipelines.kubeflow.server import AUDIENCE
 from tests.manifests.kubectl import OVERLAYS, ROOT, build, kubectl, named
 
 README = (ROOT / "manifests" / "README.md").read_text(encoding="utf-8")
@@ -87,7 +87,7 @@ def exported() -> dict[str, str]:
 
 
 def test_what_is_exported_is_what_is_read():
-    code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "pipelines").glob("*.py"))
+    code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "pipelines").rglob("*.py"))
     names = {name for name in exported() if name.startswith("KF_")}
     assert len(names) == 4
     assert all(name in code for name in names)

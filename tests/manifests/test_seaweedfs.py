@@ -10,7 +10,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from pipelines.objectstore import _free_ports, find_weed
+from pipelines.local.objectstore import _free_ports, find_weed
 from tests.manifests.kubectl import ROOT, build, named
 
 

@@ -90,15 +90,15 @@ def test_an_interrupt_is_130(monkeypatch, capsys):
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("pipelines.local.run_config", interrupted)
+    monkeypatch.setattr("pipelines.local.run.run_config", interrupted)
     monkeypatch.setattr("signal.signal", lambda *_: None)
     assert call("run", MNIST, "object_store=null") == 130
     assert capsys.readouterr().err == "interrupted\n"
 
 
 @pytest.mark.parametrize(("imported", "absent"), [
-    ("pipelines.__main__, pipelines.config", ("kfp", "torch", "numpy", "rich", "boto3")),  # a wrong key is told at once
-    ("pipelines.local, pipelines.training", ("torch", "numpy", "pyarrow", "PIL")),
+    ("pipelines.__main__, pipelines.configuration.config", ("kfp", "torch", "numpy", "rich", "boto3")),  # a wrong key is told at once
+    ("pipelines.local.run, pipelines.training", ("torch", "numpy", "pyarrow", "PIL")),
 ])
 def test_what_need_not_be_imported_is_not(imported, absent):
     code = f"import sys, {imported}; print(sorted({set(absent)} & sys.modules.keys()))"

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from components.common.distributed import node_command
+from components.common.learning.distributed import node_command
 from tests.processes import kill_all
 
 ROOT = Path(__file__).parents[2]

@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from components.common.images import decode, to_square
-from components.common.reader import HELD, ShardReader
+from components.common.data.images import decode, to_square
+from components.common.data.reader import HELD, ShardReader
+from components.common.data.stream import epoch_windows
 from components.common.settings import Augment
 from components.common.storage import open_store
-from components.common.stream import epoch_windows
 from components.pretrain.dali import dali_views
 from components.pretrain.settings import PretrainSettings
 from tests import tiny

@@ -9,8 +9,8 @@ import torch
 
 from components.common.artifacts import TRAIN
 from components.common.errors import BadInputError
-from components.common.loading import Images
-from components.common.models import build_encoder, save_weights
+from components.common.learning.loading import Images
+from components.common.learning.models import build_encoder, save_weights
 from components.common.storage import open_store
 from components.pretrain.initial import adapt, channel_statistics, initial_encoder, statistics_beside
 from components.pretrain.settings import PretrainSettings

@@ -20,10 +20,10 @@ from components.common.artifacts import TRAIN, Dataset, load_dataset, save_datas
 from components.common.cli import Metadata
 from components.common.errors import BadInputError
 from components.common.files import read_json, sha256_file, sha256_tree
-from components.common.loading import Images
-from components.common.models import build_encoder, load_encoder
+from components.common.learning.loading import Images
+from components.common.learning.models import build_encoder, load_encoder
+from components.common.learning.training import initialise
 from components.common.storage import FolderStore, open_store
-from components.common.training import initialise
 from components.pretrain import dali, simclr
 from components.pretrain.ntxent import knn_accuracy
 from components.pretrain.settings import PretrainSettings

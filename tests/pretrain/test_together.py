@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from components.common.collective import Part
+from components.common.learning.collective import Part
 from components.common.storage import FolderStore
 from components.pretrain.ntxent import nt_xent
 from tests import tiny

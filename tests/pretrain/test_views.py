@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from components.common.loading import Images
+from components.common.data.stream import epoch_windows
+from components.common.learning.loading import Images
 from components.common.settings import Augment
 from components.common.storage import open_store
-from components.common.stream import epoch_windows
 from components.pretrain.views import torch_views
 from tests import tiny
 from tests.stages import DIGITS, OFF

@@ -10,13 +10,21 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from components.common.artifacts import ModelSpec, load_dataset
-from components.common.augment import PartDraws, augment
-from components.common.collective import GlobalBatchNorm2d, add_up, bytes_of_first, gathered, part, rank, share_weights
-from components.common.models import build_encoder
-from components.common.reader import ShardReader
+from components.common.data.reader import ShardReader
+from components.common.learning.augment import PartDraws, augment
+from components.common.learning.collective import (
+    GlobalBatchNorm2d,
+    add_up,
+    bytes_of_first,
+    gathered,
+    part,
+    rank,
+    share_weights,
+)
+from components.common.learning.models import build_encoder
+from components.common.learning.training import initialise, load_checkpoint
 from components.common.settings import Augment
 from components.common.storage import FolderStore
-from components.common.training import initialise, load_checkpoint
 from components.pretrain.ntxent import nt_xent, spread
 from components.pretrain.settings import PretrainSettings
 from components.pretrain.simclr import Checkpoints, train

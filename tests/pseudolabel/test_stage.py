@@ -9,7 +9,7 @@ import pytest
 from components.common.artifacts import TRAIN
 from components.common.cli import Metadata
 from components.common.files import read_json, sha256_file, sha256_tree
-from components.common.models import load_classifier
+from components.common.learning.models import load_classifier
 from tests import tiny
 from tests.stages import pseudolabel, warmup
 

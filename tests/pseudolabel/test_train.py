@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from components.common.loading import Images
-from components.common.models import Classifier, load_classifier, normalise
+from components.common.learning.loading import Images
+from components.common.learning.models import Classifier, load_classifier, normalise
+from components.common.learning.training import adamw, set_rate
 from components.common.storage import open_store
-from components.common.training import adamw, set_rate
 from components.pseudolabel.losses import sharpen
 from components.pseudolabel.settings import PseudolabelSettings
 from components.pseudolabel.stage import class_shares

@@ -5,8 +5,8 @@ import json
 import pyarrow.parquet as pq
 import pytest
 
+from components.common.data.reader import ShardReader
 from components.common.files import read_json, write_json
-from components.common.reader import ShardReader
 from components.common.storage import open_store
 from components.release.predict import BATCH, main
 from components.release.settings import ReleaseSettings

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from components.common.artifacts import Dataset
-from components.common.reader import ShardReader
+from components.common.data.reader import ShardReader
 from components.common.storage import open_store
 from components.sample.answers import Answer
 from components.sample.picks import Pick

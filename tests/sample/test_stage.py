@@ -8,7 +8,16 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from components.common.artifacts import SPLITS, TEST, TRAIN, VALIDATION, Dataset, load_embeddings, load_labels, save_dataset
+from components.common.artifacts import (
+    SPLITS,
+    TEST,
+    TRAIN,
+    VALIDATION,
+    Dataset,
+    load_embeddings,
+    load_labels,
+    save_dataset,
+)
 from components.common.cli import Metadata
 from components.common.files import sha256_tree
 from components.common.storage import FolderStore

@@ -8,8 +8,8 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from tests.loopback import listen
 from tests.trainjob.state import Fault, RefusedError, State
+from tests.loopback import listen
 
 TOKEN = "eyJ-a-token-that-nobody-may-see"
 JOBS = "/apis/trainer.kubeflow.org/v1alpha1/namespaces/([^/]+)/(trainjobs)"

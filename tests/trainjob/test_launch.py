@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from components.common.storage import open_store
-from tests.manifests.kubectl import ROOT, build, named
 from tests.trainjob.pod import SPEC, flags, write_outputs
 from tests.trainjob.scripts import PROGRESS, fails, trains
 from tests.trainjob.state import State
+from tests.manifests.kubectl import ROOT, build, named
 
 
 def test_a_stage_on_two_machines(state, started, s3_bucket, tmp_path):

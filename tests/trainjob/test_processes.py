@@ -12,10 +12,10 @@ import pytest
 
 from components.common.storage import open_store
 from tests import tiny
-from tests.pretrain.pods import pod_environment
-from tests.processes import free_port, kill_all
 from tests.trainjob.pod import ROOT, SPEC, start
 from tests.trainjob.state import State
+from tests.pretrain.pods import pod_environment
+from tests.processes import free_port, kill_all
 
 SETTINGS = {"architecture": "resnet9", "width": 4, "image_size": 8, "epochs": 3, "batch_size": 64, "min_spread": 0.0, "loader": "torch",
             "precision": "float32", "augment": {"crop": 0.7, "flip_horizontal": 0}}

@@ -8,10 +8,10 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from components.common.loading import Images
-from components.common.models import Classifier, load_encoder
+from components.common.learning.loading import Images
+from components.common.learning.models import Classifier, load_encoder
+from components.common.learning.training import initialise
 from components.common.storage import open_store
-from components.common.training import initialise
 from components.warmup.finetune import finetune, fit_head
 from components.warmup.settings import WarmupSettings
 from tests import stages, tiny

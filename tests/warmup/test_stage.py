@@ -10,7 +10,7 @@ from components.common.artifacts import LABELS, SPLITS, TRAIN, load_labels, save
 from components.common.cli import Metadata
 from components.common.errors import BadInputError
 from components.common.files import read_json, sha256_tree
-from components.common.models import load_classifier
+from components.common.learning.models import load_classifier
 from tests import tiny
 from tests.stages import warmup
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from components.common.distributed import node_command
 from components.common.errors import BadInputError, FailedError
 from components.common.files import sha256_tree
+from components.common.learning.distributed import node_command
 from components.common.remote import download, upload
 from components.common.storage import open_store
 from components.common.trainjob.claim import claim

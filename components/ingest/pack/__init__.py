@@ -1,1 +1,1 @@
-"""A task of ingest: pack a range of a plan's parts."""
+"""Parts of a plan are checked and packed into shards in the store."""

@@ -1,5 +1,5 @@
 from components.common.cli import main
-from components.ingest.stage import run_pack
+from components.ingest.pack.stage import run
 
 if __name__ == "__main__":
-    main(run_pack)
+    main(run)

@@ -1,1 +1,1 @@
-"""A task of ingest: list the source once, for workers that pack it side by side."""
+"""A source is listed once and cut into parts that workers pack side by side."""

@@ -1,0 +1,1 @@
+"""Images and where they lie: decoding, tar shards, reading them at random or as a stream, splits."""

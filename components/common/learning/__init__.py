@@ -1,0 +1,1 @@
+"""What training stages share: networks, the training loop, augmentation, inference, and many processes."""

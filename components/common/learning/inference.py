@@ -1,0 +1,37 @@
+"""Forward passes without training, in float32: what is calibrated, measured and served is computed alike."""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from components.common.artifacts import ModelSpec
+from components.common.learning.loading import Images
+from components.common.learning.models import normalise
+from components.common.learning.training import device
+
+
+@torch.inference_mode()
+def predict_pixels(model: nn.Module, spec: ModelSpec, pixels: Tensor) -> np.ndarray:
+    """What the model returns for uint8 pixels (n, channels, s, s), as float32 (n, …)."""
+    model = model.to(device(), memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    return model(normalise(pixels.to(device()), spec)).float().cpu().numpy()
+
+
+def predict_rows(model: nn.Module, spec: ModelSpec, images: Images, rows: np.ndarray, batch_size: int) -> np.ndarray:
+    """What the model returns for these rows, in their order; they are visited shard by shard, since not all shards may be held at once."""
+    if not len(rows):
+        raise ValueError("no rows to compute on")
+    order = images.reader.by_place(rows)
+    batches = (rows[order[start : start + batch_size]] for start in range(0, len(rows), batch_size))
+    return np.concatenate([predict_pixels(model, spec, images.batch(some)) for some in batches])[np.argsort(order)]
+
+
+def logits(model: nn.Module, spec: ModelSpec, images: Images, rows: np.ndarray, batch_size: int) -> np.ndarray:
+    """Logits of the rows, float32 (n, classes)."""
+    return predict_rows(model, spec, images, rows, batch_size)
+
+
+def embed(encoder: nn.Module, spec: ModelSpec, images: Images, rows: np.ndarray, batch_size: int = 256) -> np.ndarray:
+    """Unit-length features of the rows, float32 (n, features)."""
+    return F.normalize(torch.from_numpy(predict_rows(encoder, spec, images, rows, batch_size)), dim=1).numpy()

@@ -1,0 +1,57 @@
+"""Pixels of any rows of a dataset, decoded once and kept while they fit in memory."""
+
+from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from components.common.artifacts import Dataset
+from components.common.data.images import decode, to_square
+from components.common.data.reader import HELD, ShardReader
+from components.common.storage import Store
+
+MEMORY = 2 << 30  # bytes of decoded pixels to keep
+ANY_SIZE = 1 << 40  # ingest has refused what is too large
+
+
+def load_size(image_size: int) -> int:
+    """Pixels at which images are held for random crops to `image_size`: one seventh more, but for small images, which have none to lose."""
+    return image_size if image_size <= 64 else round(image_size * 8 / 7)
+
+
+class Images:
+    """Random access to decoded, squared images of one dataset."""
+
+    def __init__(self, dataset: Dataset, store: Store, mode: str, size: int, threads: int = 2, held: int = HELD) -> None:
+        self.reader = ShardReader(dataset, store, held)
+        self.mode, self.size = mode, size
+        self._pool = ThreadPoolExecutor(threads)
+        count = dataset.index.num_rows
+        shape = (count, len(mode), size, size)
+        self._kept = np.empty(shape, np.uint8) if np.prod(shape) <= MEMORY else None
+        self._has = np.zeros(count, bool)
+
+    def in_memory(self, rows: np.ndarray) -> bool:
+        """Whether no shard is needed any more for these rows."""
+        return self._kept is not None and bool(self._has[rows].all())
+
+    def batch(self, rows: np.ndarray) -> Tensor:
+        """uint8 (len(rows), channels, size, size)."""
+        if self._kept is None:
+            return torch.from_numpy(self._decode(rows))
+        missing = np.unique(rows[~self._has[rows]])
+        if len(missing):
+            self._kept[missing] = self._decode(missing)
+            self._has[missing] = True
+        return torch.from_numpy(self._kept[rows])
+
+    def _decode(self, rows: np.ndarray) -> np.ndarray:
+        data = map(self.reader.image_bytes, rows.tolist())
+        return np.stack(list(self._pool.map(decode_square, data, repeat(self.mode), repeat(self.size))))
+
+
+def decode_square(data: bytes, mode: str, size: int) -> np.ndarray:
+    """uint8 (channels, size, size) of an image file that ingest has accepted."""
+    return to_square(decode(data, mode, ANY_SIZE), size)

@@ -1,0 +1,56 @@
+"""What training with labels shares: targets, batches that never run dry, validation, and the classifier artifact."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from components.common.artifacts import VALIDATION, Dataset, ModelSpec, load_labels, save_about
+from components.common.data.splits import labelled
+from components.common.files import new_folder, write_jsonl
+from components.common.learning.inference import logits
+from components.common.learning.loading import Images
+from components.common.learning.models import Classifier, save_weights
+
+
+def smooth_targets(labels: np.ndarray, classes: int, smoothing: float) -> Tensor:
+    """One-hot targets with a share of `smoothing` spread over all classes (Szegedy et al. 2016, section 7): (n,) to (n, classes)."""
+    return F.one_hot(torch.from_numpy(labels), classes).float() * (1 - smoothing) + smoothing / classes
+
+
+def soft_cross_entropy(scores: Tensor, targets: Tensor) -> Tensor:
+    """Cross-entropy of each row's logits against its distribution; both (n, classes), returns (n,)."""
+    return -(targets * scores.log_softmax(dim=1)).sum(dim=1)
+
+
+def endless(count: int, batch_size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """Batches of positions below `count`, for ever: pass after pass, each a new shuffle, so that no image is drawn twice as often."""
+    if count < 1:
+        raise ValueError("nothing to draw batches from")
+    line = np.empty(0, np.int64)
+    while True:
+        while len(line) < batch_size:
+            line = np.concatenate([line, rng.permutation(count)])
+        yield line[:batch_size]
+        line = line[batch_size:]
+
+
+def validation_predictions(model: Classifier, spec: ModelSpec, images: Images, rows: np.ndarray) -> np.ndarray:
+    """Predicted class of each row, int64."""
+    return logits(model, spec, images, rows, 256).argmax(axis=1) if len(rows) else np.empty(0, np.int64)
+
+
+def validation_set(dataset: Dataset, labels: Path) -> tuple[np.ndarray, np.ndarray]:
+    table, about = load_labels(labels)
+    return labelled(dataset, table, about["classes"], VALIDATION)
+
+
+def save_classifier(folder: Path, model: Classifier, spec: ModelSpec, history: list[dict[str, Any]], **facts: Any) -> None:
+    with new_folder(folder) as temporary:
+        save_weights(temporary / "classifier.safetensors", model)
+        save_about(temporary, "classifier", spec, **facts)
+        write_jsonl(temporary / "history.jsonl", history)

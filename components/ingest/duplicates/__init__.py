@@ -1,0 +1,1 @@
+"""Near-duplicates are found among thumbnails of the images."""

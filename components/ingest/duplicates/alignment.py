@@ -1,0 +1,68 @@
+"""Whether one thumbnail is a window of another, by pixels: the window is fitted, brightness and contrast are told apart from it."""
+
+import numpy as np
+
+from components.ingest.duplicates.thumbnails import SIDE
+
+GRID = 16  # side of the picture on which two images must agree: what a re-encoding or a resampling does to single pixels is lost
+REACH, SPILL = 0.1, 0.03  # of the side: how far inside and outside of a the edges of b may lie
+LIMITS = np.array([-SPILL, 1 - REACH, -SPILL, 1 - REACH]), np.array([REACH, 1 + SPILL, REACH, 1 + SPILL])
+
+_LEAST, _MOST = (np.array([*first, *[bound] * (SIDE - 2), *last], np.float32)
+                 for first, bound, last in (([-np.inf], 0, [0]), ([1], 1, [np.inf])))
+
+
+def align(a: np.ndarray, b: np.ndarray, window: np.ndarray, side: int, steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Fit the window of a that looks like b by Gauss-Newton (Lucas and Kanade 1981), on pictures of side x side.
+
+    a, b: float32 (pairs, SIDE, SIDE); window: (pairs, 4), where to start: left, right, top, bottom as shares of the side.
+    Returns the energy of what differs on a GRID x GRID picture, as a share of b's (0 for equal, 2 for unrelated): (pairs,);
+    how many times the contrast of a's window b has: (pairs,); and the windows.
+    """
+    place = ((np.arange(side) + 0.5) / side).astype(np.float32)
+    pooled = _pooled(b, side)
+    target = _unit(pooled)
+    window = np.clip(window, *LIMITS)
+    for _ in range(steps):
+        shown = _unit(_cut_out(a, window, side))
+        down, across = np.gradient(shown, axis=(1, 2))
+        slopes = np.stack([across * (1 - place), across * place, down * (1 - place)[:, None], down * place[:, None]], 1)
+        slopes = slopes.reshape(len(a), 4, -1)
+        normal = (slopes @ slopes.transpose(0, 2, 1)).astype(np.float64)
+        normal += np.eye(4) * (1e-3 * np.trace(normal, axis1=1, axis2=2)[:, None, None] + 1e-12)
+        aim = (slopes @ (target - shown).reshape(len(a), -1, 1)).astype(np.float64)
+        window = np.clip(window + np.linalg.solve(normal, aim)[..., 0] / side, *LIMITS)
+    shown = _cut_out(a, window, side)
+    difference = _pooled(target - _unit(shown), GRID) * (side // GRID)
+    gain = (pooled.std((1, 2)) + 1e-6) / (shown.std((1, 2)) + 1e-6)
+    return np.square(difference, dtype=np.float64).sum((1, 2)), gain, window
+
+
+def _cut_out(images: np.ndarray, window: np.ndarray, side: int) -> np.ndarray:
+    """A window of each image, averaged over side x side equal areas."""
+    return _averaging(window[:, 2], window[:, 3], side) @ images @ _averaging(window[:, 0], window[:, 1], side).transpose(0, 2, 1)
+
+
+def _averaging(low: np.ndarray, high: np.ndarray, side: int) -> np.ndarray:
+    """Matrices that average SIDE pixels over `side` equal spans from low to high: float32 (pairs, side, SIDE).
+
+    Pixels at the border go on outside.
+    """
+    edges = (SIDE * (low[:, None] + (high - low)[:, None] * (np.arange(side + 1) / side))).astype(np.float32)
+    passed = np.clip(edges[:, :, None] - np.arange(SIDE, dtype=np.float32), _LEAST, _MOST)  # how much of each pixel lies before an edge
+    return np.diff(passed, axis=1) / np.diff(edges, axis=1)[:, :, None]
+
+
+def _pooled(images: np.ndarray, side: int) -> np.ndarray:
+    """Averages of blocks, so that side x side are left."""
+    block = images.shape[1] // side
+    if block == 1:
+        return images
+    matrix = np.repeat(np.eye(side, dtype=np.float32) / block, block, 1)
+    return matrix @ images @ matrix.T
+
+
+def _unit(images: np.ndarray) -> np.ndarray:
+    """Images of mean 0 and length 1."""
+    centred = images - images.mean((1, 2), keepdims=True)
+    return centred / (np.sqrt(np.square(centred).sum((1, 2), keepdims=True)) + 1e-6)

@@ -1,0 +1,174 @@
+"""The plan of an ingest: a listing in reading order, cut into parts that any number of workers pack, in any order, to equal bytes.
+
+A part is a row group of `listing.parquet`, and becomes a few shards. Where it ends depends on the listing alone.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from components.common.code import code_digest
+from components.common.errors import BadInputError
+from components.common.files import new_file
+from components.common.storage import Store
+from components.ingest.previous.ids import KnownIds
+from components.ingest.previous.version import PreviousVersion
+from components.ingest.settings import IngestSettings
+from components.ingest.source.listing import Listing
+from components.ingest.source.locations import Location, SourceFile, as_text, from_text
+from components.ingest.source.sources import list_source
+
+PART_SHARDS = 4  # shard sizes of source files that make a part: a train shard is full, one of a tenth is not tiny
+PART_FILES = 32_768  # most files of a part
+BATCH = 1024  # rows held at a time
+SCHEMA = pa.schema([("key", pa.string()), ("size", pa.int64()), ("label", pa.string()), ("given", pa.string()),
+                    ("location", pa.string()), ("text", pa.string()), ("text_location", pa.string()), ("etag", pa.string()),
+                    ("reason", pa.string()), ("known", pa.string())])
+PACKING = ("mode", "shard_size", "max_pixels", "max_seconds", "max_memory")  # settings that decide what becomes of a file
+
+
+class Plan(NamedTuple):
+    """A listing on local disk, and what is known of it as a whole."""
+
+    key: str  # digest of the listing, of the settings and code that pack it, and of the version that it builds on
+    path: Path
+    store: str  # where keys without a location of their own lie
+    parts: tuple[int, ...]  # files of each
+    files: int  # images, refused ones included
+    brought: frozenset[str]  # splits that the source's own folders give
+    beside: int  # images in none of those folders
+    ignored: dict[str, int]  # other files, by extension
+    warnings: tuple[str, ...]
+
+    def part(self, number: int) -> Iterator[SourceFile]:
+        """The files of one part, in reading order."""
+        with pq.ParquetFile(self.path) as file:
+            for batch in file.iter_batches(BATCH, row_groups=[number]):
+                for key, size, label, given, location, text, text_location, *rest in zip(*batch.to_pydict().values(), strict=True):
+                    beside = text if text is not None else from_text(text_location)
+                    yield SourceFile(key, size, label, given, from_text(location), beside, *rest)
+
+
+def make_plan(source: str, settings: IngestSettings, previous: PreviousVersion, known: KnownIds, scratch: Path) -> Plan:
+    """List the source. Raises BadInputError where there is nothing to read."""
+    listing = list_source(source, settings.labels, scratch)
+    listing.db.executemany("INSERT INTO known VALUES (?,?,?,?)", (row for row in previous.catalogue() if row[3] in known))
+    path, rows = scratch / "listing.parquet", _Rows(settings.shard_size * PART_SHARDS)
+    with new_file(path) as temporary, pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
+        for part in rows.parts(listing):
+            writer.write_table(part, row_group_size=len(part))
+        beside = listing.count("images WHERE given IS NULL")
+        about = {"store": listing.store, "parts": rows.sizes, "files": listing.count("images"), "brought": sorted(listing.brought),
+                 "beside": beside, "ignored": dict(sorted(listing.ignored().items())), "warnings": list(listing.warnings)}
+        chosen = settings.model_dump(mode="json", include=set(PACKING))
+        told = json.dumps([about, chosen, code_digest(), previous.id, rows.digest.hexdigest()])
+        key = hashlib.sha256(told.encode()).hexdigest()
+        writer.add_key_value_metadata({"gleaner": json.dumps({"key": key, **about})})
+    return open_plan(path)
+
+
+def open_plan(path: Path) -> Plan:
+    about: dict[str, Any] = json.loads(pq.read_metadata(path).metadata[b"gleaner"])
+    about |= {"parts": tuple(about["parts"]), "brought": frozenset(about["brought"]), "warnings": tuple(about["warnings"])}
+    return Plan(path=path, **about)
+
+
+def fetch_plan(name: str, key: str, store: Store, scratch: Path) -> Plan | None:
+    """The plan of that key as another process left it in the store; None where there is none."""
+    try:
+        data = store.read(listing_key(name, key)) if key else b""
+    except KeyError:
+        data = b""
+    if not data:
+        return None
+    path = scratch / "listing.parquet"
+    path.write_bytes(data)
+    return open_plan(path)
+
+
+def listing_key(name: str, plan: str) -> str:
+    return f"{plan_folder(name, plan)}/listing.parquet"
+
+
+def plan_folder(name: str, plan: str) -> str:
+    """Where the store keeps what a plan's workers hand to each other, until the version is published."""
+    return f"datasets/{name}/plans/{plan}"
+
+
+def cut(plan: Plan, workers: int) -> list[str]:
+    """At most `workers` ranges `plan/first:last` of part numbers, of nearly equal length, that cover all of them."""
+    parts = len(plan.parts)
+    workers = min(workers, parts)
+    ends = [round(parts * number / workers) for number in range(workers + 1)]
+    return [f"{plan.key}/{first}:{last - 1}" for first, last in pairwise(ends)]
+
+
+def split_range(text: str) -> tuple[str, str]:
+    """The key of the plan, and the numbers of its parts."""
+    plan, _, numbers = text.rpartition("/")
+    return plan, numbers
+
+
+def in_range(text: str, parts: int) -> range:
+    first, _, last = text.partition(":")
+    if not (first.isdigit() and last.isdigit() and int(first) <= int(last) < parts):
+        raise BadInputError(f"--parts {text!r}: expected first:last with numbers from 0 to {parts - 1}")
+    return range(int(first), int(last) + 1)
+
+
+def batch_of(rows: Iterable[tuple[Any, ...]], schema: pa.Schema) -> pa.RecordBatch:
+    """Rows as columns; at least one."""
+    columns = zip(*rows, strict=True)
+    return pa.RecordBatch.from_arrays([pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)], schema=schema)
+
+
+class _Rows:
+    """The rows of a listing as tables, one a part, and their digest."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self.most_bytes = most_bytes
+        self.sizes: list[int] = []
+        self.digest = hashlib.sha256()
+
+    def parts(self, listing: Listing) -> Iterator[pa.Table]:
+        batches: list[pa.RecordBatch] = []
+        rows: list[tuple[Any, ...]] = []
+        files = size = 0
+        for found in _everything(listing):
+            rows.append(_row(found))
+            files, size = files + 1, size + found.size
+            full = size >= self.most_bytes or files == PART_FILES
+            if full or len(rows) == BATCH:
+                batches.append(self._batch(rows))
+                rows = []
+            if full:
+                yield self._part(batches)
+                batches, files, size = [], 0, 0
+        if rows:
+            batches.append(self._batch(rows))
+        if batches:
+            yield self._part(batches)
+
+    def _batch(self, rows: list[tuple[Any, ...]]) -> pa.RecordBatch:
+        self.digest.update(json.dumps(rows).encode())
+        return batch_of(rows, SCHEMA)
+
+    def _part(self, batches: list[pa.RecordBatch]) -> pa.Table:
+        self.sizes.append(sum(map(len, batches)))
+        return pa.Table.from_batches(batches, SCHEMA)
+
+
+def _everything(listing: Listing) -> Iterator[SourceFile]:
+    yield from listing.refusals()
+    yield from listing.files()
+
+
+def _row(found: SourceFile) -> tuple[Any, ...]:
+    text, text_location = (None, as_text(found.text)) if isinstance(found.text, Location) else (found.text, None)
+    return (found.key, found.size, found.label, found.given, as_text(found.location), text, text_location, found.etag, found.reason, found.known)

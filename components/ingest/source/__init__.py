@@ -1,0 +1,1 @@
+"""What lies in a source: folders, prefixes, archives and tables are listed, with their labels and texts."""

@@ -1,0 +1,125 @@
+"""Everything that lies in a source, in a database on disk, so that a listing takes as little memory for millions of files as for one."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from components.common.data.images import EXTENSIONS
+from components.ingest.source.database import open_database
+from components.ingest.source.locations import Location, SourceFile, as_text, from_text, shown
+
+TABLES = """
+CREATE TABLE entries (key TEXT PRIMARY KEY, path TEXT, extension TEXT, size INTEGER, etag TEXT, location TEXT, label TEXT, text TEXT,
+    line INTEGER, image INTEGER, used INTEGER DEFAULT 0) WITHOUT ROWID;
+CREATE TABLE csv (path TEXT PRIMARY KEY, label TEXT, line INTEGER) WITHOUT ROWID;
+CREATE TABLE known (key TEXT PRIMARY KEY, size INTEGER, etag TEXT, id TEXT) WITHOUT ROWID;
+CREATE TABLE refused (key TEXT, reason TEXT);
+CREATE TABLE images (rank INTEGER, archive TEXT, shuffle TEXT, key TEXT, label TEXT, given TEXT, text TEXT, text_location TEXT);
+"""
+
+
+class Entry(NamedTuple):
+    """A file of the source, of whatever kind."""
+
+    key: str
+    path: str  # its key; in an archive, where it would lie if the archive were unpacked beside itself
+    size: int  # bytes; 0 where nobody has looked
+    etag: str
+    location: Location | None = None
+    label: str | None = None  # what an archive or a table says
+    text: str | None = None
+    line: int = 0  # of a table
+
+
+class Listing:
+    """The files of one source; `store`: where keys without a location of their own lie."""
+
+    def __init__(self, folder: Path, store: str) -> None:
+        self.db = open_database(folder / "listing.db", TABLES)
+        self.store = store
+        self.brought: frozenset[str] = frozenset()  # the splits that the source's own folders give
+        self.warnings: list[str] = []
+
+    def add(self, entries: Iterable[Entry]) -> None:
+        """Later entries replace earlier ones of the same key; names that are no text are refused."""
+        rows = (_row(entry) for entry in entries if self._is_named(entry))
+        self.db.executemany("INSERT OR REPLACE INTO entries VALUES (?,?,?,?,?,?,?,?,?,?,0)", rows)
+
+    def add_named(self, entry: Entry) -> None:
+        """An entry whose location stands in a table, whatever its key looks like."""
+        self.db.execute("INSERT INTO entries VALUES (?,?,?,?,?,?,?,?,?,?,0)", (shown(entry.key), *_row(entry)[1:]))
+
+    def refuse(self, key: str, reason: str) -> None:
+        self.db.execute("INSERT INTO refused VALUES (?,?)", (shown(key), reason))
+
+    def use(self, key: str) -> None:
+        """Say that a file which is no image has served."""
+        self.db.execute("UPDATE entries SET used = 1 WHERE key = ?", (key,))
+
+    def __contains__(self, key: object) -> bool:
+        return self.entry(str(key)) is not None
+
+    def entry(self, key: str) -> Entry | None:
+        row = self.db.execute("SELECT key, path, size, etag, location, label, text, line FROM entries WHERE key = ?", (shown(key),)).fetchone()
+        return None if row is None else _entry(row)
+
+    def images(self) -> Iterator[Entry]:
+        for row in self.db.execute("SELECT key, path, size, etag, location, label, text, line FROM entries WHERE image"):
+            yield _entry(row)
+
+    def tops(self) -> set[str]:
+        """The top folders of images; "" for those that lie in none."""
+        top = "CASE instr(path, '/') WHEN 0 THEN '' ELSE substr(path, 1, instr(path, '/') - 1) END"
+        return {name for (name,) in self.db.execute(f"SELECT DISTINCT {top} FROM entries WHERE image")}
+
+    def holds(self, *extensions: str) -> bool:
+        marks = ",".join("?" * len(extensions))
+        return self.db.execute(f"SELECT 1 FROM entries WHERE extension IN ({marks}) LIMIT 1", extensions).fetchone() is not None
+
+    def count(self, table: str = "entries") -> int:
+        return int(self.db.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0])
+
+    def ignored(self) -> Counter[str]:
+        """Files that are no images and have not served, by extension."""
+        rows = self.db.execute("SELECT extension, COUNT(*) FROM entries WHERE NOT image AND NOT used GROUP BY extension")
+        return Counter({extension or "without extension": count for extension, count in rows})
+
+    def refusals(self) -> Iterator[SourceFile]:
+        for key, reason in self.db.execute("SELECT key, reason FROM refused ORDER BY key, reason"):
+            yield SourceFile(key, 0, None, None, reason=reason)
+
+    def files(self) -> Iterator[SourceFile]:
+        """Every image, in the order in which it is read."""
+        for row in self.db.execute(
+            "SELECT i.key, e.size, i.label, i.given, e.location, i.text, i.text_location, e.etag, k.id FROM images i JOIN entries e USING (key) "
+            "LEFT JOIN known k ON k.key = i.key AND k.size = e.size AND k.etag = e.etag ORDER BY i.rank, i.archive, i.shuffle"
+        ):
+            key, size, label, given, location, text, text_location, etag, known = row
+            beside = text if text is not None else from_text(text_location)
+            yield SourceFile(key, size, label, given, from_text(location), beside, etag, "", known or "")
+
+    def _is_named(self, entry: Entry) -> bool:
+        if shown(entry.key) == entry.key:
+            return True
+        if extension_of(entry.key) in EXTENSIONS:
+            self.refuse(entry.key, "its name is not UTF-8; rename it")
+        return False
+
+
+def extension_of(key: str) -> str:
+    """`.png` of `a/b.PNG`; nothing of `a/.png`, as pathlib has it, which takes ten times as long."""
+    name = key[key.rfind("/") + 1 :]
+    dot = name.rfind(".")
+    return name[dot:].lower() if 0 < dot < len(name) - 1 else ""
+
+
+def _row(entry: Entry) -> tuple[Any, ...]:
+    extension = extension_of(entry.key)
+    return (entry.key, entry.path, extension, entry.size, entry.etag, as_text(entry.location), entry.label, entry.text, entry.line,
+            extension in EXTENSIONS)
+
+
+def _entry(row: tuple[Any, ...]) -> Entry:
+    key, path, size, etag, location, label, text, line = row
+    return Entry(key, path, size, etag, from_text(location), label, text, line)

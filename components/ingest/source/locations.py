@@ -1,0 +1,74 @@
+"""Where the bytes of one file of a source lie, so that any process can read them without opening an archive by its names."""
+
+import json
+import zlib
+from functools import cache
+from typing import NamedTuple
+
+from components.common.data.images import ImageError
+from components.common.storage import open_store
+
+store_of = cache(open_store)  # one connection per process
+
+
+class Location(NamedTuple):
+    """A whole object of a store, or a stretch of one: a member of a tar or zip archive."""
+
+    store: str
+    key: str
+    start: int = 0
+    size: int = -1  # bytes there; -1: the whole object
+    unpacked: int = -1  # bytes after inflating; -1: stored as they are
+    crc: int = 0  # of the unpacked bytes, where they are deflated
+    gzipped: bool = False  # `start` counts in the tar that the object unpacks to
+
+    @property
+    def is_member(self) -> bool:
+        return self.size >= 0
+
+
+class SourceFile(NamedTuple):
+    """One image file of the source."""
+
+    key: str  # path inside the source, `archive.tar/member.png` inside an archive
+    size: int  # bytes; 0 where nobody has looked yet
+    label: str | None  # what its folder, shard or table says
+    given: str | None  # the split that its folder says
+    location: Location | None = None  # None: at `key` in the source
+    text: Location | str | None = None  # what stands beside it, or where
+    etag: str = ""  # changes with the contents
+    reason: str = ""  # why it is refused unread
+    known: str = ""  # id of the bytes that it had, with this etag, when the version before was ingested
+
+
+def shown(key: str) -> str:
+    """The name as UTF-8 can hold it; file systems allow names that are no text."""
+    return key.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def as_text(location: Location | None) -> str | None:
+    return None if location is None else json.dumps(location)
+
+
+def from_text(text: str | None) -> Location | None:
+    return None if text is None else Location(*json.loads(text))
+
+
+def read(location: Location) -> bytes:
+    """The bytes there; KeyError where there are none, ImageError where they do not unpack to what the archive promised."""
+    store = store_of(location.store)
+    if not location.is_member:
+        return store.read(location.key)
+    data = store.read_range(location.key, location.start, location.size) if location.size else b""
+    return data if location.unpacked < 0 else _inflated(data, location)
+
+
+def _inflated(data: bytes, location: Location) -> bytes:
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        unpacked = inflater.decompress(data, location.unpacked + 1)
+    except zlib.error:
+        raise ImageError("broken: its archive does not unpack here") from None
+    if len(unpacked) != location.unpacked or zlib.crc32(unpacked) != location.crc:
+        raise ImageError("broken: it does not unpack to the bytes that its archive promises")
+    return unpacked

@@ -1,0 +1,28 @@
+"""Which split an image of a source belongs to, by itself; groups.py decides for those that are not alone."""
+
+from components.common.artifacts import CALIBRATION, TEST, TRAIN, VALIDATION
+from components.common.data.splits import split_of
+
+GIVEN = {"train": TRAIN, "test": TEST, "val": VALIDATION, "valid": VALIDATION, "validation": VALIDATION, "calibration": CALIBRATION}
+HELD_OUT = (TEST, CALIBRATION, VALIDATION)  # given splits that keep an image which lies elsewhere too, the first before the others
+
+
+def precedence(given: str | None) -> int:
+    """Which copy of a duplicate is kept: the lowest."""
+    return HELD_OUT.index(given) if given in HELD_OUT else len(HELD_OUT)
+
+
+def split_for(image: str, given: str | None, brought: frozenset[str]) -> str:
+    """Split of an image: a given held-out split stays; all else follows the md5 rule, and what would fall in a split that the
+    source brings itself is for training, so that a given test set is the whole of it.
+    """
+    if given in HELD_OUT:
+        return given
+    split = split_of(image)
+    return TRAIN if split in brought else split
+
+
+def split_folders(tops: set[str]) -> dict[str, str]:
+    """The top folders that are splits: where nothing else lies at the top, or where there are two of them."""
+    named = {top: GIVEN[top.lower()] for top in tops if top.lower() in GIVEN}
+    return named if len(named) == len(tops) or len(named) > 1 else {}

@@ -1,0 +1,1 @@
+"""The DAG and a configuration become compiled pipelines, objects for Argo CD and a picture."""

@@ -1,0 +1,154 @@
+"""One YAML file -> the validated, frozen settings of every stage.
+
+    defaults <- base.yaml (by `extends`) <- the file <- key=value overrides, merged by OmegaConf, checked by RunConfig.
+"""
+
+import json
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import BaseModel, Field, ValidationError
+
+from components.calibrate.settings import CalibrateSettings
+from components.common.errors import BadInputError
+from components.common.settings import Count, Settings
+from components.evaluate.settings import EvaluateSettings
+from components.ingest.settings import IngestSettings
+from components.pretrain.settings import PretrainSettings
+from components.pseudolabel.settings import PseudolabelSettings
+from components.release.settings import ReleaseSettings
+from components.sample.settings import SampleSettings
+from components.warmup.settings import WarmupSettings
+from pipelines.configuration.check import explain, keys_of, place_of, refuse_unknown
+from pipelines.configuration.files import KeyPath, Layer, read_chain, read_override
+from pipelines.configuration.resources import Label, Pool, Resources, misfits
+
+RESOLVER = re.compile(r"\$\{\s*[\w.]+\s*:")
+
+
+class RunConfig(Settings):
+    """A run of the training pipeline: where the images are, where results are kept, and the settings of each stage."""
+
+    version: Literal[1]
+    """Version of this file's format."""
+    name: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+    """Name of the dataset and of the model: lower-case letters, digits and dashes, since it becomes part of object names."""
+    source: Annotated[str, Field(min_length=1)]
+    """Folder of images (relative to where gleaner is started), s3:// prefix, archive or table of URIs; class sub-folders are labels."""
+    store: Annotated[str, Field(min_length=1)]
+    """Folder or s3:// prefix under which everything that outlives the run is kept: datasets, labels, checkpoints, releases."""
+    object_store: str | None = None
+    """Folder in which an S3 server on this machine keeps what `store: s3://…` names, while `gleaner run` lasts; other s3:// addresses
+    of the run are looked up there too. Null: the server of AWS_ENDPOINT_URL, or AWS. A cluster does not read it."""
+    source_version: str = ""
+    """Names the state of the source; a new one ingests again. Empty: `gleaner run` takes a fingerprint of names, sizes and times."""
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    """Seed of every random choice."""
+    threads: Count = 2
+    """CPU threads of each training stage; results repeat to the bit for one number of threads."""
+    ingest: IngestSettings = IngestSettings()
+    pretrain: PretrainSettings = PretrainSettings()
+    sample: SampleSettings = SampleSettings()
+    warmup: WarmupSettings = WarmupSettings()
+    pseudolabel: PseudolabelSettings = PseudolabelSettings()
+    calibrate: CalibrateSettings = CalibrateSettings()
+    evaluate: EvaluateSettings = EvaluateSettings()
+    release: ReleaseSettings = ReleaseSettings()
+    resources: Resources = Resources()
+    """What the pods of each task ask of the cluster; `gleaner run` takes no notice."""
+    pools: dict[Label, Pool] = Field(default={})
+    """Node pools of the cluster by name, for tasks that need a GPU or spot nodes; best kept in one file that others extend."""
+
+
+SECTIONS = [name for name, field in RunConfig.model_fields.items() if isinstance(field.default, BaseModel)]
+STAGES = [name for name in SECTIONS if name != "resources"]
+FORM = {"pretrain": ("epochs",), "sample": ("strategy", "train_budget"), "release": ("promote",)}
+"""Settings, by stage, with a field of their own in Kubeflow's form; the stage's JSON object goes before them."""
+
+
+def load_config(path: Path, overrides: list[str] | None = None) -> RunConfig:
+    """Read a run configuration; the first mistake in it is a BadInputError that names file and line, or the override."""
+    text_keys = [key for key, kind in keys_of(RunConfig).items() if kind in (str, str | None)]
+    layers = [*read_chain(path), *(read_override(text, text_keys) for text in overrides or [])]
+    places: dict[KeyPath, str] = {}
+    for layer in layers:
+        refuse_unknown(RunConfig, layer)
+        places |= layer.places
+    values = _merge(layers, places)
+    try:
+        config = RunConfig.model_validate_json(json.dumps(values, default=str), strict=True)
+    except ValidationError as error:
+        raise BadInputError(explain(RunConfig, error, places, path)) from None
+    for task, key, mistake in misfits(config.resources, config.pools):
+        key_path = ("resources", task, key)
+        raise BadInputError(f"{place_of(key_path, places, path)}: {'.'.join(key_path)}: {mistake}")
+    return config
+
+
+def pipeline_arguments(config: RunConfig) -> dict[str, Any]:
+    """The DAG's parameters; each stage gets all its settings, so that the record of a run does not lean on later defaults."""
+    values = _null_in_words(config.model_dump(mode="json", exclude={"version", "object_store", "resources", "pools"}))
+    form = {key: values[stage][key] for stage, keys in FORM.items() for key in keys}
+    return {f"{key}_settings" if key in STAGES else key: value for key, value in values.items()} | form
+
+
+def _null_in_words(value: Any) -> Any:
+    """Settings reads it back; kfp refuses a null inside a parameter."""
+    if isinstance(value, dict):
+        return {key: _null_in_words(inner) for key, inner in value.items()}
+    return "null" if value is None else value
+
+
+def show(config: RunConfig) -> str:
+    """The resolved configuration as YAML, which `load_config` reads back to an equal one."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)
+
+
+def schema() -> str:
+    """JSON schema of a configuration file, for editors."""
+    about = RunConfig.model_json_schema()
+    about["properties"]["extends"] = {"type": "string", "title": "Extends", "description": "File that this one changes, relative to it."}
+    about["required"] = ["version"]  # the rest may stand in the extended file or in an override
+    return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **about}, indent=2, ensure_ascii=False) + "\n"
+
+
+def _merge(layers: list[Layer], places: dict[KeyPath, str]) -> dict[str, Any]:
+    """Later layers over earlier ones, `${key}` replaced by the value it names."""
+    for path, place in places.items():
+        for layer in layers:
+            value = _at(layer.values, path)
+            if isinstance(value, str) and RESOLVER.search(value):
+                raise BadInputError(f"{place}: {'.'.join(path)}: got {value!r}, expected a plain ${{key}}: "
+                                    "a configuration reads nothing but itself")
+    try:
+        merged = OmegaConf.merge(_defaults(), *(OmegaConf.create(_without_empty_sections(layer.values)) for layer in layers))
+        values = OmegaConf.to_container(merged, resolve=True)
+    except OmegaConfBaseException as error:
+        key = str(getattr(error, "full_key", None) or "")
+        place = places.get(tuple(key.split(".")), "configuration")
+        reason = str(error).splitlines()[0]
+        raise BadInputError(f"{place}: {key}: {reason}") from None
+    assert isinstance(values, dict)
+    return {str(key): value for key, value in values.items()}
+
+
+def _defaults() -> dict[str, Any]:
+    return {name: field.default.model_dump(mode="json") if name in SECTIONS else field.default
+            for name, field in RunConfig.model_fields.items() if not field.is_required()}
+
+
+def _without_empty_sections(values: dict[str, Any]) -> dict[str, Any]:
+    """`pretrain:` with every line below it commented out says nothing."""
+    return {key: value for key, value in values.items() if not (value is None and key in [*SECTIONS, "pools"])}
+
+
+def _at(values: Any, path: KeyPath) -> Any:
+    for key in path:
+        if not isinstance(values, dict):
+            return None
+        values = values.get(key)
+    return values

@@ -1,0 +1,1 @@
+"""Container images are built, pushed and pinned."""

@@ -1,0 +1,1 @@
+"""Recurring runs of a Kubeflow Pipelines server are made equal to a schedules file in Git."""

@@ -1,0 +1,150 @@
+"""What Git wants, what the server has, and the difference: pure functions, the server is elsewhere.
+
+A recurring run can be created, disabled and deleted, not changed. So its name ends in a digest of everything it says,
+`gitops/<app>/<schedule>@<8 hex>`, the whole digest stands in its description, and a change is a new one beside the old:
+
+    create the new  ->  look again  ->  disable the old  ->  delete it once nothing has run under it for keep_days
+
+A crash between two steps leaves a schedule that fires twice for a while, never one that does not fire. One that was
+disabled is not enabled again, since the scheduler would at once make up for the last time it missed; it is made anew.
+"""
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from pipelines.compiling.variants import CONFIGS, compiled_for
+from pipelines.configuration.config import RunConfig, pipeline_arguments
+from pipelines.configuration.schedules import Schedules
+from pipelines.configuration.version import COMMITTED, COMPILED, named
+
+DIGEST = re.compile(r"\bsha256:([0-9a-f]{64})\b")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A schedule as Git says it."""
+
+    schedule: str
+    name: str  # of the recurring run
+    digest: str
+    paused: bool
+    pipeline_version: str  # as in the file
+    compiled: Path  # what `committed` means
+    content: dict[str, Any]  # all that the digest is of
+    about: str  # for people, in Kubeflow's UI
+
+    @property
+    def description(self) -> str:
+        return f"{self.about}\nsha256:{self.digest}"
+
+
+@dataclass(frozen=True)
+class Existing:
+    """A recurring run of ours as the server says it."""
+
+    id: str
+    schedule: str
+    name: str
+    digest: str
+    enabled: bool
+    created_at: datetime
+    content: dict[str, Any]  # as far as the server tells
+    removable: bool = False  # disabled, nothing runs under it, and nothing did for keep_days
+
+
+@dataclass(frozen=True)
+class Action:
+    kind: Literal["create", "disable", "delete"]
+    schedule: str
+    name: str
+    id: str  # of the recurring run; empty for a new one
+    reason: str
+
+
+def prefix(app: str) -> str:
+    """What the names of all our recurring runs begin with; whatever begins otherwise is somebody else's."""
+    return f"gitops/{app}/"
+
+
+def wanted_schedules(file: Schedules, configs: dict[str, RunConfig], folder: Path) -> dict[str, Wanted]:
+    """Each schedule of a file that lies in `folder`, with the digest of all that decides what it starts."""
+    wanted = {}
+    for name, schedule in file.schedules.items():
+        compiled = _compiled(file, folder, configs[name] if schedule.pipeline_version == COMMITTED else None)
+        content = {
+            "cron": schedule.cron,
+            "max_concurrency": schedule.max_concurrency,
+            "experiment": file.experiment,
+            "service_account": file.service_account,
+            "pipeline_version": named(schedule.pipeline_version, compiled),
+            "platform_generation": file.platform_generation,
+            "parameters": pipeline_arguments(configs[name]),
+        }
+        digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        about = (f"Kept by Git: change {schedule.config} or the schedule {name} there, not here. Pipeline {content['pipeline_version']}, "
+                 f"platform generation {file.platform_generation}.")
+        wanted[name] = Wanted(name, f"{prefix(file.app)}{name}@{digest[:8]}", digest, schedule.paused, schedule.pipeline_version,
+                              compiled, content, about)
+    return wanted
+
+
+def _compiled(file: Schedules, folder: Path, config: RunConfig | None) -> Path:
+    """The compiled pipeline of this commit: the one with a configuration's pods, which `committed` means, or the default one."""
+    compiled, configs = (folder / file.compiled, folder) if file.compiled else (COMPILED.parent, CONFIGS)
+    return compiled_for(config, compiled, configs) if config else compiled / COMPILED.name
+
+
+def plan(wanted: dict[str, Wanted], existing: list[Existing], prune: bool) -> list[Action]:
+    """What makes the server equal to Git. `prune`: also what Git no longer says, and what is long out of use.
+
+    Of several equal ones that are enabled the oldest stays, whoever looks: two reconcilers that race agree.
+    """
+    actions: list[Action] = []
+    for schedule in sorted({*wanted, *(run.schedule for run in existing)}):
+        want = wanted.get(schedule)
+        ours = sorted((run for run in existing if run.schedule == schedule), key=lambda run: (run.created_at, run.id))
+        enabled = [run for run in ours if run.enabled]
+        equal = [run for run in enabled if want and not want.paused and (run.name, run.digest) == (want.name, want.digest)]
+        if want and not want.paused and not equal:
+            actions.append(Action("create", schedule, want.name, "", _what(want)))
+        for run in enabled:
+            if run not in equal[:1] and (want or prune):
+                actions.append(Action("disable", schedule, run.name, run.id, _why(run, want)))
+        if prune:
+            unused = [run for run in ours if run.removable]
+            actions += [Action("delete", schedule, run.name, run.id, "nothing has run under it for keep_days") for run in unused]
+    return actions
+
+
+def _what(want: Wanted) -> str:
+    return f"{want.content['cron']}, pipeline {want.content['pipeline_version']}"
+
+
+def _why(run: Existing, want: Wanted | None) -> str:
+    if want is None:
+        return "no longer in Git"
+    if want.paused:
+        return "paused in Git"
+    if run.name == want.name:
+        return "there are two of it" if run.digest == want.digest else "its description is not Git's"
+    return f"replaced by {want.name}"
+
+
+def differences(old: dict[str, Any], new: dict[str, Any], path: str = "") -> list[str]:
+    """`key: old -> new` for each value of `new` that is another in `old`; what the server does not tell (absent) is left out."""
+    lines: list[str] = []
+    for key, value in new.items():
+        place = f"{path}.{key}" if path else key
+        if isinstance(value, dict) and isinstance(old.get(key), dict):
+            lines += differences(old[key], value, place)
+        elif key in old and old[key] != value:
+            lines.append(f"{place}: {old[key]} -> {value}")
+        elif key not in old and path:
+            lines.append(f"{place}: new, {value}")
+    gone = [f"{path}.{key}" for key in old if key not in new] if path else []
+    return lines + [f"{place}: gone" for place in gone]

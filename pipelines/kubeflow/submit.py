@@ -1,0 +1,151 @@
+"""`gleaner submit`: start a run of a configuration on Kubeflow Pipelines, and follow it stage by stage."""
+
+import os
+import secrets
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import kfp_server_api
+
+from components.common.errors import BadInputError
+from pipelines.configuration.config import RunConfig, pipeline_arguments
+from pipelines.configuration.resources import TASKS
+from pipelines.configuration.schedules import refuse_folders
+from pipelines.configuration.source import source_fingerprint
+from pipelines.configuration.version import COMPILED
+from pipelines.kubeflow import server as kubeflow
+from pipelines.kubeflow.pipeline import Reference, provide_experiment, provide_version
+from pipelines.kubeflow.server import FINISHED, Kubeflow, TransientError, predicate
+from pipelines.local.progress import seconds
+
+POLL = 5.0  # seconds between looks at a run
+PATIENCE = 600.0  # seconds that a server may be away while its run is followed
+
+
+def arguments(config: RunConfig, file: Path, say: Callable[[str], None]) -> dict[str, Any]:
+    """The pipeline's parameters; a new state of the source is told by its listing, as `gleaner run` does."""
+    refuse_folders(config, str(file))
+    values = pipeline_arguments(config)
+    if not config.source_version:
+        try:
+            values["source_version"] = source_fingerprint(config.source)
+        except BadInputError as error:
+            values["source_version"] = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+            say(f"note: ingest reads the source again, since its state cannot be told from here: {error}")
+    return values
+
+
+def start(server: Kubeflow, name: str, values: dict[str, Any], version: str, experiment: str, say: Callable[[str], None],
+          service_account: str = "", wait: float = 0, compiled: Path = COMPILED) -> str:
+    """Start a run and return its id; `compiled` is the file that `committed` means.
+
+    Where the server's answer is lost, the run is looked for by its name, which nobody else has.
+    """
+    unique = f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    reference = provide_version(server, version, say, compiled, wait)
+    body = _run(unique, values, reference, provide_experiment(server, experiment), service_account)
+    for pause in kubeflow.PAUSES:
+        try:
+            return str(server.call(server.runs.run_service_create_run, body).run_id)
+        except TransientError:
+            time.sleep(pause)
+        same = server.pages(server.runs.run_service_list_runs, "runs", namespace=server.namespace,
+                            filter=predicate("EQUALS", "display_name", unique))
+        for run in same:
+            return str(run.run_id)
+    return str(server.call(server.runs.run_service_create_run, body).run_id)
+
+
+def follow(server: Kubeflow, run_id: str, say: Callable[[str], None]) -> Any:
+    """Wait for the end of a run, a line for each task that begins or ends; returns the run as it ended."""
+    told: dict[str, str] = {}
+    away = 0.0
+    while True:
+        try:
+            run = server.call(server.runs.run_service_get_run, run_id)
+            away = 0.0
+        except TransientError as error:
+            away += POLL
+            if away > PATIENCE:
+                raise
+            if told.get("") != str(error):
+                say(f"{error}; the run goes on, looking again")
+            told[""] = str(error)
+            time.sleep(POLL)
+            continue
+        for task, line in _lines(run).items():
+            if told.get(task) != line:
+                say(f"{task}: {line}")
+            told[task] = line
+        if run.state in FINISHED:
+            return run
+        time.sleep(POLL)
+
+
+def verdict(run: Any, namespace: str = "") -> str:
+    """How a run ended, in one line, with what failed first and why; Kubeflow 2.17 does not tell why, so then with how to see it."""
+    took = _duration(run.created_at, run.finished_at)
+    if run.state == "SUCCEEDED":
+        return f"run {run.display_name}: succeeded ({took})"
+    failed = sorted((task for task in _tasks(run) if task.state == "FAILED"), key=lambda task: task.end_time or task.create_time)
+    first = [f"{task.display_name}: {_error(task) or _log(run, task.display_name, namespace)}" for task in failed[:1]]
+    reason = (*first, _error(run) or "", "")[0]
+    return f"run {run.display_name}: {run.state.lower()} ({took}){': ' if reason else ''}{reason}"
+
+
+def _log(run: Any, task: str, namespace: str) -> str:
+    """The command that shows the end of a failed task's log."""
+    labels = f"pipeline/runid={run.run_id},app.kubernetes.io/component={task}"
+    return f"see kubectl -n {namespace or 'kubeflow'} logs -c main --tail=5 -l {labels}"
+
+
+def link(server: Kubeflow, run_id: str) -> str:
+    """The page of a run; KF_PIPELINES_UI_ENDPOINT is where the UI is, if not where the API is."""
+    base = os.environ.get("KF_PIPELINES_UI_ENDPOINT", server.host).rstrip("/")
+    return f"{base}/#/runs/details/{run_id}"
+
+
+def _run(name: str, values: dict[str, Any], version: Reference, experiment: str, service_account: str) -> kfp_server_api.V2beta1Run:
+    return kfp_server_api.V2beta1Run(
+        display_name=name,
+        experiment_id=experiment,
+        service_account=service_account or None,
+        pipeline_version_reference=kfp_server_api.V2beta1PipelineVersionReference(
+            pipeline_id=version.pipeline_id, pipeline_version_id=version.version_id),
+        runtime_config=kfp_server_api.V2beta1RuntimeConfig(parameters=values),
+    )
+
+
+def _tasks(run: Any) -> list[Any]:
+    """Those of the DAG, in the order they began; drivers, executors and the root are none."""
+    tasks = (run.run_details and run.run_details.task_details) or []
+    return sorted((task for task in tasks if task.display_name in TASKS), key=lambda task: task.start_time or task.create_time)
+
+
+def _lines(run: Any) -> dict[str, str]:
+    """A line for each task that has begun; the packing pods, which are as many as there are workers, share one."""
+    named: dict[str, list[Any]] = {}
+    for task in _tasks(run):
+        named.setdefault(task.display_name, []).append(task)
+    return {name: _line(tasks) for name, tasks in named.items()}
+
+
+def _line(tasks: list[Any]) -> str:
+    """How tasks of one name are, the first to begin first: over when all are, and as the worst of them."""
+    active = [task for task in tasks if task.state not in FINISHED]
+    if active:
+        return str(active[0].state).lower()
+    worst = max(tasks, key=lambda task: FINISHED.index(task.state))
+    ends = [task.end_time for task in tasks]
+    return f"{worst.state.lower()} ({_duration(tasks[0].start_time, max(ends) if all(ends) else None)})"
+
+
+def _error(thing: Any) -> str | None:
+    return " ".join(thing.error.message.split()) if thing.error and thing.error.message else None
+
+
+def _duration(start: datetime | None, end: datetime | None) -> str:
+    return seconds(max(0.0, (end - start).total_seconds())) if start and end else "?"

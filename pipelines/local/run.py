@@ -1,0 +1,113 @@
+"""`gleaner run`: the compiled DAG on this machine, by kfp's own local orchestrator.
+
+kfp runs only Python components as local processes. While a pipeline runs here, `_seam` puts StageProcess in the place
+of the class that refuses the others; order, artifacts, caching and retries remain kfp's. Every stage is the command
+that its pod would run, `python -m components.<stage> …`.
+"""
+
+import contextlib
+import importlib
+import logging
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from functools import partial, partialmethod
+from pathlib import Path
+from typing import Any
+
+from kfp import local
+from kfp.local import cache, config, executor_input_utils, io, pipeline_orchestrator, subprocess_task_handler
+from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineSpec
+
+from components.common.files import write_text
+from pipelines.configuration.config import RunConfig, pipeline_arguments, show
+from pipelines.configuration.source import source_fingerprint
+from pipelines.local.caching import StageCache, code_digest
+from pipelines.local.process import StageProcess
+from pipelines.local.progress import Bars, Lines
+from pipelines.local.record import Run, new_run
+
+
+def run_config(settings: RunConfig, workdir: Path, display: Bars | Lines, fresh: bool = False) -> Run:
+    """Run the training pipeline; raises StageError. `fresh`: every stage again, whatever the cache holds."""
+    from pipelines.training import training
+
+    arguments = pipeline_arguments(settings)
+    arguments["source_version"] = settings.source_version or source_fingerprint(settings.source)
+    run = new_run(workdir, settings.name, display, settings.threads)
+    write_text(run.folder / "config.yaml", show(settings))
+    with display:
+        run_pipeline(training.pipeline_spec, arguments, run, workdir.absolute() / "cache", fresh)
+    return run
+
+
+def run_pipeline(spec: PipelineSpec, arguments: dict[str, Any], run: Run, cache_folder: Path, fresh: bool = False,
+                 digest_of: Callable[[str], str] = code_digest) -> None:
+    """Run a compiled pipeline of container components; raises StageError. `digest_of`: the digest of a module's code."""
+    try:
+        with _seam(run, StageCache(cache_folder, run.cached, fresh)):
+            pipeline_orchestrator.run_local_pipeline(_with_local_images(spec, digest_of), arguments)
+    except RuntimeError:
+        if run.failure is None:
+            raise
+        raise run.failure from None
+    finally:
+        run.save(arguments)
+
+
+def _with_local_images(spec: PipelineSpec, digest_of: Callable[[str], str]) -> PipelineSpec:
+    """The same pipeline, each image named after the code that runs in its place: an edited stage is a cache miss."""
+    here = PipelineSpec()
+    here.CopyFrom(spec)
+    for executor in here.deployment_spec["executors"].values():
+        module = executor["container"]["command"][-1]
+        executor["container"]["image"] = f"local/{module}@sha256:{digest_of(module)}"
+    return here
+
+
+@contextlib.contextmanager
+def _seam(run: Run, stage_cache: StageCache) -> Iterator[None]:
+    """All that is changed in kfp, for as long as a pipeline runs; kfp's own words go to logs/kfp.log."""
+    with contextlib.ExitStack() as stack:
+        log = stack.enter_context(run.log("kfp").open("w", encoding="utf-8", buffering=1))
+        handler = logging.StreamHandler(log)
+        logging.getLogger().addHandler(handler)
+        stack.callback(logging.getLogger().removeHandler, handler)
+        stack.enter_context(contextlib.redirect_stdout(log))
+        stack.enter_context(warnings.catch_warnings())
+        warnings.filterwarnings("ignore", message=".*have no effect in the current local runner")  # limits are for pods
+        _hide_docker_folder()
+        _replace(stack, config.LocalExecutionConfig, "instance", None)
+        local.init(local.SubprocessRunner(use_venv=False), str(run.folder.parent), str(run.folder / "workspace"))
+        _replace(stack, subprocess_task_handler, "SubprocessTaskHandler", partial(StageProcess, run))
+        _replace(stack, cache, "get_local_cache", lambda: stage_cache)
+        _replace(stack, executor_input_utils, "get_local_pipeline_resource_name", lambda _: run.folder.name)
+        _replace(stack, io.IOStore, "get_parent_input", partialmethod(_input_or_output, io.IOStore.get_parent_input))
+        yield
+
+
+def _input_or_output(store: Any, get_input: Callable[[Any, str], Any], key: str) -> Any:
+    """An input of the pipeline, or what a loop goes over: kfp finds a task's output only where its name is `Output`."""
+    try:
+        return get_input(store, key)
+    except ValueError:
+        for task, outputs in store._task_output_data.items():
+            for name, value in outputs.items():
+                if key.removeprefix("pipelinechannel--") == f"{task}-{name}":
+                    return value
+        raise
+
+
+def _hide_docker_folder() -> None:
+    """Let kfp look for its optional `docker` library without taking this repository's folder of that name for it."""
+    hidden = "docker" not in sys.modules
+    if hidden:
+        sys.modules["docker"] = None  # type: ignore[assignment]
+    importlib.import_module("kfp.local.task_dispatcher")
+    if hidden:
+        del sys.modules["docker"]
+
+
+def _replace(stack: contextlib.ExitStack, owner: Any, name: str, value: Any) -> None:
+    stack.callback(setattr, owner, name, getattr(owner, name))
+    setattr(owner, name, value)

@@ -1,0 +1,124 @@
+"""The closing table of `gleaner run`: what was bought, what came of it, where it is."""
+
+import json
+import os
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+from pipelines.local.progress import seconds
+from pipelines.local.record import Run, Stage, peak_memory
+
+Row = tuple[str, str]
+PURPOSES = ("train", "validation", "calibration", "test")
+PAGES = (("report", "evaluate", "evaluation", "report.html"),
+         ("data report", "ingest", "dataset", "report.html"),
+         ("contact sheet", "sample", "candidates", "contact_sheet.html"))
+
+
+def print_summary(run: Run, store: str, file: TextIO | None = None, object_store: str = "") -> None:
+    """A table on a terminal, `label: value` lines elsewhere; paths are never cut. `object_store`: the folder that keeps an S3 `store`."""
+    file = file or sys.stdout
+    rows = list(summary(run, store, object_store))
+    if not file.isatty():
+        print("\n".join(f"{label}: {value}" for label, value in rows), file=file, flush=True)
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for label, value in rows:
+        table.add_row(Text(label), Text(value))
+    Console(file=file).print(table)
+
+
+def summary(run: Run, store: str, object_store: str = "") -> Iterator[Row]:
+    """Rows of the closing table; a figure that a stage did not give is left out."""
+    stages = {stage.name: stage for stage in run.stages}
+    yield from _labels(_figures(stages, "ingest", "dataset"), _figures(stages, "sample", "labels"))
+    yield from _accuracy(stages)
+    yield from _gates(_figures(stages, "evaluate", "evaluation"))
+    yield from _release(_figures(stages, "release", "release"), store, object_store)
+    for label, stage, output, name in PAGES:
+        if stage in stages and output in stages[stage].outputs:
+            yield label, _relative(Path(stages[stage].outputs[output]["uri"]) / name)
+    published = _figures(stages, "sample", "candidates").get("published")
+    if published:
+        yield "candidates", _in_store(store, published)
+    yield "stages", ", ".join(f"{stage.name} {'cached' if stage.seconds is None else seconds(stage.seconds)}" for stage in run.stages)
+    memory = f", at most {peak_memory() / 1e9:.2f} GB in one process" if any(stage.seconds is not None for stage in run.stages) else ""
+    yield "total", f"{seconds(run.seconds())}{memory}"
+    yield "run", _relative(run.folder)
+
+
+def _labels(dataset: dict[str, Any], labels: dict[str, Any]) -> Iterator[Row]:
+    if "images" in dataset:
+        counts = [f"{dataset[purpose]:g} {purpose}" for purpose in PURPOSES if purpose in dataset]
+        refused = f"; {dataset['refused']:g} refused" if dataset.get("refused") else ""
+        yield "images", f"{dataset['images']:g} ({', '.join(counts)}){refused}"
+    if "train" in labels:
+        source = f" (answered by: {labels['source']})" if "source" in labels else ""
+        yield "labels used", ", ".join(f"{labels[purpose]:g} {purpose}" for purpose in PURPOSES if purpose in labels) + source
+
+
+def _accuracy(stages: dict[str, Stage]) -> Iterator[Row]:
+    figures = _figures(stages, "evaluate", "metrics")
+    if "warmup_accuracy" in figures:
+        yield "accuracy of warm-up", _percent(figures["warmup_accuracy"])
+    if "accuracy" in figures:
+        interval = ""
+        if {"accuracy_low", "accuracy_high", "images"} <= figures.keys():
+            low, high = _percent(figures["accuracy_low"]), _percent(figures["accuracy_high"])
+            interval = f" (95 % interval {low} to {high}, {figures['images']:g} test images)"
+        yield "accuracy, final", _percent(figures["accuracy"]) + interval
+    final = _figures(stages, "pseudolabel", "classifier")
+    if final.get("handed_on"):
+        yield "pseudo-labels", f"did not help, the warm-up model goes on: {final.get('why', '')}".rstrip(": ")
+    if {"ece_before", "ece_after"} <= figures.keys():
+        temperature = _figures(stages, "calibrate", "metrics").get("temperature")
+        by = f" (temperature {temperature:.3f})" if temperature is not None else ""
+        yield "calibration error", f"{_percent(figures['ece_before'])} before, {_percent(figures['ece_after'])} after{by}"
+
+
+def _gates(evaluation: dict[str, Any]) -> Iterator[Row]:
+    for gate in json.loads(evaluation.get("gates") or "[]"):
+        figure = "no figure" if gate["figure"] is None else f"{gate['figure']:.4f}"
+        verdict = "passed" if gate["passed"] else f"FAILED: {gate.get('why', '')}".rstrip(": ")
+        yield f"gate {gate['name']}", f"{figure} {gate['relation']} {gate['limit']:g}  {verdict}"
+
+
+def _release(release: dict[str, Any], store: str, object_store: str) -> Iterator[Row]:
+    if "promoted" not in release:
+        return
+    where = f" at {_in_store(store, release['published'])}" if release.get("published") else ""
+    state = "promoted to champion" if release["promoted"] else f"not promoted: {release.get('why', '')}".rstrip(": ")
+    yield "release", f"{release.get('version') or 'none'}, {state}{where}"
+    if release["promoted"] and release.get("published"):
+        champion = _in_store(store, release["published"]).rpartition("/")[0]
+        served = ["--object-store", object_store] if object_store and store.startswith("s3://") else []
+        yield "classify with", shlex.join(["gleaner", "predict", *served, champion, "IMAGE"])
+
+
+def _figures(stages: dict[str, Stage], stage: str, output: str) -> dict[str, Any]:
+    return stages[stage].outputs.get(output, {}).get("metadata", {}) if stage in stages else {}
+
+
+def _in_store(store: str, published: str) -> str:
+    """`published`: a key in the store or the whole address."""
+    root = f"{store.rstrip('/')}/"
+    return root + published.removeprefix(root)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2f} %"
+
+
+def _relative(path: Path) -> str:
+    """From where the user stands, where that is shorter."""
+    relative = os.path.relpath(path)
+    return str(path) if relative.startswith("../..") else relative

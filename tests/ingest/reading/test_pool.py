@@ -1,0 +1,240 @@
+"""Images that kill or stall the process that decodes them: real signals, real limits, real files."""
+
+import io
+import os
+import signal
+import struct
+import subprocess
+import sys
+import threading
+import time
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from multiprocessing import active_children
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from components.common.data.images import ORIENTATION, canonical_pixels
+from components.ingest.reading import pool
+from components.ingest.reading.check import Checked
+from components.ingest.reading.pool import Limits, Reading, check_all
+from components.ingest.source.locations import SourceFile
+
+LIMITS = Limits(100_000_000, 60, 4 << 30)
+MUTANTS = 6_000
+
+
+def picture(number: int, kind: str = "PNG", size: tuple[int, int] = (20, 12), **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    pixels = np.random.default_rng(number).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def grey_png(width: int, height: int) -> bytes:
+    """A valid PNG of one grey, small as a file and slow to bring to colour and to store again."""
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    packer = zlib.compressobj(1)
+    rows = b"".join([*(packer.compress(bytes(width + 1)) for _ in range(height)), packer.flush()])
+    shape = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", shape) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+@pytest.fixture(scope="module")
+def slow() -> bytes:
+    return grey_png(8000, 8000)
+
+
+def fill(folder: Path, files: dict[str, bytes]) -> list[SourceFile]:
+    for key, data in files.items():
+        (folder / key).write_bytes(data)
+    return [SourceFile(key, len(data), None, None) for key, data in files.items()]
+
+
+def with_one(hostile: bytes, at: int = 3, of: int = 8) -> dict[str, bytes]:
+    return {f"{number}.png": hostile if number == at else picture(number) for number in range(of)}
+
+
+def check(folder: Path, files: list[SourceFile], workers: int = 1, limits: Limits = LIMITS) -> list[Checked]:
+    return list(check_all(files, Reading(str(folder), "RGB", limits), workers))
+
+
+def only_that_one(checked: list[Checked], files: dict[str, bytes]) -> str:
+    """The reason why `3.png` was refused, after a look at all others."""
+    assert [each.key for each in checked] == list(files)
+    for each in checked:
+        if each.key != "3.png":
+            assert each.image == canonical_pixels(files[each.key], "RGB", 10**6)[0]
+    return checked[3].reason
+
+
+@contextmanager
+def killer(number: signal.Signals, times: int) -> Iterator[list[int]]:
+    """Send a signal to a decoding process that has been busy for a while; yields who got it."""
+    killed: list[int] = []
+    over = threading.Event()
+
+    def hunt() -> None:
+        seen: Counter[int] = Counter()
+        while not over.wait(0.05) and len(killed) < times:
+            for process in active_children():
+                seen[process.pid or 0] += 1
+                if seen[process.pid or 0] == 6 and process.pid:  # 0.3 s: all but the slow image are long done
+                    os.kill(process.pid, number)
+                    killed.append(process.pid)
+
+    thread = threading.Thread(target=hunt)
+    thread.start()
+    try:
+        yield killed
+    finally:
+        over.set()
+        thread.join()
+
+
+@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL])
+def test_an_image_that_crashes_its_process_twice_is_set_aside(tmp_path: Path, slow: bytes, number: signal.Signals) -> None:
+    files = with_one(slow)
+    with killer(number, times=2) as killed:
+        reason = only_that_one(check(tmp_path, fill(tmp_path, files)), files)
+    assert len(set(killed)) == 2
+    expected = {signal.SIGSEGV: "crashed the decoder: SIGSEGV", signal.SIGKILL: "killed the decoder: SIGKILL, most likely for memory"}
+    assert reason == expected[number]
+
+
+def test_a_process_that_is_killed_once_costs_no_image(tmp_path: Path, slow: bytes) -> None:
+    files = with_one(slow)
+    with killer(signal.SIGKILL, times=1) as killed:
+        checked = check(tmp_path, fill(tmp_path, files))
+    assert (only_that_one(checked, files), len(killed)) == ("", 1)
+    assert checked[3].image is not None
+    assert checked[3].image.width == 8000
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_image_that_takes_too_long_is_set_aside(tmp_path: Path, slow: bytes, workers: int) -> None:
+    files = with_one(slow)
+    began = time.monotonic()
+    checked = check(tmp_path, fill(tmp_path, files), workers, LIMITS._replace(seconds=0.2))
+    assert only_that_one(checked, files) == "too long to decode: more than 0.2 s"
+    assert time.monotonic() - began < 10
+    assert active_children() == []
+
+
+def test_an_image_that_needs_too_much_memory_is_set_aside(tmp_path: Path, slow: bytes) -> None:
+    files = with_one(slow)
+    checked = check(tmp_path, fill(tmp_path, files), 2, LIMITS._replace(memory=100 << 20))
+    assert only_that_one(checked, files) == "too much memory to decode: more than 100 MiB"
+
+
+def test_many_bad_ones_among_good_ones_keep_the_order(tmp_path: Path, slow: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "CHUNK_FILES", 5)
+    files = {f"{number:02d}.png": slow if number % 9 == 4 else picture(number) for number in range(40)}
+    checked = check(tmp_path, fill(tmp_path, files), 2, LIMITS._replace(memory=100 << 20))
+    assert [each.key for each in checked] == list(files)
+    assert [number for number, each in enumerate(checked) if each.image is None] == [4, 13, 22, 31]
+
+
+def test_no_more_files_are_taken_than_are_under_way(tmp_path: Path) -> None:
+    fill(tmp_path, {"a.png": picture(1)})
+    taken = 0
+
+    def endless() -> Iterator[SourceFile]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield SourceFile("a.png", 1000, None, None)
+
+    results = check_all(endless(), Reading(str(tmp_path), "RGB", LIMITS), 2)
+    assert len(list(islice(results, 500))) == 500
+    assert taken <= 500 + (pool.AHEAD * 2 + 1) * pool.CHUNK_FILES
+    results.close()  # type: ignore[attr-defined]
+    assert active_children() == []
+
+
+def test_results_that_outgrow_a_chunk_come_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    turned = Image.Exif()
+    turned[ORIENTATION] = 6  # a small JPEG that becomes a large PNG
+    files = {f"{number:02d}.jpg": picture(number, "JPEG", (900, 700), quality=2, exif=turned) for number in range(12)}
+    found = fill(tmp_path, files)
+    assert sum(file.size for file in found) < pool.CHUNK_BYTES, "one chunk"
+    parts: list[int] = []
+    take = pool._Worker.take
+
+    def weighing(worker: pool._Worker) -> bool:
+        chunk = worker.chunk
+        assert chunk is not None
+        taken = take(worker)
+        parts.append(sum(len(each.image.data) for each in chunk.done if each.image))
+        return taken
+
+    monkeypatch.setattr(pool._Worker, "take", weighing)
+    checked = check(tmp_path, found, 2)
+    assert [each.image for each in checked] == [canonical_pixels(data, "RGB", 10**6)[0] for data in files.values()]
+    largest = max(len(each.image.data) for each in checked if each.image)
+    assert len(parts) > 1
+    assert max(parts) < pool.CHUNK_BYTES + largest
+
+
+def test_processes_that_cannot_work_at_all_blame_no_image(tmp_path: Path) -> None:
+    script = ("from components.ingest.reading.pool import Limits, Reading, check_all; from components.ingest.source.locations import SourceFile\n"
+              "list(check_all([SourceFile('a.png', 1, None, None)], Reading('.', 'RGB', Limits(9, 9, 1 << 30)), 2))")
+    done = subprocess.run([sys.executable], input=script, capture_output=True, text=True, check=False)  # a main module that has no file
+    assert done.returncode == 1
+    assert done.stderr.endswith("RuntimeError: decoding processes die before they take up an image; what they print says why\n")
+
+
+def mutants(count: int) -> Iterator[tuple[str, bytes]]:
+    """Flipped bits, cuts, foreign headers, repeated and zeroed stretches, and sizes that cannot be true; the same at every run."""
+    rng = np.random.default_rng(0)
+    kinds: list[tuple[str, tuple[int, int], dict[str, Any]]] = [
+        ("PNG", (20, 12), {}), ("JPEG", (40, 24), {}), ("JPEG", (40, 24), {"progressive": True}), ("GIF", (20, 12), {}),
+        ("BMP", (20, 12), {}), ("TIFF", (20, 12), {}), ("TIFF", (20, 12), {"compression": "tiff_lzw"}),
+        ("TIFF", (20, 12), {"compression": "jpeg"}), ("WEBP", (20, 12), {}), ("WEBP", (20, 12), {"lossless": True})]
+    seeds = [picture(number, kind, size, **options) for number, (kind, size, options) in enumerate(kinds)]
+    for number in range(count):
+        data = bytearray(seeds[number % len(seeds)])
+        match number // len(seeds) % 6:
+            case 0:  # one to forty bits
+                for bit in rng.integers(0, 8 * len(data), rng.integers(1, 41)):
+                    data[bit // 8] ^= 1 << bit % 8
+            case 1:
+                del data[rng.integers(0, len(data)):]
+            case 2:  # the header of another format
+                other = seeds[rng.integers(len(seeds))]
+                length = int(rng.integers(2, 64))
+                data[:length] = other[:length]
+            case 3:  # bits of the first bytes, where sizes and types stand
+                for bit in rng.integers(0, 8 * 48, rng.integers(1, 9)):
+                    data[bit // 8] ^= 1 << bit % 8
+            case 4:
+                start, length = (int(value) for value in rng.integers(0, len(data), 2))
+                data[start : start + length] = bytes(len(data[start : start + length])) if number % 2 else data[:length]
+            case _:  # a size of thousands or billions of pixels
+                where = int(rng.integers(2, 48))
+                data[where : where + 4] = rng.choice([b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\0\0\x40\0", b"\xff\x7f\xff\x7f"])
+        yield f"{number:05d}", bytes(data)
+
+
+def test_mutated_images_are_refused_with_a_reason_or_decoded(tmp_path: Path) -> None:
+    found = fill(tmp_path, dict(mutants(MUTANTS)))
+    began = time.monotonic()
+    checked = check(tmp_path, found, 2, Limits(20_000_000, 5, 1 << 30))
+    assert time.monotonic() - began < 40
+    assert [each.key for each in checked] == [file.key for file in found]
+    reasons = Counter(each.reason.partition(":")[0] for each in checked)
+    assert all((each.image is None) == bool(each.reason) for each in checked)
+    assert not [each.reason for each in checked if "\n" in each.reason or " at 0x" in each.reason]
+    assert MUTANTS * 0.3 < MUTANTS - reasons[""] < MUTANTS, reasons
+    assert {"truncated", "not a JPEG, PNG, WebP, BMP, TIFF or GIF image", "more than 20000000 pixels"} <= set(reasons)
+    sample = found[::7]
+    assert check(tmp_path, sample, 1, Limits(20_000_000, 5, 1 << 30)) == checked[::7]

@@ -1,0 +1,142 @@
+"""The closing table, the bars, and what a failed stage said."""
+
+import io
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from pipelines.local.process import environment, failure
+from pipelines.local.progress import Bars, Lines, open_display, read_progress, seconds
+from pipelines.local.record import Run, Stage
+from pipelines.local.summary import print_summary, summary
+
+TRACE = "Traceback (most recent call last):\n"
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    def stage(name: str, took: float | None, **outputs: dict) -> Stage:
+        return Stage(name, took, {key: {"uri": str(tmp_path / name / key), "metadata": metadata} for key, metadata in outputs.items()})
+
+    gates = [{"name": "min_accuracy", "figure": 0.9618, "limit": 0.9, "relation": ">=", "passed": True, "why": ""},
+             {"name": "max_drop", "figure": 0.01, "limit": 0.0, "relation": "<=", "passed": False, "why": "worse than warm-up"}]
+    run = Run(tmp_path, Lines(io.StringIO()), threads=2)
+    run.stages = [
+        stage("ingest", None, dataset={"images": 5000, "train": 3500, "validation": 500, "calibration": 502, "test": 498, "refused": 2}),
+        stage("sample", 3.21, labels={"train": 30, "validation": 50, "calibration": 100, "test": 498, "source": "oracle"},
+              candidates={"picks": 180, "published": "candidates/mnist/1"}),
+        stage("pseudolabel", 130.0, classifier={"stage": "warmup", "handed_on": True, "why": "validation fell"}),
+        stage("calibrate", 1.0, metrics={"temperature": 1.2345}),
+        stage("evaluate", 9.0, evaluation={"gates": json.dumps(gates)}, metrics={
+            "accuracy": 0.9618, "accuracy_low": 0.941, "accuracy_high": 0.976, "warmup_accuracy": 0.93, "images": 498,
+            "ece_before": 0.05, "ece_after": 0.012}),
+        stage("release", 0.5, release={"promoted": False, "version": "2026-abc", "published": "releases/mnist/2026-abc",
+                                       "why": "max_drop failed"}),
+    ]
+    return run
+
+
+def test_the_table_says_what_was_bought_and_what_came_of_it(run, monkeypatch):
+    monkeypatch.chdir(run.folder)
+    rows = dict(summary(run, "s3://bucket/x/"))
+    assert rows["images"] == "5000 (3500 train, 500 validation, 502 calibration, 498 test); 2 refused"
+    assert rows["labels used"] == "30 train, 50 validation, 100 calibration, 498 test (answered by: oracle)"
+    assert rows["accuracy of warm-up"] == "93.00 %"
+    assert rows["accuracy, final"] == "96.18 % (95 % interval 94.10 % to 97.60 %, 498 test images)"
+    assert rows["pseudo-labels"] == "did not help, the warm-up model goes on: validation fell"
+    assert rows["calibration error"] == "5.00 % before, 1.20 % after (temperature 1.234)"
+    assert rows["gate min_accuracy"] == "0.9618 >= 0.9  passed"
+    assert rows["gate max_drop"] == "0.0100 <= 0  FAILED: worse than warm-up"
+    assert rows["release"] == "2026-abc, not promoted: max_drop failed at s3://bucket/x/releases/mnist/2026-abc"
+    assert rows["report"] == "evaluate/evaluation/report.html"
+    assert rows["contact sheet"] == "sample/candidates/contact_sheet.html"
+    assert rows["data report"] == "ingest/dataset/report.html"
+    assert rows["stages"].startswith("ingest cached, sample 3.2 s, pseudolabel 2 min 10 s")
+
+
+@pytest.mark.parametrize(("store", "command"), [
+    ("s3://pets/a", "gleaner predict --object-store 'my objects' s3://pets/a/releases/mnist IMAGE"),
+    ("my store", "gleaner predict 'my store/releases/mnist' IMAGE"),
+])
+def test_a_promoted_release_comes_with_the_command_that_uses_it(run, store, command):
+    assert "classify with" not in dict(summary(run, store, "my objects"))
+    run.stages[-1].outputs["release"]["metadata"]["promoted"] = True
+    assert dict(summary(run, store, "my objects"))["classify with"] == command
+
+
+def test_no_figures_no_rows(tmp_path):
+    rows = dict(summary(Run(tmp_path, Lines(io.StringIO()), threads=1, stages=[Stage("ingest"), Stage("evaluate")]), "store"))
+    assert list(rows) == ["stages", "total", "run"]
+
+
+def test_plain_where_nobody_looks_and_whole_paths_on_a_narrow_terminal(run, monkeypatch):
+    plain = io.StringIO()
+    print_summary(run, "store", plain)
+    assert "\x1b" not in plain.getvalue()
+    assert "labels used: 30 train" in plain.getvalue()
+    monkeypatch.setenv("COLUMNS", "50")
+    terminal = Terminal()
+    print_summary(run, "store", terminal)
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", terminal.getvalue()).splitlines()
+    assert max(map(len, lines)) <= 50
+    joined = "".join(line[21:].strip() for line in lines)
+    assert "store/releases/mnist/2026-abc" in joined.replace(" ", "")
+
+
+def test_progress_lines():
+    report = {"progress": "epochs", "done": 1, "total": 20, "loss": 3.2}
+    assert read_progress(json.dumps(report)) == report
+    for line in ("", "epochs 1/20", '{"progress": "epo', '{"progress": 1}', '{"progress": "x", "done": "1", "total": 2}', '{"loss": 3}'):
+        assert read_progress(line) is None
+    assert (seconds(0.04), seconds(59.94), seconds(61), seconds(3600)) == ("0.0 s", "59.9 s", "1 min 1 s", "60 min 0 s")
+
+
+def test_bars_on_a_terminal_lines_elsewhere(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    terminal, pipe = Terminal(), io.StringIO()
+    for file, kind in ((terminal, Bars), (pipe, Lines)):
+        display = open_display(file)
+        assert type(display) is kind
+        with display:
+            display.started("pretrain")
+            display.report("pretrain", {"progress": "epochs", "done": 1, "total": 2, "loss": 3.25, "note": "text"})
+            display.ended("pretrain", "done in 1.0 s")
+            display.ended("sample", "cached")
+    assert pipe.getvalue() == "pretrain: started\npretrain: done in 1.0 s\nsample: cached\n"
+    assert "done in 1.0 s" in terminal.getvalue()
+    assert "cached" in terminal.getvalue()
+
+
+@pytest.mark.parametrize(("said", "code", "line", "exit_code"), [
+    ("noise\nerror: ingest: a line\n", 2, "error: ingest: a line", 2),
+    ("error: pretrain: ran out of memory\n", 1, "error: pretrain: ran out of memory", 1),
+    (f"{TRACE}  File x\nValueError: first\nsecond\n", 1, "error: s: ValueError: first", 1),
+    (f"{TRACE}  File x\nA: 1\n\nDuring handling …\n\n{TRACE}  File y\nB: 2\n", 1, "error: s: B: 2", 1),
+    ("usage: python -m x\npython -m x: error: unrecognized arguments\n", 2, "error: s: python -m x: error: unrecognized", 1),
+    ("", -9, "error: s: ended by SIGKILL; most likely out of memory", 1),
+    ("", -15, "error: s: ended by SIGTERM", 1),
+    ("", 3, "error: s:  (exit code 3", 1),
+])
+def test_last_words(tmp_path, said, code, line, exit_code):
+    log = tmp_path / "s.log"
+    log.write_text(said, encoding="utf-8")
+    found = failure("s", log, code)
+    assert found.line.startswith(line)
+    assert "\n" not in found.line
+    assert (found.code, found.log) == (exit_code, log)
+
+
+def test_a_stage_sees_pinned_threads_and_not_the_users_folder(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", "/mine")
+    variables = environment(3)
+    assert variables["OMP_NUM_THREADS"] == variables["MKL_NUM_THREADS"] == "3"
+    assert variables["PYTHONHASHSEED"] == "0"
+    assert variables["PYTHONSAFEPATH"] == "1"
+    assert variables["PYTHONPATH"].endswith(":/mine")

@@ -1,0 +1,54 @@
+"""The fan-out of ingest by the local runner: real stages, side by side."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+from kfp import dsl
+
+from components.common.files import sha256_tree
+from components.ingest.settings import IngestSettings
+from components.ingest.stage import run as run_ingest
+from pipelines.local.progress import Lines, read_progress
+from pipelines.local.record import Run, new_run
+from pipelines.local.run import run_pipeline
+from pipelines.training import ingested
+from tests.kills import SHARD, fill
+
+
+@dsl.pipeline(name="only-ingest")
+def only_ingest(source: str, name: str, store: str, settings: dict) -> None:
+    ingested("", source=source, name=name, store=store, settings=settings)
+
+
+def start(folder: Path, settings: dict[str, Any]) -> tuple[Run, list[str]]:
+    screen = io.StringIO()
+    run = new_run(folder, "noise", Lines(screen), threads=1)
+    arguments = {"source": str(folder / "in"), "name": "noise", "store": str(folder / "store"), "settings": settings}
+    run_pipeline(only_ingest.pipeline_spec, arguments, run, folder / "cache")
+    return run, sorted(line for line in screen.getvalue().splitlines() if line.endswith((": started", ": cached")))
+
+
+def decoded(run: Run, name: str) -> int:
+    """Files that a task has checked, by the last line of its progress."""
+    return max([report["done"] for line in run.log(name).read_text().splitlines() if (report := read_progress(line))], default=0)
+
+
+def test_workers_run_side_by_side_and_their_dataset_is_that_of_one(tmp_path: Path) -> None:
+    fill(tmp_path / "in", 24)  # three parts
+    settings = {"shard_size": SHARD, "processes": 1, "workers": 5}
+    run, started = start(tmp_path, settings)
+    names = ["ingest", "pack", "pack-2", "pack-3", "plan"]
+    assert started == sorted(f"{name}: started" for name in names)
+    assert sorted(stage.name for stage in run.stages) == names
+    assert sum(decoded(run, name) for name in names) == 24
+    assert decoded(run, "ingest") == 0, "the others have done it all"
+    assert min(decoded(run, name) for name in names if "pack" in name) > 0
+    alone = tmp_path / "alone"
+    run_ingest(str(tmp_path / "in"), "", "noise", str(alone / "store"), IngestSettings(**settings), alone / "dataset",
+               alone / "report.html")
+    (dataset,) = [stage.outputs["dataset"]["uri"] for stage in run.stages if stage.name == "ingest"]
+    assert sha256_tree(Path(dataset)) == sha256_tree(alone / "dataset")
+    assert sha256_tree(tmp_path / "store") == sha256_tree(alone / "store")
+    _, again = start(tmp_path, settings)
+    assert again == ["ingest: cached", *["pack: cached"] * 3, "plan: cached"]
