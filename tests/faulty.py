@@ -1,4 +1,4 @@
-"""A proxy before the S3 server that misbehaves by seed, as networks and busy servers do, and counts what it is asked."""
+"""A proxy before the S3 server that misbehaves by seed, as networks and busy servers do, and counts requests."""
 
 import http.client
 import random
@@ -36,9 +36,11 @@ class FaultyServer(ThreadingHTTPServer):
         self.upstream = urlsplit(upstream).netloc
         self.counts: Counter[str] = Counter()
         self.methods: Counter[str] = Counter()  # GET, PUT and so on
-        self.script: list[str] = []  # faults of the next requests, before chance has its say: "busy", "lost", "cut", "flipped", ""
+        # faults of the next requests, before chance has its say: "busy", "lost", "cut", "flipped", ""
+        self.script: list[str] = []
         self.canned: tuple[int, dict[str, str], bytes] | None = None  # answer to everything
-        self._random, self._lock = random.Random(seed), threading.Lock()
+        self._random = random.Random(seed)
+        self._lock = threading.Lock()
         self._happens = {name: self._deck(share) for name, share in faults._asdict().items()}
 
     @property

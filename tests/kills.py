@@ -35,10 +35,11 @@ def fill(folder: Path, images: int) -> None:
 
 
 def survive(folder: Path, kills: int, seed: int, images: int = 24) -> Outcome:
-    """Ingest to one store undisturbed, to another under SIGKILLs, then compare them to the byte; AssertionError where they differ.
+    """Ingest to one store undisturbed, to another under SIGKILLs, then compare them to the byte; AssertionError where
+    they differ.
 
-    Every ingest goes on from what the killed ones left. After each kill the store is looked through: what a pointer or a dataset
-    names is there, whole. Where an ingest finishes, its store is thrown away and the next begins anew.
+    Every ingest goes on from what the killed ones left. After each kill the store is looked through: what a pointer or
+    a dataset names is there, whole. Where an ingest finishes, its store is thrown away and the next begins anew.
     """
     fill(folder / "in", images)
     draws = random.Random(seed)
@@ -67,23 +68,45 @@ def survive(folder: Path, kills: int, seed: int, images: int = 24) -> Outcome:
 
 def _ingest(folder: Path, name: str) -> "subprocess.Popen[bytes]":
     out = folder / name
-    command = [sys.executable, "-m", "components.ingest", "--source", str(folder / "in"), "--source-version", "", "--name", "noise",
-               "--store", str(out / "store"), "--settings", f'{{"shard_size": {SHARD}}}', "--dataset", str(out / "dataset"),
-               "--report", str(out / "report.html")]
+    command = [
+        sys.executable,
+        "-m",
+        "components.ingest",
+        "--source",
+        str(folder / "in"),
+        "--source-version",
+        "",
+        "--name",
+        "noise",
+        "--store",
+        str(out / "store"),
+        "--settings",
+        f'{{"shard_size": {SHARD}}}',
+        "--dataset",
+        str(out / "dataset"),
+        "--report",
+        str(out / "report.html"),
+    ]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL)
 
 
 def _same(folder: Path) -> None:
     """Equal artifacts and equal stores, but for halves that nothing names and whose names say so."""
     assert sha256_tree(folder / "rough" / "dataset") == sha256_tree(folder / "calm" / "dataset")
-    left, right = ({path.relative_to(store).as_posix(): sha256_file(path) for path in store.rglob("*")
-                    if path.is_file() and not path.name.endswith(".partial")}
-                   for store in (folder / name / "store" for name in ("rough", "calm")))
+    left, right = (
+        {
+            path.relative_to(store).as_posix(): sha256_file(path)
+            for path in store.rglob("*")
+            if path.is_file() and not path.name.endswith(".partial")
+        }
+        for store in (folder / name / "store" for name in ("rough", "calm"))
+    )
     assert left == right
 
 
 def _look_through(root: Path) -> None:
-    store, base = open_store(str(root)), root / "datasets" / "noise"
+    store = open_store(str(root))
+    base = root / "datasets" / "noise"
     latest = base / "latest.json"
     named = [*base.glob("*/dataset.json")]
     if latest.exists():

@@ -18,8 +18,12 @@ def patches(side: int, step: int) -> list[Image.Image]:
     photos = [Image.fromarray(pixels) for pixels in load_sample_images().images]
     with Image.open(Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg") as portrait:
         photos.append(portrait.convert("RGB"))
-    pieces = [photo.crop((x, y, x + side, y + side)) for photo in photos
-              for y in range(0, photo.height - side + 1, step) for x in range(0, photo.width - side + 1, step)]
+    pieces = [
+        photo.crop((x, y, x + side, y + side))
+        for photo in photos
+        for y in range(0, photo.height - side + 1, step)
+        for x in range(0, photo.width - side + 1, step)
+    ]
     return [piece for piece in pieces if np.asarray(piece.convert("L")).std() >= PLAIN]
 
 
@@ -28,7 +32,9 @@ def copy(image: Image.Image, kind: str, draws: np.random.Generator) -> Image.Ima
     if kind in ("cropped", "all three"):
         left, top, right, bottom = draws.uniform(0, CUT, 4)
         width, height = image.size
-        image = image.crop((round(left * width), round(top * height), round((1 - right) * width), round((1 - bottom) * height)))
+        image = image.crop(
+            (round(left * width), round(top * height), round((1 - right) * width), round((1 - bottom) * height))
+        )
     if kind in ("resized", "all three"):
         factor = draws.uniform(0.5, 2)
         image = image.resize((round(image.width * factor), round(image.height * factor)), Image.Resampling.BICUBIC)

@@ -20,7 +20,7 @@ def children(parent: int) -> list[int]:
 
 
 def kill_all(process: "subprocess.Popen[Any]") -> None:
-    """A process and its children at once, as when their machine is taken away; torchrun gives each a group of its own."""
+    """A process and its children at once, as when their machine is taken away; torchrun gives each its own group."""
     for each in [*children(process.pid), process.pid]:
         os.kill(each, signal.SIGKILL)
     process.wait()

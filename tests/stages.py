@@ -19,8 +19,20 @@ from components.warmup.settings import WarmupSettings
 from components.warmup.stage import run as run_warmup
 from tests import tiny
 
-OFF = Augment(crop=1, aspect=1, flip_horizontal=0, flip_vertical=0, rotate=0, brightness=0, contrast=0, saturation=0, hue=0, greyscale=0,
-              blur=0, cutout=0)
+OFF = Augment(
+    crop=1,
+    aspect=1,
+    flip_horizontal=0,
+    flip_vertical=0,
+    rotate=0,
+    brightness=0,
+    contrast=0,
+    saturation=0,
+    hue=0,
+    greyscale=0,
+    blur=0,
+    cutout=0,
+)
 DIGITS = Augment(crop=0.7, flip_horizontal=0)
 SMALL: dict[str, Any] = {"augment": DIGITS, "precision": "float32"}
 
@@ -43,27 +55,58 @@ def encoder(folder: Path) -> Path:
 
 def pretrain(world: tiny.World, folder: Path, seed: int = 0, **changes: Any) -> Metadata:
     """Writes `encoder` and `metrics` into the folder."""
-    small = {"architecture": "resnet9", "width": 4, "image_size": 8, "epochs": 2, "batch_size": 64, "min_spread": 0.0, "loader": "torch"}
+    small = {
+        "architecture": "resnet9",
+        "width": 4,
+        "image_size": 8,
+        "epochs": 2,
+        "batch_size": 64,
+        "min_spread": 0.0,
+        "loader": "torch",
+    }
     settings = PretrainSettings.model_validate({**SMALL, **small, **changes})
     return run_pretrain(world.dataset, world.store, seed, 1, settings, folder / "encoder", folder / "metrics")
 
 
 def sample(world: tiny.World, folder: Path, seed: int = 0, **changes: Any) -> Metadata:
     """Writes `embeddings`, `candidates`, `labels` and `sheet.html` into the folder."""
-    settings = SampleSettings.model_validate({"train_budget": 20, "validation_budget": 8, "calibration_budget": 6, **changes})
+    settings = SampleSettings.model_validate(
+        {"train_budget": 20, "validation_budget": 8, "calibration_budget": 6, **changes}
+    )
     outputs = (folder / name for name in ("embeddings", "candidates", "labels", "sheet.html"))
-    return run_sample(world.dataset, encoder(folder.parent / "encoder"), "digits", world.store, seed, 1, settings, *outputs)
+    return run_sample(
+        world.dataset, encoder(folder.parent / "encoder"), "digits", world.store, seed, 1, settings, *outputs
+    )
 
 
 def warmup(world: tiny.World, folder: Path, seed: int = 0, **changes: Any) -> Metadata:
     """Writes `classifier` and `metrics` into the folder."""
     settings = WarmupSettings.model_validate({**SMALL, "head_steps": 30, "steps": 10, **changes})
-    return run_warmup(world.dataset, encoder(folder.parent / "encoder"), world.embeddings, world.labels, world.store, seed, 1, settings,
-                      folder / "classifier", folder / "metrics")
+    return run_warmup(
+        world.dataset,
+        encoder(folder.parent / "encoder"),
+        world.embeddings,
+        world.labels,
+        world.store,
+        seed,
+        1,
+        settings,
+        folder / "classifier",
+        folder / "metrics",
+    )
 
 
 def pseudolabel(world: tiny.World, folder: Path, seed: int = 0, **changes: Any) -> Metadata:
     """Writes `classifier` and `metrics` into the folder."""
     settings = PseudolabelSettings.model_validate({**SMALL, "steps": 10, "batch_size": 16, **changes})
-    return run_pseudolabel(world.dataset, world.warm, world.labels, world.store, seed, 1, settings, folder / "classifier",
-                           folder / "metrics")
+    return run_pseudolabel(
+        world.dataset,
+        world.warm,
+        world.labels,
+        world.store,
+        seed,
+        1,
+        settings,
+        folder / "classifier",
+        folder / "metrics",
+    )

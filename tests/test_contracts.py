@@ -17,9 +17,15 @@ from pydantic import BaseModel
 from pipelines.configuration.config import FORM, STAGES, RunConfig
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = sorted(path.parent.name for path in (ROOT / "components").glob("*/component.py") if path.parent.name != "common")
-PARTS = sorted(".".join(path.parent.relative_to(ROOT / "components").parts)  # stages, and tasks of stages that work side by side
-               for path in (ROOT / "components").glob("**/component.py") if path.parent.name != "common")
+FOLDERS = sorted(
+    path.parent.name for path in (ROOT / "components").glob("*/component.py") if path.parent.name != "common"
+)
+# stages, and tasks of stages that work side by side
+PARTS = sorted(
+    ".".join(path.parent.relative_to(ROOT / "components").parts)
+    for path in (ROOT / "components").glob("**/component.py")
+    if path.parent.name != "common"
+)
 SOURCES = sorted(path for folder in ("components", "pipelines", "tests") for path in (ROOT / folder).rglob("*.py"))
 ALLOWED = {  # import -> the only files that may
     "boto3": {"components/common/storage/boto.py"},
@@ -35,8 +41,11 @@ def test_one_noun_per_stage_everywhere():
 
     assert sorted(STAGES) == FOLDERS
     components = training.pipeline_spec.components
-    writers = [name for name, task in training.pipeline_spec.root.dag.tasks.items()
-               if components[task.component_ref.name].output_definitions.artifacts]
+    writers = [
+        name
+        for name, task in training.pipeline_spec.root.dag.tasks.items()
+        if components[task.component_ref.name].output_definitions.artifacts
+    ]
     assert sorted(writers) == FOLDERS
     assert {executor.removeprefix("exec-") for executor in _executors()} == {part.rpartition(".")[2] for part in PARTS}
     assert [stage for stage in FOLDERS if not (ROOT / "tests" / stage).is_dir()] == []
@@ -88,7 +97,10 @@ def test_command_is_two_lines_of_main(part):
 
 def _models(model: type[BaseModel]) -> list[type[BaseModel]]:
     inner = [field.annotation for field in model.model_fields.values()]
-    return [model, *(found for kind in inner if isinstance(kind, type) and issubclass(kind, BaseModel) for found in _models(kind))]
+    return [
+        model,
+        *(found for kind in inner if isinstance(kind, type) and issubclass(kind, BaseModel) for found in _models(kind)),
+    ]
 
 
 @pytest.mark.parametrize("model", dict.fromkeys(_models(RunConfig)), ids=lambda model: model.__name__)
@@ -103,8 +115,14 @@ def test_settings_are_frozen_strict_and_explained(model):
 
 
 def test_settings_import_nothing_heavy():
-    code = "import sys, pipelines.configuration.config; print({'torch', 'numpy', 'pyarrow', 'PIL', 'kfp', 'boto3', 'sklearn'} & sys.modules.keys())"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True).stdout == "set()\n"
+    code = (
+        "import sys, pipelines.configuration.config; print({'torch', 'numpy', 'pyarrow', 'PIL', 'kfp', 'boto3', "
+        "'sklearn'} & sys.modules.keys())"
+    )
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True).stdout
+        == "set()\n"
+    )
 
 
 @pytest.mark.parametrize("folder", ["pipelines", "components"])

@@ -48,8 +48,14 @@ from components.common.storage import open_store
 store = open_store("s3://gleaner/tiny")
 print(json.dumps({entry.key: hashlib.sha256(store.read(entry.key)).hexdigest() for entry in store.list()}))
 """
-SAME = {"ingest": ["dataset"], "pretrain": ["encoder"], "sample": ["embeddings", "candidates", "labels"], "warmup": ["classifier"],
-        "pseudolabel": ["classifier"], "calibrate": ["calibration"]}
+SAME = {
+    "ingest": ["dataset"],
+    "pretrain": ["encoder"],
+    "sample": ["embeddings", "candidates", "labels"],
+    "warmup": ["classifier"],
+    "pseudolabel": ["classifier"],
+    "calibrate": ["calibration"],
+}
 
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -81,8 +87,12 @@ def worlds(tmp_path_factory) -> list[tuple[Path, str]]:
                 shutil.copyfile(image, folder / "photos" / str(number) / image.name)
         (folder / "tiny.yaml").write_text(CONFIG.replace(PLACES[0], place))
     command = [sys.executable, "-m", "pipelines", "run", "tiny.yaml"]
-    runs = [subprocess.Popen(command, cwd=folder, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-            for folder in folders]
+    runs = [
+        subprocess.Popen(
+            command, cwd=folder, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        for folder in folders
+    ]
     said = [run.communicate(timeout=300) for run in runs]
     assert [run.returncode for run in runs] == [0, 0], [error for _, error in said]
     return [(folder, table) for folder, (table, _) in zip(folders, said, strict=True)]
@@ -109,7 +119,11 @@ def test_one_seed_gives_equal_bytes(worlds):
     for stage in STAGES:
         assert one[stage].get("metrics", {}).get("metadata") == two[stage].get("metrics", {}).get("metadata")
     plain = worlds[0][0] / "store"
-    files = {path.relative_to(plain).as_posix(): sha256_file(path) for path in plain.rglob("*") if path.is_file() and path.name != LOCK}
+    files = {
+        path.relative_to(plain).as_posix(): sha256_file(path)
+        for path in plain.rglob("*")
+        if path.is_file() and path.name != LOCK
+    }
     objects = json.loads(gleaner(worlds[1][0], "store", "objects", sys.executable, "-c", DUMP).stdout)
     assert any(key.startswith("releases/tiny/") for key in files)
     assert files == objects  # shards, labels, candidates, the release and the champion, in a folder or on S3
@@ -121,7 +135,15 @@ def test_nothing_changed_nothing_runs(worlds, world):
     again = gleaner(folder, "run", "tiny.yaml")
     assert again.returncode == 0, again.stderr
     assert [stage["seconds"] for stage in record(folder)["stages"]] == [None] * len(TASKS)
-    same = ("labels used", "accuracy of warm-up", "accuracy, final", "calibration error", "release", "report", "contact sheet")
+    same = (
+        "labels used",
+        "accuracy of warm-up",
+        "accuracy, final",
+        "calibration error",
+        "release",
+        "report",
+        "contact sheet",
+    )
     assert [closing_table(again.stdout)[name] for name in same] == [closing_table(first)[name] for name in same]
     assert "\x1b" not in again.stdout + again.stderr
 
@@ -134,7 +156,11 @@ def test_only_what_changed_runs(worlds):
     assert "not promoted" in closing_table(again.stdout)["release"]
     next((folder / "photos" / "0").iterdir()).touch()  # the source may have changed; its bytes did not
     assert gleaner(folder, "run", "tiny.yaml").returncode == 0
-    assert [stage["name"] for stage in record(folder)["stages"] if stage["seconds"] is not None] == ["plan", "pack", "ingest"]
+    assert [stage["name"] for stage in record(folder)["stages"] if stage["seconds"] is not None] == [
+        "plan",
+        "pack",
+        "ingest",
+    ]
 
 
 def test_a_lost_release_is_published_again(worlds):

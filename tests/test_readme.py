@@ -15,7 +15,8 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 def folder_map() -> list[str]:
     """Paths of the folder map; an indented line lies in the folder above it."""
     block = README.split("## Where things are")[1].split("```")[1]
-    paths, parent = [], ""
+    paths = []
+    parent = ""
     for line in block.strip().splitlines():
         name = line.split()[0]
         if not line.startswith(" "):
@@ -30,7 +31,9 @@ def test_the_map_names_what_exists(path):
 
 
 def test_the_map_names_every_folder():
-    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines()
+    tracked = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout.splitlines()
     folders = {f"{path.split('/')[0]}/" for path in tracked if "/" in path and not path.startswith(".")}
     assert folders == {path for path in folder_map() if path.count("/") == 1 and path.endswith("/")}
 
@@ -46,7 +49,10 @@ def test_commands_are_those_that_exist():
     assert commands
     assert all(re.search(rf"^    {command}\b", usage, re.MULTILINE) for command in commands)
     targets = (ROOT / "Makefile").read_text(encoding="utf-8")
-    assert all(re.search(rf"^{target}:", targets, re.MULTILINE) for target in re.findall(r"\bmake (demo|test|check|bench)\b", README))
+    assert all(
+        re.search(rf"^{target}:", targets, re.MULTILINE)
+        for target in re.findall(r"\bmake (demo|test|check|bench)\b", README)
+    )
 
 
 def test_nothing_is_left_to_be_filled_in():

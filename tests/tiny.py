@@ -1,6 +1,8 @@
-"""A tiny world for the tests of the last stages: scikit-learn's 8x8 digits as a dataset in a store, labels, embeddings, two classifiers.
+"""A tiny world for the tests of the last stages: scikit-learn's 8x8 digits as a dataset in a store, labels, embeddings,
+two classifiers.
 
-Each classifier is a ResNet-9 of random weights whose head scikit-learn fits in a fraction of a second: four answers in five are right.
+Each classifier is a ResNet-9 of random weights whose head scikit-learn fits in a fraction of a second: four answers in
+five are right.
 """
 
 from pathlib import Path
@@ -66,8 +68,24 @@ def build(folder: Path, budgets: dict[str, int] | None = None, images: int = 900
     features = embed(pixels[order])
     save_embeddings(folder / "embeddings", features.numpy(), data)
     for stage, count in (("warmup", 60), ("pseudolabel", None)):
-        classifier(folder / stage, data, features, data.rows(TRAIN)[:count], stage, sha256_file(folder / "labels" / "labels.parquet"))
-    return World(folder / "dataset", folder / "labels", folder / "embeddings", folder / "warmup", folder / "pseudolabel", store, data, rows)
+        classifier(
+            folder / stage,
+            data,
+            features,
+            data.rows(TRAIN)[:count],
+            stage,
+            sha256_file(folder / "labels" / "labels.parquet"),
+        )
+    return World(
+        folder / "dataset",
+        folder / "labels",
+        folder / "embeddings",
+        folder / "warmup",
+        folder / "pseudolabel",
+        store,
+        data,
+        rows,
+    )
 
 
 def dataset(folder: Path, store: str, pixels: np.ndarray, names: np.ndarray) -> tuple[Dataset, np.ndarray]:
@@ -78,19 +96,32 @@ def dataset(folder: Path, store: str, pixels: np.ndarray, names: np.ndarray) -> 
     (folder / "shards").mkdir(parents=True)
     with ShardWriter(folder / "shards", "digits", 1 << 26) as writer:
         places = [writer.add(f"{ids[i]}.png", data[i]) for i in order]
-    target, shards = open_store(store), []
+    target = open_store(store)
+    shards = []
     for packed in writer.shards:
         key = f"datasets/digits/{packed.path.name}"
         target.upload(key, packed.path)
         target.upload(index_key(key), packed.path.with_suffix(".idx"))
         shards.append(Shard(key, packed.sha256, packed.size, len(packed.members)))
     side = pixels.shape[1]
-    index = pa.table({"id": ids[order], "shard": [n for n, _ in places], "offset": [o for _, o in places],
-                      "size": [len(data[i]) for i in order], "width": [side] * len(order), "height": [side] * len(order),
-                      "split": [split_of(ids[i]) for i in order],
-                      "label": names[order], "group": ids[order], "source": [f"{i}.png" for i in order],
-                      "text": pa.nulls(len(order), pa.string())}).cast(INDEX)
-    made = Dataset("digits", sha256_json([shard.sha256 for shard in shards]), "L", tuple(sorted(set(names))), tuple(shards), index)
+    index = pa.table(
+        {
+            "id": ids[order],
+            "shard": [n for n, _ in places],
+            "offset": [o for _, o in places],
+            "size": [len(data[i]) for i in order],
+            "width": [side] * len(order),
+            "height": [side] * len(order),
+            "split": [split_of(ids[i]) for i in order],
+            "label": names[order],
+            "group": ids[order],
+            "source": [f"{i}.png" for i in order],
+            "text": pa.nulls(len(order), pa.string()),
+        }
+    ).cast(INDEX)
+    made = Dataset(
+        "digits", sha256_json([shard.sha256 for shard in shards]), "L", tuple(sorted(set(names))), tuple(shards), index
+    )
     save_dataset(folder / "dataset", made)
     return made, order
 
@@ -100,8 +131,17 @@ def labels(folder: Path, data: Dataset, rows: dict[str, np.ndarray]) -> None:
     chosen = np.concatenate(list(rows.values()))
     purposes = [purpose for purpose, part in rows.items() for _ in part]
     n = len(chosen)
-    table = pa.table({"id": data.column("id")[chosen], "label": data.column("label")[chosen], "purpose": purposes, "source": ["oracle"] * n,
-                      "annotator": ["oracle"] * n, "time": pa.nulls(n, pa.timestamp("s", tz="UTC")), "weight": np.ones(n, np.float32)})
+    table = pa.table(
+        {
+            "id": data.column("id")[chosen],
+            "label": data.column("label")[chosen],
+            "purpose": purposes,
+            "source": ["oracle"] * n,
+            "annotator": ["oracle"] * n,
+            "time": pa.nulls(n, pa.timestamp("s", tz="UTC")),
+            "weight": np.ones(n, np.float32),
+        }
+    )
     save_labels(folder, table.cast(LABELS), list(data.classes), "candidates/digits/")
 
 
@@ -113,7 +153,9 @@ def embed(pixels: np.ndarray) -> torch.Tensor:
         return F.normalize(encoder(normalise(torch.from_numpy(pixels)[:, None], SPEC)), dim=1)
 
 
-def classifier(folder: Path, data: Dataset, features: torch.Tensor, rows: np.ndarray, stage: str, labels_digest: str) -> None:
+def classifier(
+    folder: Path, data: Dataset, features: torch.Tensor, rows: np.ndarray, stage: str, labels_digest: str
+) -> None:
     """The encoder of `embed` with a head fitted on the rows' labels."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -125,8 +167,21 @@ def classifier(folder: Path, data: Dataset, features: torch.Tensor, rows: np.nda
         network.head.bias.copy_(torch.from_numpy(head.intercept_))
     folder.mkdir()
     save_weights(folder / "classifier.safetensors", network)
-    save_about(folder, "classifier", SPEC, classes=list(data.classes), dataset=data.id, labels=labels_digest, settings={"steps": len(rows)},
-               seed=0, threads=1, stage=stage, validation_accuracy=0.9, handed_on=False, why="")
+    save_about(
+        folder,
+        "classifier",
+        SPEC,
+        classes=list(data.classes),
+        dataset=data.id,
+        labels=labels_digest,
+        settings={"steps": len(rows)},
+        seed=0,
+        threads=1,
+        stage=stage,
+        validation_accuracy=0.9,
+        handed_on=False,
+        why="",
+    )
     (folder / "history.jsonl").write_text("{}\n")
 
 
@@ -145,7 +200,23 @@ def evaluated(world: World, folder: Path, **changes: Any) -> Evaluated:
     """Run calibrate and evaluate. `changes`: settings of evaluate."""
     names = ("calibration", "evaluation", "report", "metrics", "confusion")
     fitted, evaluation, report, metrics, confusion = (folder / name for name in names)
-    run_calibrate(world.dataset, world.classifier, world.labels, world.store, 1, CalibrateSettings(), fitted, folder / "fitted")
-    metadata = run_evaluate(world.dataset, world.embeddings, world.labels, world.warm, world.classifier, fitted, world.store, 0, 1,
-                            EvaluateSettings.model_validate({"map_points": 200, **changes}), evaluation, report, metrics, confusion)
+    run_calibrate(
+        world.dataset, world.classifier, world.labels, world.store, 1, CalibrateSettings(), fitted, folder / "fitted"
+    )
+    metadata = run_evaluate(
+        world.dataset,
+        world.embeddings,
+        world.labels,
+        world.warm,
+        world.classifier,
+        fitted,
+        world.store,
+        0,
+        1,
+        EvaluateSettings.model_validate({"map_points": 200, **changes}),
+        evaluation,
+        report,
+        metrics,
+        confusion,
+    )
     return Evaluated(fitted, evaluation, report, metrics, confusion, metadata or {})

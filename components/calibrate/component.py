@@ -4,8 +4,26 @@ from components.common.component import stage
 
 
 @container_component
-def calibrate(dataset: Input[Dataset], classifier: Input[Model], labels: Input[Artifact], store: str, threads: int, settings: dict,
-              calibration: Output[Artifact], metrics: Output[Metrics]) -> ContainerSpec:
+def calibrate(
+    dataset: Input[Dataset],
+    classifier: Input[Model],
+    labels: Input[Artifact],
+    store: str,
+    threads: int,
+    settings: dict,
+    calibration: Output[Artifact],
+    metrics: Output[Metrics],
+) -> ContainerSpec:
     """Fit a temperature on held-out labels, so that a confidence of 0.9 is right nine times in ten."""
-    return stage("calibrate", image="train", dataset=dataset.path, classifier=classifier.path, labels=labels.path, store=store,
-                 threads=threads, settings=settings, calibration=calibration.path, metrics=metrics.path)
+    return stage(
+        "calibrate",
+        image="train",
+        dataset=dataset.path,
+        classifier=classifier.path,
+        labels=labels.path,
+        store=store,
+        threads=threads,
+        settings=settings,
+        calibration=calibration.path,
+        metrics=metrics.path,
+    )

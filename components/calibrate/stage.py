@@ -18,8 +18,16 @@ from components.common.metrics import brier, ece, nll, softmax
 from components.common.storage import open_store
 
 
-def run(dataset: Path, classifier: Path, labels: Path, store: str, threads: int, settings: CalibrateSettings,
-        calibration: Path, metrics: Path) -> Metadata:
+def run(
+    dataset: Path,
+    classifier: Path,
+    labels: Path,
+    store: str,
+    threads: int,
+    settings: CalibrateSettings,
+    calibration: Path,
+    metrics: Path,
+) -> Metadata:
     """Fit a temperature on held-out labels, so that a confidence of 0.9 is right nine times in ten."""
     set_threads(threads)
     data = load_dataset(dataset)
@@ -28,16 +36,33 @@ def run(dataset: Path, classifier: Path, labels: Path, store: str, threads: int,
     rows, true = labelled(data, table, about["classes"], CALIBRATION)
     logits = np.empty((0, len(about["classes"])), dtype=np.float32)
     if len(rows):
-        logits = infer(model, spec, Images(data, open_store(store), spec.mode, spec.image_size), rows, settings.batch_size)
+        logits = infer(
+            model, spec, Images(data, open_store(store), spec.mode, spec.image_size), rows, settings.batch_size
+        )
     choice = choose_temperature(logits, true)
     before, after = (figures(logits, true, temperature, settings.bins) for temperature in (1.0, choice.temperature))
     print(choice.why, flush=True)
     with new_folder(calibration) as folder:
-        write_json(folder / "calibration.json", {
-            "format": 1, **choice._asdict(), "images": len(rows), "bins": settings.bins, "before": before, "after": after,
-            "classifier": sha256_file(classifier / "classifier.safetensors"), "dataset": data.id, "labels": labels_about["sha256"]})
+        write_json(
+            folder / "calibration.json",
+            {
+                "format": 1,
+                **choice._asdict(),
+                "images": len(rows),
+                "bins": settings.bins,
+                "before": before,
+                "after": after,
+                "classifier": sha256_file(classifier / "classifier.safetensors"),
+                "dataset": data.id,
+                "labels": labels_about["sha256"],
+            },
+        )
     shown = {"temperature": choice.temperature, "images": len(rows)}
-    shown |= {f"{name}_{when}": value for when, part in (("before", before), ("after", after)) for name, value in (part or {}).items()}
+    shown |= {
+        f"{name}_{when}": value
+        for when, part in (("before", before), ("after", after))
+        for name, value in (part or {}).items()
+    }
     write_json(metrics, shown)
     return {"metrics": shown}
 

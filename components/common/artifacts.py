@@ -6,8 +6,8 @@
     embeddings/   embeddings.npy  embeddings.json                   sample      -> warmup, evaluate
     candidates/   candidates.csv  contact_sheet.html  labelstudio.json
                                                                     sample      -> people
-    labels/       labels.parquet  labels.json                       sample      -> warmup, pseudolabel, calibrate, evaluate
-    classifier/   classifier.safetensors  classifier.json  history.jsonl
+    labels/       labels.parquet  labels.json                       sample      -> warmup, pseudolabel, calibrate,
+    evaluate classifier/   classifier.safetensors  classifier.json  history.jsonl
                                                                     warmup, pseudolabel -> next stages
     calibration/  calibration.json                                  calibrate   -> evaluate, release
     evaluation/   report.ipynb  report.html  metrics.json  gate.json  predictions.parquet
@@ -97,11 +97,28 @@ def save_dataset(folder: Path, dataset: Dataset) -> None:
     write_json(folder / "dataset.json", about)
 
 
-def describe_dataset(name: str, digest: str, mode: str, classes: Iterable[str], counts: dict[str, int], shards: Iterable[Shard],
-                     thumbnails: Iterable[Shard] = ()) -> dict[str, Any]:
-    """What dataset.json says. thumbnails: tables of thumbnails, by which ingest knows near-duplicates of these images when more arrive."""
-    return {"format": 1, "name": name, "id": digest, "mode": mode, "classes": list(classes), "counts": counts,
-            "shards": [asdict(shard) for shard in shards], "thumbnails": [asdict(table) for table in thumbnails]}
+def describe_dataset(
+    name: str,
+    digest: str,
+    mode: str,
+    classes: Iterable[str],
+    counts: dict[str, int],
+    shards: Iterable[Shard],
+    thumbnails: Iterable[Shard] = (),
+) -> dict[str, Any]:
+    """What dataset.json says. thumbnails: tables of thumbnails, by which ingest knows near-duplicates of these images
+    when more arrive.
+    """
+    return {
+        "format": 1,
+        "name": name,
+        "id": digest,
+        "mode": mode,
+        "classes": list(classes),
+        "counts": counts,
+        "shards": [asdict(shard) for shard in shards],
+        "thumbnails": [asdict(table) for table in thumbnails],
+    }
 
 
 def load_dataset(folder: Path) -> Dataset:
@@ -150,7 +167,9 @@ def load_embeddings(folder: Path, dataset: Dataset) -> np.ndarray:
     about = _read(folder, "embeddings.json", writer="sample")
     if about["dataset"] != dataset.id:
         other = about["dataset"][:12]
-        raise BadInputError(f"{folder}: embeddings of dataset {other}, not of {dataset.id[:12]}; run `sample` on this dataset")
+        raise BadInputError(
+            f"{folder}: embeddings of dataset {other}, not of {dataset.id[:12]}; run `sample` on this dataset"
+        )
     return np.load(folder / "embeddings.npy", allow_pickle=False)
 
 
@@ -158,8 +177,16 @@ def save_labels(folder: Path, labels: pa.Table, classes: list[str], candidates: 
     """`classes` in the order of the classifier's outputs; `candidates`: where people find the picks."""
     save_table(folder / "labels.parquet", labels, LABELS)
     counts = {split: int(np.sum(labels.column("purpose").to_numpy(zero_copy_only=False) == split)) for split in SPLITS}
-    write_json(folder / "labels.json", {"format": 1, "classes": classes, "counts": counts, "candidates": candidates,
-                                        "sha256": sha256_file(folder / "labels.parquet")})
+    write_json(
+        folder / "labels.json",
+        {
+            "format": 1,
+            "classes": classes,
+            "counts": counts,
+            "candidates": candidates,
+            "sha256": sha256_file(folder / "labels.parquet"),
+        },
+    )
 
 
 def load_labels(folder: Path) -> tuple[pa.Table, dict[str, Any]]:

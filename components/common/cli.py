@@ -68,12 +68,16 @@ def outputs_of(run: Callable[..., Any]) -> set[str]:
 
 
 def parse(run: Callable[..., Any], stage: str, argv: list[str] | None) -> tuple[dict[str, Any], str]:
-    """Arguments of `run` from flags: paths (or URIs), strings and integers as they are, a settings model from JSON or `@file`.
+    """Arguments of `run` from flags: paths (or URIs), strings and integers as they are, a settings model from JSON or
+    `@file`.
 
     Single settings have flags too; the JSON goes before them.
     """
-    parser = argparse.ArgumentParser(prog=f"python -m components.{stage}", description=inspect.getdoc(run),
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog=f"python -m components.{stage}",
+        description=inspect.getdoc(run),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     hints = get_type_hints(run)
     for name, parameter in inspect.signature(run).parameters.items():
         kind = hints[name]
@@ -81,14 +85,27 @@ def parse(run: Callable[..., Any], stage: str, argv: list[str] | None) -> tuple[
         default = "{}" if is_model else parameter.default
         required = default is inspect.Parameter.empty
         shown = "JSON|@FILE" if is_model else kind.__name__.upper()
-        parser.add_argument(flag(name), dest=name, metavar=shown, required=required,
-                            default=None if required else default, type=str if is_model else path_or_uri if kind is Path else kind)
+        parser.add_argument(
+            flag(name),
+            dest=name,
+            metavar=shown,
+            required=required,
+            default=None if required else default,
+            type=str if is_model else path_or_uri if kind is Path else kind,
+        )
         if is_model:
             single = [field for field in plain_fields(kind) if field not in hints]
             for field in single:
-                parser.add_argument(flag(field), dest=f"{name}.{field}", metavar="VALUE", default=argparse.SUPPRESS,
-                                    help=(kind.model_fields[field].description or "").replace("%", "%%"))
-    parser.add_argument("--executor-input", default="", metavar="JSON", help="Kubeflow's {{$}}: where to write what the UI shows")
+                parser.add_argument(
+                    flag(field),
+                    dest=f"{name}.{field}",
+                    metavar="VALUE",
+                    default=argparse.SUPPRESS,
+                    help=(kind.model_fields[field].description or "").replace("%", "%%"),
+                )
+    parser.add_argument(
+        "--executor-input", default="", metavar="JSON", help="Kubeflow's {{$}}: where to write what the UI shows"
+    )
     values = vars(parser.parse_args(argv))
     executor_input = values.pop("executor_input")
     below = {key.partition(".")[2]: values.pop(key) for key in list(values) if "." in key}

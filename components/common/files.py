@@ -79,7 +79,9 @@ def sha256_file(path: Path) -> str:
 
 
 def sha256_tree(path: Path) -> str:
-    """Digest of a file, or of a folder's relative names and contents; where it lies and when it was written do not count."""
+    """Digest of a file, or of a folder's relative names and contents; where it lies and when it was written do not
+    count.
+    """
     if path.is_file():
         return sha256_file(path)
     files = sorted(p for p in path.rglob("*") if p.is_file())

@@ -1,4 +1,4 @@
-"""Self-contained pages for people: inline style for light and dark, pictures embedded, nothing fetched from elsewhere."""
+"""Self-contained pages for people: inline style for light and dark, pictures embedded, nothing fetched."""
 
 import base64
 from collections.abc import Iterable, Sequence
@@ -14,10 +14,12 @@ STYLE = """
   --paper: #fdfcf9; --card: #fff; --ink: #23261f; --faint: #6d7166; --line: #e3e0d6; --accent: #8a6d1d; --tint: #f5f1e4
 }
 @media (prefers-color-scheme: dark) {
-  :root { --paper: #171813; --card: #1f211b; --ink: #e7e6dd; --faint: #a0a294; --line: #35372e; --accent: #dcb858; --tint: #2a2a20 }
+  :root { --paper: #171813; --card: #1f211b; --ink: #e7e6dd; --faint: #a0a294; --line: #35372e;
+    --accent: #dcb858; --tint: #2a2a20 }
 }
 * { box-sizing: border-box }
-body { margin: 0; background: var(--paper); color: var(--ink); font: 15px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif }
+body { margin: 0; background: var(--paper); color: var(--ink);
+  font: 15px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif }
 main { max-width: 1080px; margin: 0 auto; padding: 40px 24px 72px }
 h1 { font-size: 28px; line-height: 1.2; letter-spacing: -.015em; margin: 0 0 8px }
 h2 { font-size: 18px; margin: 44px 0 12px; padding-top: 20px; border-top: 1px solid var(--line) }
@@ -29,7 +31,8 @@ h3 { font-size: 15px; margin: 20px 0 8px }
 .figures div { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 12px 16px }
 .figures b { display: block; font-size: 24px; line-height: 1.25; font-variant-numeric: tabular-nums }
 .figures span { color: var(--faint); font-size: 13px }
-.scroll { overflow-x: auto; border: 1px solid var(--line); border-radius: 10px; background: var(--card); margin: 12px 0 }
+.scroll { overflow-x: auto; border: 1px solid var(--line); border-radius: 10px; background: var(--card);
+  margin: 12px 0 }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums }
 th, td { padding: 7px 14px; text-align: left; vertical-align: top; overflow-wrap: anywhere }
 th { font-size: 13px; color: var(--faint); font-weight: 600; background: var(--tint); white-space: nowrap }
@@ -43,7 +46,8 @@ tfoot td { font-weight: 600 }
 .card > b { display: block; font-weight: 600; margin-bottom: 8px }
 .thumbnails { display: flex; flex-wrap: wrap; gap: 10px }
 figure { margin: 0; width: 80px }
-figure img { width: 80px; height: 80px; object-fit: contain; border-radius: 8px; background: var(--tint); display: block }
+figure img { width: 80px; height: 80px; object-fit: contain; border-radius: 8px; background: var(--tint);
+  display: block }
 figcaption { font-size: 12px; color: var(--faint); overflow-wrap: anywhere; padding-top: 2px }
 .small { image-rendering: pixelated }
 img { max-width: 100% }
@@ -54,12 +58,16 @@ img { max-width: 100% }
 def page(title: str, sections: Sequence[tuple[str, str]], lead: str = "") -> str:
     """One whole document; `sections` are (heading or nothing, HTML); `title`, headings and `lead` are plain text."""
     headings = [f"<h2>{escape(heading)}</h2>\n" if heading else "" for heading, _ in sections]
-    body = "\n".join(f"<section>\n{heading}{content}\n</section>" for heading, (_, content) in zip(headings, sections, strict=True))
+    body = "\n".join(
+        f"<section>\n{heading}{content}\n</section>" for heading, (_, content) in zip(headings, sections, strict=True)
+    )
     opening = f'<p class="lead">{escape(lead)}</p>' if lead else ""
-    return (f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-            f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-            f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n"
-            f"<h1>{escape(title)}</h1>\n{opening}\n{body}\n</main>\n</body>\n</html>\n")
+    return (
+        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n"
+        f"<h1>{escape(title)}</h1>\n{opening}\n{body}\n</main>\n</body>\n</html>\n"
+    )
 
 
 def image_tag(data: bytes, alt: str, size: int | None = None) -> str:
@@ -78,7 +86,9 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]], total: Sequen
     head = "".join(f"<th{mark}>{escape(name)}</th>" for mark, name in zip(marks, header, strict=True))
     body = "\n".join(_row(marks, row) for row in lines)
     foot = f"\n<tfoot>{_row(marks, total)}</tfoot>" if total is not None else ""
-    return f'<div class="scroll"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>{foot}\n</table></div>'
+    return (
+        f'<div class="scroll"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>{foot}\n</table></div>'
+    )
 
 
 def figures(items: Sequence[tuple[str, object]]) -> str:
@@ -94,7 +104,10 @@ def note(text: str) -> str:
 
 def thumbnails(items: Iterable[tuple[bytes, str]]) -> str:
     """A grid of pictures (PNG or JPEG bytes), each with its caption in plain text."""
-    cells = [f"<figure>{image_tag(data, caption)}<figcaption>{escape(caption)}</figcaption></figure>" for data, caption in items]
+    cells = [
+        f"<figure>{image_tag(data, caption)}<figcaption>{escape(caption)}</figcaption></figure>"
+        for data, caption in items
+    ]
     return '<div class="thumbnails">\n' + "\n".join(cells) + "\n</div>"
 
 
@@ -110,7 +123,11 @@ def named_rows(rows: Iterable[tuple[str, str]]) -> str:
 
 
 def _row(marks: Sequence[str], values: Sequence[object]) -> str:
-    return "<tr>" + "".join(f"<td{mark}>{escape(_shown(value))}</td>" for mark, value in zip(marks, values, strict=True)) + "</tr>"
+    return (
+        "<tr>"
+        + "".join(f"<td{mark}>{escape(_shown(value))}</td>" for mark, value in zip(marks, values, strict=True))
+        + "</tr>"
+    )
 
 
 def _shown(value: object) -> str:

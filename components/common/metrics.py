@@ -13,7 +13,7 @@ NORMAL_95 = 1.959963984540054  # 97.5 % quantile of the standard normal distribu
 
 
 def softmax(logits: Array, temperature: float = 1.0) -> Array:
-    """Probabilities of logits divided by a temperature, float64; above 1 softens, below 1 sharpens (Guo et al. 2017)."""
+    """Probabilities of logits over a temperature, float64; above 1 softens, below 1 sharpens (Guo et al. 2017)."""
     scaled = np.asarray(logits, dtype=np.float64) / temperature
     powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
     return powers / powers.sum(axis=1, keepdims=True)
@@ -28,7 +28,8 @@ def wilson_interval(correct: int, n: int, z: float = NORMAL_95) -> tuple[float, 
     """Confidence interval of a share, sound also near 0 and 1 and for few images (Wilson 1927); (0, 1) of nothing."""
     if n == 0:
         return 0.0, 1.0
-    share, z2 = correct / n, z * z
+    share = correct / n
+    z2 = z * z
     centre = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = z / (1 + z2 / n) * np.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
     return max(0.0, float(centre - half)), min(1.0, float(centre + half))
@@ -36,7 +37,9 @@ def wilson_interval(correct: int, n: int, z: float = NORMAL_95) -> tuple[float, 
 
 def confusion_matrix(true: Array, predicted: Array, classes: int) -> Array:
     """Counts (classes, classes), int64: rows are true classes, columns predicted ones."""
-    return np.bincount(np.asarray(true) * classes + np.asarray(predicted), minlength=classes * classes).reshape(classes, classes)
+    return np.bincount(np.asarray(true) * classes + np.asarray(predicted), minlength=classes * classes).reshape(
+        classes, classes
+    )
 
 
 class PerClass(NamedTuple):
@@ -50,7 +53,9 @@ class PerClass(NamedTuple):
 
 def per_class(matrix: Array) -> PerClass:
     """Precision, recall, F1 and support of each class of a confusion matrix."""
-    hits, support, called = np.diag(matrix).astype(np.float64), matrix.sum(axis=1), matrix.sum(axis=0)
+    hits = np.diag(matrix).astype(np.float64)
+    support = matrix.sum(axis=1)
+    called = matrix.sum(axis=0)
     return PerClass(_ratio(hits, called), _ratio(hits, support), _ratio(2 * hits, support + called), support)
 
 
@@ -69,7 +74,9 @@ class Bins(NamedTuple):
 
 
 def reliability(confidence: Array, correct: Array, bins: int) -> Bins:
-    """Equal-width bins of confidence. Bin k holds k/bins < confidence <= (k+1)/bins; a confidence of 0 counts to the first."""
+    """Equal-width bins of confidence. Bin k holds k/bins < confidence <= (k+1)/bins; a confidence of 0 counts to the
+    first.
+    """
     edges = np.arange(bins + 1) / bins
     confidence = np.asarray(confidence, dtype=np.float64)
     place = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, bins - 1)
@@ -80,7 +87,8 @@ def reliability(confidence: Array, correct: Array, bins: int) -> Bins:
 
 
 def ece(probabilities: Array, true: Array, bins: int) -> float:
-    """Expected calibration error: mean gap between confidence and accuracy over `reliability`'s bins, weighted by their images.
+    """Expected calibration error: mean gap between confidence and accuracy over `reliability`'s bins, weighted by their
+    images.
 
     Confidence is the highest probability (Naeini et al. 2015; Guo et al. 2017).
     """
@@ -91,12 +99,16 @@ def ece(probabilities: Array, true: Array, bins: int) -> float:
 
 
 def nll(probabilities: Array, true: Array) -> float:
-    """Mean negative log-likelihood of the true classes, in nats; a probability of 0 counts as the smallest normal float64."""
+    """Mean negative log-likelihood of the true classes, in nats; a probability of 0 counts as the smallest normal
+    float64.
+    """
     chosen = probabilities[np.arange(len(true)), true]
     return float(-np.mean(np.log(np.maximum(chosen, np.finfo(np.float64).tiny))))
 
 
 def brier(probabilities: Array, true: Array) -> float:
-    """Mean over images of the squared distance to the one-hot truth, summed over classes: 0 is perfect, 2 the worst (Brier 1950)."""
+    """Mean over images of the squared distance to the one-hot truth, summed over classes: 0 is perfect, 2 the worst
+    (Brier 1950).
+    """
     chosen = probabilities[np.arange(len(true)), true]
     return float(np.mean(np.sum(probabilities**2, axis=1) - 2 * chosen + 1))

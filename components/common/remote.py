@@ -1,7 +1,8 @@
 """Artifacts in a store: what a pod on another machine reads and writes where a stage on this one has paths.
 
-    URI/manifest.json    {"format", "file", "files": {name: {"sha256", "size"}}, "about"}; written last, so a reader sees all or nothing
-    URI/<sha256>/<name>  contents, under their digest: writing an artifact anew leaves the old one whole until the manifest names the new
+URI/manifest.json    {"format", "file", "files": {name: {"sha256", "size"}}, "about"}; written last, so a reader
+sees all or nothing URI/<sha256>/<name>  contents, under their digest: writing an artifact anew leaves the old one
+whole until the manifest names the new
 """
 
 import json
@@ -67,8 +68,11 @@ def download(uri: str, path: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def local_paths(values: dict[str, Any], outputs: set[str], write: bool) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    """`values` with a path of this machine for each URI, and a dictionary to be filled with what is to be said about outputs.
+def local_paths(
+    values: dict[str, Any], outputs: set[str], write: bool
+) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """`values` with a path of this machine for each URI, and a dictionary to be filled with what is to be said about
+    outputs.
 
     Inputs are fetched before the block, outputs uploaded after it, where this process is to `write`.
     """
@@ -122,7 +126,9 @@ def recipe(values: dict[str, Any], outputs: set[str]) -> str:
             return sha256_tree(value)
         return value if isinstance(value, str | int) else value.model_dump(mode="json")
 
-    return sha256_json({"code": code_digest(), **{name: contents(value) for name, value in values.items() if name not in outputs}})
+    return sha256_json(
+        {"code": code_digest(), **{name: contents(value) for name, value in values.items() if name not in outputs}}
+    )
 
 
 def _key(name: str, entry: dict[str, Any]) -> str:
@@ -138,7 +144,9 @@ def _manifest(store: Store) -> dict[str, Any] | None:
     except (ValueError, TypeError):
         known = False
     if not known:
-        raise BadInputError(f"{store.uri}/{MANIFEST}: is not the list of an artifact's files that a stage writes; give another address")
+        raise BadInputError(
+            f"{store.uri}/{MANIFEST}: is not the list of an artifact's files that a stage writes; give another address"
+        )
     return manifest
 
 

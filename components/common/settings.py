@@ -18,7 +18,11 @@ class Settings(BaseModel):
     @classmethod
     def _null_in_words(cls, values: Any) -> Any:
         """Parameters of a pipeline cannot hold null, so it travels as a word."""
-        return {key: None if value == "null" else value for key, value in values.items()} if isinstance(values, dict) else values
+        return (
+            {key: None if value == "null" else value for key, value in values.items()}
+            if isinstance(values, dict)
+            else values
+        )
 
 
 class Augment(Settings):

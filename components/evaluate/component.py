@@ -15,10 +15,38 @@ from components.common.component import stage
 
 
 @container_component
-def evaluate(dataset: Input[Dataset], embeddings: Input[Artifact], labels: Input[Artifact], warm: Input[Model], classifier: Input[Model],
-             calibration: Input[Artifact], store: str, seed: int, threads: int, settings: dict, evaluation: Output[Artifact],
-             report: Output[HTML], metrics: Output[Metrics], confusion: Output[ClassificationMetrics]) -> ContainerSpec:
+def evaluate(
+    dataset: Input[Dataset],
+    embeddings: Input[Artifact],
+    labels: Input[Artifact],
+    warm: Input[Model],
+    classifier: Input[Model],
+    calibration: Input[Artifact],
+    store: str,
+    seed: int,
+    threads: int,
+    settings: dict,
+    evaluation: Output[Artifact],
+    report: Output[HTML],
+    metrics: Output[Metrics],
+    confusion: Output[ClassificationMetrics],
+) -> ContainerSpec:
     """Measure on the test split: a report to read and gates for the release."""
-    return stage("evaluate", image="report", dataset=dataset.path, embeddings=embeddings.path, labels=labels.path, warm=warm.path,
-                 classifier=classifier.path, calibration=calibration.path, store=store, seed=seed, threads=threads, settings=settings,
-                 evaluation=evaluation.path, report=report.path, metrics=metrics.path, confusion=confusion.path)
+    return stage(
+        "evaluate",
+        image="report",
+        dataset=dataset.path,
+        embeddings=embeddings.path,
+        labels=labels.path,
+        warm=warm.path,
+        classifier=classifier.path,
+        calibration=calibration.path,
+        store=store,
+        seed=seed,
+        threads=threads,
+        settings=settings,
+        evaluation=evaluation.path,
+        report=report.path,
+        metrics=metrics.path,
+        confusion=confusion.path,
+    )

@@ -16,13 +16,17 @@ def headline(about: dict[str, Any]) -> str:
     """The result in one sentence, from metrics.json."""
     if not about["images"]:
         return f"Not measured: {UNMEASURED}."
-    low, high = about["accuracy_low"], about["accuracy_high"]
+    low = about["accuracy_low"]
+    high = about["accuracy_high"]
     return f"{comparison(about)}; the 95 % interval reaches from {100 * low:.1f} to {share(high)}."
 
 
 def comparison(about: dict[str, Any]) -> str:
     """The final model's accuracy, and how it stands to the warm-up model's."""
-    return f"The final model is right on {share(about['accuracy'])} of {about['images']:,} test images, {_against_warmup(about)}"
+    return (
+        f"The final model is right on {share(about['accuracy'])} of {about['images']:,} test images, "
+        f"{_against_warmup(about)}"
+    )
 
 
 def _against_warmup(about: dict[str, Any]) -> str:
@@ -38,7 +42,11 @@ def weakest(names: Sequence[str], f1: np.ndarray) -> str:
     if np.isnan(f1).all():
         return "No class was measured"
     worst = int(np.nanargmin(f1))
-    return "Every class is always right" if f1[worst] == 1 else f"The weakest class is {names[worst]}, with an F1 of {share(f1[worst])}"
+    return (
+        "Every class is always right"
+        if f1[worst] == 1
+        else f"The weakest class is {names[worst]}, with an F1 of {share(f1[worst])}"
+    )
 
 
 def most_mistaken(names: Sequence[str], matrix: np.ndarray) -> str:
@@ -50,8 +58,12 @@ def most_mistaken(names: Sequence[str], matrix: np.ndarray) -> str:
 
 
 def calibration(about: dict[str, Any]) -> str:
-    before, after = about["ece_before"], about["ece_after"]
+    before = about["ece_before"]
+    after = about["ece_after"]
     if about["temperature"] == 1:
         return f"Confidences are off by {100 * before:.1f} points on average; no temperature was applied"
     verb = "lowers" if after < before else "raises"
-    return f"A temperature of {about['temperature']:.2f} {verb} the calibration error from {share(before)} to {share(after)}"
+    return (
+        f"A temperature of {about['temperature']:.2f} {verb} the calibration error from {share(before)} to "
+        f"{share(after)}"
+    )

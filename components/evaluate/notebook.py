@@ -1,7 +1,8 @@
 """The notebook `report.ipynb`, run by papermill and kept as .ipynb and as one self-contained page.
 
-The kernel is this very Python, whatever kernels are installed, and writes its settings and caches to a temporary folder. Inputs reach it as
-links of fixed names, and times, random ids and the Python version are dropped afterwards: equal inputs give equal bytes.
+The kernel is this very Python, whatever kernels are installed, and writes its settings and caches to a temporary
+folder. Inputs reach it as links of fixed names, and times, random ids and the Python version are dropped afterwards:
+equal inputs give equal bytes.
 """
 
 import json
@@ -32,7 +33,8 @@ CARD = """<style>
 
 
 def write_report(folder: Path, inputs: dict[str, Path], store: str, parameters: dict[str, Any]) -> None:
-    """Write report.ipynb and report.html into `folder`. `inputs`: artifact folders by the name of the notebook's parameter.
+    """Write report.ipynb and report.html into `folder`. `inputs`: artifact folders by the name of the notebook's
+    parameter.
 
     Raises CalledProcessError, after papermill's own account, where a cell fails.
     """
@@ -44,26 +46,49 @@ def write_report(folder: Path, inputs: dict[str, Path], store: str, parameters: 
         remote = store.startswith("s3://")
         if not remote:
             (work / "inputs" / "store").symlink_to(Path(store).expanduser().resolve())
-        _execute(work, {**parameters, **{name: f"inputs/{name}" for name in inputs}, "store": store if remote else "inputs/store"})
+        _execute(
+            work,
+            {**parameters, **{name: f"inputs/{name}" for name in inputs}, "store": store if remote else "inputs/store"},
+        )
         notebook = tidied(nbformat.read(work / "report.ipynb", as_version=4))
     write_text(folder / "report.ipynb", nbformat.writes(notebook) + "\n")
     about = read_json(folder / "metrics.json")
     name = about["provenance"]["dataset"]["name"]
-    write_text(folder / "report.html", page(f"How good the {name} classifier is", sections(notebook), lead=headline(about)))
+    write_text(
+        folder / "report.html", page(f"How good the {name} classifier is", sections(notebook), lead=headline(about))
+    )
 
 
 def _execute(work: Path, parameters: dict[str, Any]) -> None:
     write_json(work / "kernels" / "python3" / "kernel.json", get_kernel_dict(["--log-level=CRITICAL"]))
     homes = {name: str(work / name.lower()) for name in HOMES}
     search = os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])])
-    command = [sys.executable, "-m", "papermill", "--kernel", "python3", "--cwd", str(work), "--no-progress-bar", "--log-level", "WARNING",
-               "--no-request-save-on-cell-execute", "--autosave-cell-every", "0", "--parameters_yaml", json.dumps(parameters),
-               str(SOURCE), str(work / "report.ipynb")]
-    subprocess.run(command, check=True, env={**os.environ, **homes, **WAIT, "JUPYTER_PATH": str(work), "PYTHONPATH": search})
+    command = [
+        sys.executable,
+        "-m",
+        "papermill",
+        "--kernel",
+        "python3",
+        "--cwd",
+        str(work),
+        "--no-progress-bar",
+        "--log-level",
+        "WARNING",
+        "--no-request-save-on-cell-execute",
+        "--autosave-cell-every",
+        "0",
+        "--parameters_yaml",
+        json.dumps(parameters),
+        str(SOURCE),
+        str(work / "report.ipynb"),
+    ]
+    subprocess.run(
+        command, check=True, env={**os.environ, **homes, **WAIT, "JUPYTER_PATH": str(work), "PYTHONPATH": search}
+    )
 
 
 def tidied(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """The notebook without what differs from run to run: times, random cell ids, where it was run and by which Python."""
+    """The notebook without what differs from run to run: times, random cell ids, place and version of Python."""
     for number, cell in enumerate(notebook.cells):
         cell.id = f"cell-{number:02d}"
         cell.metadata = {key: value for key, value in cell.metadata.items() if key == "tags"}
@@ -72,9 +97,16 @@ def tidied(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 
 def sections(notebook: nbformat.NotebookNode) -> list[tuple[str, str]]:
-    """(heading, HTML) of each part that begins with a `## ` heading: its text and the outputs of its cells, without their code."""
-    exporter = HTMLExporter(template_name="basic", exclude_input=True, exclude_input_prompt=True, exclude_output_prompt=True,
-                            exclude_anchor_links=True)
+    """(heading, HTML) of each part that begins with a `## ` heading: its text and the outputs of its cells, without
+    their code.
+    """
+    exporter = HTMLExporter(
+        template_name="basic",
+        exclude_input=True,
+        exclude_input_prompt=True,
+        exclude_output_prompt=True,
+        exclude_anchor_links=True,
+    )
     parts: list[tuple[str, list[Any]]] = []
     for cell in deepcopy(notebook.cells):
         if cell.cell_type == "markdown" and cell.source.startswith("## "):
@@ -84,5 +116,8 @@ def sections(notebook: nbformat.NotebookNode) -> list[tuple[str, str]]:
             cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
         if parts:
             parts[-1][1].append(cell)
-    html = [(heading, exporter.from_notebook_node(nbformat.from_dict({**notebook, "cells": cells}))[0]) for heading, cells in parts]
+    html = [
+        (heading, exporter.from_notebook_node(nbformat.from_dict({**notebook, "cells": cells}))[0])
+        for heading, cells in parts
+    ]
     return [(heading, CARD * (number == 0) + content) for number, (heading, content) in enumerate(html)]

@@ -1,6 +1,7 @@
 """The charts of the report: one style, colours that colour-blind readers can tell apart, titles that state the finding.
 
-Each function takes arrays and returns a matplotlib figure; none touches global state, so equal inputs give equal pictures.
+Each function takes arrays and returns a matplotlib figure; none touches global state, so equal inputs give equal
+pictures.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,15 +19,32 @@ from components.common.metrics import Bins, PerClass
 
 INK, GREY, PALE, LINE = "#1f2933", "#7b8794", "#cbd2d9", "#e4e7eb"
 BLUE, ORANGE = "#0072b2", "#d55e00"  # of Okabe and Ito's palette
-CLASSES = ("#332288", "#44aa99", "#cc6677", "#ddaa33", "#88ccee", "#117733", "#aa4499", "#999933", "#882255", "#4477aa")  # after Paul Tol
+# after Paul Tol
+CLASSES = ("#332288", "#44aa99", "#cc6677", "#ddaa33", "#88ccee", "#117733", "#aa4499", "#999933", "#882255", "#4477aa")
 MOST_CLASSES = 30  # rows that stay readable on one chart
 STYLE: Any = {
-    "font.size": 9, "text.color": INK, "text.parse_math": False, "legend.frameon": False,
-    "figure.facecolor": "white", "savefig.facecolor": "white",
-    "axes.labelcolor": INK, "axes.edgecolor": PALE, "axes.grid": True, "axes.axisbelow": True, "axes.spines.top": False,
-    "axes.spines.right": False, "axes.titlesize": 9.5, "axes.titlelocation": "left", "grid.color": LINE, "grid.linewidth": 0.8,
-    "xtick.color": GREY, "xtick.labelcolor": INK, "xtick.major.size": 0,
-    "ytick.color": GREY, "ytick.labelcolor": INK, "ytick.major.size": 0,
+    "font.size": 9,
+    "text.color": INK,
+    "text.parse_math": False,
+    "legend.frameon": False,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "axes.labelcolor": INK,
+    "axes.edgecolor": PALE,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 9.5,
+    "axes.titlelocation": "left",
+    "grid.color": LINE,
+    "grid.linewidth": 0.8,
+    "xtick.color": GREY,
+    "xtick.labelcolor": INK,
+    "xtick.major.size": 0,
+    "ytick.color": GREY,
+    "ytick.labelcolor": INK,
+    "ytick.major.size": 0,
 }
 
 
@@ -57,10 +75,19 @@ def accuracy(title: str, rows: Sequence[tuple[str, float, float, float]]) -> Fig
     axes = figure.subplots()
     for place, (name, share, low, high) in enumerate(reversed(rows)):
         colour = BLUE if place == 0 else GREY
-        axes.plot([100 * low, 100 * high], [place, place], color=colour, linewidth=3, alpha=0.45, solid_capstyle="round")
+        axes.plot(
+            [100 * low, 100 * high], [place, place], color=colour, linewidth=3, alpha=0.45, solid_capstyle="round"
+        )
         axes.plot(100 * share, place, "o", color=colour, markersize=8)
-        axes.annotate(f"{name}  {percent(share)}", (100 * share, place), (0, 9), textcoords="offset points", ha="center", color=colour,
-                      fontweight="bold")
+        axes.annotate(
+            f"{name}  {percent(share)}",
+            (100 * share, place),
+            (0, 9),
+            textcoords="offset points",
+            ha="center",
+            color=colour,
+            fontweight="bold",
+        )
     least = 100 * min(low for _, _, low, _ in rows)
     axes.set(yticks=[], ylim=(-0.5, len(rows) - 0.2), xlim=(max(0, least - 4), 101))
     axes.set_xlabel("accuracy on the test split, %, with its 95 % interval")
@@ -77,10 +104,19 @@ def classes(title: str, names: Sequence[str], figures: PerClass) -> Figure:
     places = np.arange(len(order))
     lowest, highest = (f(np.stack(figures[:3])[:, order], axis=0) for f in (np.fmin.reduce, np.fmax.reduce))
     axes.hlines(places, 100 * lowest, 100 * highest, color=PALE, linewidth=2)
-    marks = (("precision", figures.precision, "<", ORANGE), ("recall", figures.recall, ">", GREY), ("F1", figures.f1, "o", BLUE))
+    marks = (
+        ("precision", figures.precision, "<", ORANGE),
+        ("recall", figures.recall, ">", GREY),
+        ("F1", figures.f1, "o", BLUE),
+    )
     for name, values, marker, colour in marks:
         axes.scatter(100 * values[order], places, s=34, marker=marker, color=colour, label=name, zorder=3)
-    axes.set(yticks=places, yticklabels=[f"{names[c]}  ({figures.support[c]})" for c in order], xlabel="%", ylim=(-0.7, len(order) - 0.3))
+    axes.set(
+        yticks=places,
+        yticklabels=[f"{names[c]}  ({figures.support[c]})" for c in order],
+        xlabel="%",
+        ylim=(-0.7, len(order) - 0.3),
+    )
     axes.set_xlim(right=101)
     axes.set_ylabel("class (test images)")
     figure.legend(loc="outside lower right", ncols=3, handletextpad=0.1)
@@ -89,7 +125,9 @@ def classes(title: str, names: Sequence[str], figures: PerClass) -> Figure:
 
 @styled
 def confusion(title: str, names: Sequence[str], matrix: np.ndarray) -> Figure:
-    """Rows are true classes; right answers in blue, mistakes in orange, as deep as their share of the row. Of many classes, the worst."""
+    """Rows are true classes; right answers in blue, mistakes in orange, as deep as their share of the row. Of many
+    classes, the worst.
+    """
     errors = matrix.sum(axis=0) + matrix.sum(axis=1) - 2 * np.diag(matrix)
     kept = np.sort(np.argsort(-errors, kind="stable")[:MOST_CLASSES])
     counts = matrix[np.ix_(kept, kept)]
@@ -101,8 +139,15 @@ def confusion(title: str, names: Sequence[str], matrix: np.ndarray) -> Figure:
     axes = figure.subplots()
     axes.imshow(np.where(counts[..., None] > 0, 1 - depth * (1 - hue), mpl.colors.to_rgb("#f5f7fa")))
     for row, column in zip(*np.nonzero(counts), strict=True):
-        axes.text(column, row, counts[row, column], ha="center", va="center", fontsize=8 if len(kept) <= 20 else 5,
-                  color="white" if depth[row, column, 0] > 0.55 else INK)
+        axes.text(
+            column,
+            row,
+            counts[row, column],
+            ha="center",
+            va="center",
+            fontsize=8 if len(kept) <= 20 else 5,
+            color="white" if depth[row, column, 0] > 0.55 else INK,
+        )
     labels = [names[c] for c in kept]
     ticks = np.arange(len(kept))
     axes.set(xticks=ticks, yticks=ticks, xticklabels=labels, yticklabels=labels, xlabel="predicted", ylabel="true")
@@ -118,7 +163,9 @@ def confusion(title: str, names: Sequence[str], matrix: np.ndarray) -> Figure:
 
 @styled
 def reliability(title: str, panels: Sequence[tuple[str, Bins]]) -> Figure:
-    """Accuracy against confidence, a panel per temperature: bars on the diagonal mean that a confidence can be believed."""
+    """Accuracy against confidence, a panel per temperature: bars on the diagonal mean that a confidence can be
+    believed.
+    """
     figure = blank(4.3, title, width=7.2 if len(panels) > 1 else 5)
     grid = figure.subplots(2, len(panels), height_ratios=(4, 1), sharex=True, sharey="row", squeeze=False)
     for (name, bins), top, bottom in zip(panels, grid[0], grid[1], strict=False):
@@ -134,8 +181,10 @@ def reliability(title: str, panels: Sequence[tuple[str, Bins]]) -> Figure:
 
 def _bars(axes: Axes, bins: Bins) -> None:
     full = bins.images > 0
-    left, width = bins.lower[full], (bins.upper - bins.lower)[full]
-    right, said = bins.accuracy[full], bins.confidence[full]
+    left = bins.lower[full]
+    width = (bins.upper - bins.lower)[full]
+    right = bins.accuracy[full]
+    said = bins.confidence[full]
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=(0, (4, 3)), label="perfect calibration")
     axes.bar(left, right, width, align="edge", color=BLUE, edgecolor="white", alpha=0.75, label="share that is right")
     axes.vlines(left + width / 2, right, said, color=ORANGE, linewidth=1.5)
@@ -144,8 +193,12 @@ def _bars(axes: Axes, bins: Bins) -> None:
 
 
 @styled
-def embedding_map(title: str, points: np.ndarray, names: Sequence[str], label: np.ndarray, picked: np.ndarray) -> Figure:
-    """Points (n, 2) coloured by class index (-1: no label bought); `picked` (n,) marks the labelled training images with a ring."""
+def embedding_map(
+    title: str, points: np.ndarray, names: Sequence[str], label: np.ndarray, picked: np.ndarray
+) -> Figure:
+    """Points (n, 2) coloured by class index (-1: no label bought); `picked` (n,) marks the labelled training images
+    with a ring.
+    """
     figure = blank(6.6, title)
     axes = figure.subplots()
     unknown = label < 0
@@ -158,8 +211,16 @@ def embedding_map(title: str, points: np.ndarray, names: Sequence[str], label: n
     if len(names) <= MOST_CLASSES:
         for c in np.unique(label[~unknown]):
             across, up = np.median(points[label == c], axis=0)
-            axes.text(across, up, names[c], fontsize=11, fontweight="bold", ha="center", va="center",
-                      path_effects=[withStroke(linewidth=3, foreground="white")])
+            axes.text(
+                across,
+                up,
+                names[c],
+                fontsize=11,
+                fontweight="bold",
+                ha="center",
+                va="center",
+                path_effects=[withStroke(linewidth=3, foreground="white")],
+            )
     axes.scatter([], [], s=60, facecolors="white", edgecolors=INK, linewidths=1.4, label="labelled for training")
     axes.scatter([], [], s=14, color=GREY, label="other labelled image, coloured by class")
     axes.scatter([], [], s=14, color=PALE, label="no label bought")

@@ -60,15 +60,25 @@ def load(dataset: str, embeddings: str, labels: str, evaluation: str, store: str
     entries, labels_about = load_labels(Path(labels))
     row_of = {image: row for row, image in enumerate(data.column("id"))}
     class_of = {name: index for index, name in enumerate(labels_about["classes"])}
-    label, picked = np.full(len(row_of), -1), np.zeros(len(row_of), dtype=bool)
+    label = np.full(len(row_of), -1)
+    picked = np.zeros(len(row_of), dtype=bool)
     for entry in entries.select(["id", "label", "purpose"]).to_pylist():
         row = row_of[entry["id"]]
-        label[row], picked[row] = class_of[entry["label"]], entry["purpose"] == TRAIN
+        label[row] = class_of[entry["label"]]
+        picked[row] = entry["purpose"] == TRAIN
     folder = Path(evaluation)
     predictions = pq.read_table(folder / "predictions.parquet")
     columns = {name: predictions.column(name).to_numpy(zero_copy_only=False) for name in predictions.column_names}
-    return Evaluation(read_json(folder / "metrics.json"), read_json(folder / "gate.json"), columns, data, label, picked,
-                      load_embeddings(Path(embeddings), data), store)
+    return Evaluation(
+        read_json(folder / "metrics.json"),
+        read_json(folder / "gate.json"),
+        columns,
+        data,
+        label,
+        picked,
+        load_embeddings(Path(embeddings), data),
+        store,
+    )
 
 
 def picture(figure: Figure) -> Image:
@@ -90,21 +100,39 @@ def measured(show: Callable[[Evaluation], Any]) -> Callable[[Evaluation], Any]:
 
 def result(facts: Evaluation) -> HTML:
     """The headline figures."""
-    about, gates = facts.about, facts.gates["gates"]
+    about = facts.about
+    gates = facts.gates["gates"]
     passed = ("gates passed", f"{sum(gate['passed'] for gate in gates)} of {len(gates)}")
     if not about["images"]:
         return HTML(note(findings.headline(about)) + figures([passed]))
     change = 100 * (about["accuracy"] - about["warmup_accuracy"])
     interval = f"accuracy; 95 % interval {100 * about['accuracy_low']:.1f} to {100 * about['accuracy_high']:.1f}"
-    return HTML(figures([(interval, findings.share(about["accuracy"])), ("points over warm-up", f"{change:+.1f}"),
-                         ("mean F1 of the classes", findings.share(about["macro_f1"])),
-                         ("calibration error", findings.share(about["ece_after"])), ("test images", about["images"]), passed]))
+    return HTML(
+        figures(
+            [
+                (interval, findings.share(about["accuracy"])),
+                ("points over warm-up", f"{change:+.1f}"),
+                ("mean F1 of the classes", findings.share(about["macro_f1"])),
+                ("calibration error", findings.share(about["ece_after"])),
+                ("test images", about["images"]),
+                passed,
+            ]
+        )
+    )
 
 
 def gates(facts: Evaluation) -> HTML:
     """Each gate with its figure and verdict."""
-    rows = [("✓ passed" if gate["passed"] else "✗ failed", gate["name"], "–" if gate["figure"] is None else f"{100 * gate['figure']:.2f} %",
-             f"{'≥' if gate['relation'] == '>=' else '≤'} {100 * gate['limit']:.2f} %", gate["why"]) for gate in facts.gates["gates"]]
+    rows = [
+        (
+            "✓ passed" if gate["passed"] else "✗ failed",
+            gate["name"],
+            "–" if gate["figure"] is None else f"{100 * gate['figure']:.2f} %",
+            f"{'≥' if gate['relation'] == '>=' else '≤'} {100 * gate['limit']:.2f} %",
+            gate["why"],
+        )
+        for gate in facts.gates["gates"]
+    ]
     if not rows:
         return HTML(note("Every gate is switched off (evaluate.gates)."))
     return HTML(f'<div class="verdicts">{table(["", "gate", "figure", "limit", "why"], rows)}</div>')
@@ -122,8 +150,11 @@ def accuracy(facts: Evaluation) -> Image:
 @measured
 def changes(facts: Evaluation) -> HTML:
     """How many answers changed between the two models."""
-    mended, made = facts.about["mistakes_mended"], facts.about["mistakes_made"]
-    return HTML(note(f"Of the warm-up model's answers, the final model mended {mended:,} mistakes and made {made:,} new ones."))
+    mended = facts.about["mistakes_mended"]
+    made = facts.about["mistakes_made"]
+    return HTML(
+        note(f"Of the warm-up model's answers, the final model mended {mended:,} mistakes and made {made:,} new ones.")
+    )
 
 
 @measured
@@ -135,8 +166,10 @@ def classes(facts: Evaluation) -> Image:
 @measured
 def class_table(facts: Evaluation) -> HTML:
     """The same as numbers."""
-    rows = [(name, *(plots.percent(value) for value in values), support)
-            for name, *values, support in zip(facts.names, *(column.tolist() for column in facts.per_class), strict=True)]
+    rows = [
+        (name, *(plots.percent(value) for value in values), support)
+        for name, *values, support in zip(facts.names, *(column.tolist() for column in facts.per_class), strict=True)
+    ]
     return HTML(table(["class", "precision", "recall", "F1", "test images"], rows))
 
 
@@ -149,7 +182,8 @@ def confusion(facts: Evaluation) -> Image:
 @measured
 def calibration(facts: Evaluation) -> Image:
     """Accuracy against confidence, before and after the temperature."""
-    about, columns = facts.about, facts.predictions
+    about = facts.about
+    columns = facts.predictions
     right = columns["label"] == columns["predicted"]
 
     def panel(name: str, column: str, error: float) -> tuple[str, Bins]:
@@ -163,16 +197,28 @@ def calibration(facts: Evaluation) -> Image:
 
 
 def embedding_map(facts: Evaluation, points: int, seed: int, threads: int) -> Image | HTML:
-    """The encoder's embeddings in two dimensions by t-SNE: every training pick, then labelled images, then others, `points` in all."""
+    """The encoder's embeddings in two dimensions by t-SNE: every training pick, then labelled images, then others,
+    `points` in all.
+    """
     order = np.random.default_rng(seed).permutation(len(facts.label))
     chosen = np.sort(order[np.lexsort((facts.label[order] < 0, ~facts.picked[order]))][:points])
     if len(chosen) < 10:
         return HTML(note(f"No map: it needs ten images, and evaluate.map_points asks for {points}."))
     from openTSNE import TSNE
 
-    layout = TSNE(perplexity=min(30, (len(chosen) - 1) / 3), neighbors="exact", metric="cosine", random_state=seed, n_jobs=threads)
+    layout = TSNE(
+        perplexity=min(30, (len(chosen) - 1) / 3), neighbors="exact", metric="cosine", random_state=seed, n_jobs=threads
+    )
     label = facts.label[chosen]
-    title = f"Images that the encoder holds alike lie together: {np.sum(label >= 0):,} of {len(chosen):,} shown have a label"
+    title = (
+        f"Images that the encoder holds alike lie together: {np.sum(label >= 0):,} of {len(chosen):,} shown have a "
+        ""
+        ""
+        ""
+        ""
+        ""
+        "label"
+    )
     place = np.asarray(layout.fit(facts.embeddings[chosen].astype(np.float64)))
     return picture(plots.embedding_map(title, place, facts.names, label, facts.picked[chosen]))
 
@@ -186,9 +232,16 @@ def mistakes(facts: Evaluation, most: int) -> HTML:
         return HTML(note("No mistake to show."))
     row_of = {image: row for row, image in enumerate(facts.dataset.column("id"))}
     reader = ShardReader(facts.dataset, open_store(facts.store))
-    shown = [(_thumbnail(reader.image_bytes(row_of[columns["id"][i]]), facts.dataset.mode),
-              f"{columns['label'][i]}, taken for {columns['predicted'][i]} ({columns['confidence'][i]:.0%})") for i in worst]
-    legend = f"The surest {len(shown):,} of {len(wrong):,} mistakes: the true class, then the model's and its confidence."
+    shown = [
+        (
+            _thumbnail(reader.image_bytes(row_of[columns["id"][i]]), facts.dataset.mode),
+            f"{columns['label'][i]}, taken for {columns['predicted'][i]} ({columns['confidence'][i]:.0%})",
+        )
+        for i in worst
+    ]
+    legend = (
+        f"The surest {len(shown):,} of {len(wrong):,} mistakes: the true class, then the model's and its confidence."
+    )
     return HTML(note(legend) + thumbnails(shown))
 
 
@@ -200,6 +253,9 @@ def _thumbnail(data: bytes, mode: str) -> bytes:
 
 def provenance(facts: Evaluation) -> HTML:
     """Digests and settings that this evaluation follows from."""
-    rows = [(part, name, value if isinstance(value, str) else json.dumps(value, sort_keys=True, ensure_ascii=False))
-            for part, values in facts.about["provenance"].items() for name, value in values.items()]
+    rows = [
+        (part, name, value if isinstance(value, str) else json.dumps(value, sort_keys=True, ensure_ascii=False))
+        for part, values in facts.about["provenance"].items()
+        for name, value in values.items()
+    ]
     return HTML(f'<div class="verdicts">{table(["of", "what", "value"], rows)}</div>')

@@ -35,8 +35,22 @@ PREDICTIONS = pa.schema(
 )
 
 
-def run(dataset: Path, embeddings: Path, labels: Path, warm: Path, classifier: Path, calibration: Path, store: str, seed: int, threads: int,
-        settings: EvaluateSettings, evaluation: Path, report: Path, metrics: Path, confusion: Path) -> Metadata:
+def run(
+    dataset: Path,
+    embeddings: Path,
+    labels: Path,
+    warm: Path,
+    classifier: Path,
+    calibration: Path,
+    store: str,
+    seed: int,
+    threads: int,
+    settings: EvaluateSettings,
+    evaluation: Path,
+    report: Path,
+    metrics: Path,
+    confusion: Path,
+) -> Metadata:
     """Measure on the test split: a report to read and gates for the release."""
     set_threads(threads)
     data = load_dataset(dataset)
@@ -44,30 +58,50 @@ def run(dataset: Path, embeddings: Path, labels: Path, warm: Path, classifier: P
     fitted = _calibration(calibration, classifier)
     names: list[str] = labels_about["classes"]
     rows, true = labelled(data, table, names, TEST)
-    logits, warm_logits = (_logits(folder, names, data, rows, store, settings.batch_size) for folder in (classifier, warm))
+    logits, warm_logits = (
+        _logits(folder, names, data, rows, store, settings.batch_size) for folder in (classifier, warm)
+    )
     figures = measure(logits, warm_logits, true, fitted["temperature"], settings.bins)
     gates = judge(settings.gates, figures)
     matrix = m.confusion_matrix(true, logits.argmax(axis=1), len(names))
-    about = {"format": 1, **figures, "temperature": fitted["temperature"], "bins": settings.bins, "classes": names,
-             "confusion": matrix.tolist(), "per_class": _per_class(names, matrix),
-             "provenance": provenance(data, labels_about, warm, classifier, fitted, seed, threads, settings)}
+    about = {
+        "format": 1,
+        **figures,
+        "temperature": fitted["temperature"],
+        "bins": settings.bins,
+        "classes": names,
+        "confusion": matrix.tolist(),
+        "per_class": _per_class(names, matrix),
+        "provenance": provenance(data, labels_about, warm, classifier, fitted, seed, threads, settings),
+    }
     with new_folder(evaluation) as folder:
         write_json(folder / "metrics.json", about)
         write_json(folder / "gate.json", {"format": 1, "passed": all(gate["passed"] for gate in gates), "gates": gates})
         answers = predictions(data, rows, true, names, logits, warm_logits, fitted["temperature"])
         save_table(folder / "predictions.parquet", answers, PREDICTIONS)
-        write_report(folder, {"dataset": dataset, "embeddings": embeddings, "labels": labels, "evaluation": folder}, store,
-                     {"seed": seed, "threads": threads, "map_points": settings.map_points, "mistakes": settings.mistakes})
+        write_report(
+            folder,
+            {"dataset": dataset, "embeddings": embeddings, "labels": labels, "evaluation": folder},
+            store,
+            {"seed": seed, "threads": threads, "map_points": settings.map_points, "mistakes": settings.mistakes},
+        )
     with new_file(report) as page:
         shutil.copyfile(evaluation / "report.html", page)
-    shown = {"confusionMatrix": {"annotationSpecs": [{"displayName": name} for name in names],
-                                 "rows": [{"row": row} for row in matrix.tolist()]}}  # kfp's ClassificationMetrics.log_confusion_matrix
+    shown = {
+        "confusionMatrix": {
+            "annotationSpecs": [{"displayName": name} for name in names],
+            # kfp's ClassificationMetrics.log_confusion_matrix
+            "rows": [{"row": row} for row in matrix.tolist()],
+        }
+    }
     write_json(metrics, figures)
     write_json(confusion, shown)
     return {"metrics": figures, "confusion": shown, "evaluation": {"gates": json_text(gates)}}
 
 
-def measure(logits: np.ndarray, warm_logits: np.ndarray, true: np.ndarray, temperature: float, bins: int) -> dict[str, Any]:
+def measure(
+    logits: np.ndarray, warm_logits: np.ndarray, true: np.ndarray, temperature: float, bins: int
+) -> dict[str, Any]:
     """The figures of the test split, by name; without test labels only `images`, which is 0.
 
     logits (images, classes) of the final and of the warm-up model, true (images,) class indices.
@@ -75,41 +109,75 @@ def measure(logits: np.ndarray, warm_logits: np.ndarray, true: np.ndarray, tempe
     n = len(true)
     if n == 0:
         return {"images": 0}
-    right, warm_right = logits.argmax(axis=1) == true, warm_logits.argmax(axis=1) == true
+    right = logits.argmax(axis=1) == true
+    warm_right = warm_logits.argmax(axis=1) == true
     low, high = m.wilson_interval(int(right.sum()), n)
     warm_low, warm_high = m.wilson_interval(int(warm_right.sum()), n)
-    before, after = m.softmax(logits), m.softmax(logits, temperature)
+    before = m.softmax(logits)
+    after = m.softmax(logits, temperature)
     f1 = m.per_class(m.confusion_matrix(true, logits.argmax(axis=1), logits.shape[1])).f1
     return {
-        "images": n, "accuracy": float(right.mean()), "accuracy_low": low, "accuracy_high": high, "macro_f1": float(np.nanmean(f1)),
-        "warmup_accuracy": float(warm_right.mean()), "warmup_accuracy_low": warm_low, "warmup_accuracy_high": warm_high,
-        "mistakes_mended": int(np.sum(right & ~warm_right)), "mistakes_made": int(np.sum(~right & warm_right)),
-        "ece_before": m.ece(before, true, bins), "ece_after": m.ece(after, true, bins),
-        "nll": m.nll(after, true), "brier": m.brier(after, true),
+        "images": n,
+        "accuracy": float(right.mean()),
+        "accuracy_low": low,
+        "accuracy_high": high,
+        "macro_f1": float(np.nanmean(f1)),
+        "warmup_accuracy": float(warm_right.mean()),
+        "warmup_accuracy_low": warm_low,
+        "warmup_accuracy_high": warm_high,
+        "mistakes_mended": int(np.sum(right & ~warm_right)),
+        "mistakes_made": int(np.sum(~right & warm_right)),
+        "ece_before": m.ece(before, true, bins),
+        "ece_after": m.ece(after, true, bins),
+        "nll": m.nll(after, true),
+        "brier": m.brier(after, true),
     }
 
 
-def predictions(data: Dataset, rows: np.ndarray, true: np.ndarray, names: list[str], logits: np.ndarray, warm_logits: np.ndarray,
-                temperature: float) -> pa.Table:
+def predictions(
+    data: Dataset,
+    rows: np.ndarray,
+    true: np.ndarray,
+    names: list[str],
+    logits: np.ndarray,
+    warm_logits: np.ndarray,
+    temperature: float,
+) -> pa.Table:
     """One row per test label, in the order of the index."""
     called = np.array(names, dtype=object)
-    return pa.table({
-        "id": data.column("id")[rows], "label": called[true],
-        "predicted": called[logits.argmax(axis=1)], "confidence": m.softmax(logits, temperature).max(axis=1),
-        "raw_confidence": m.softmax(logits).max(axis=1),
-        "warmup_predicted": called[warm_logits.argmax(axis=1)], "warmup_confidence": m.softmax(warm_logits).max(axis=1)})
+    return pa.table(
+        {
+            "id": data.column("id")[rows],
+            "label": called[true],
+            "predicted": called[logits.argmax(axis=1)],
+            "confidence": m.softmax(logits, temperature).max(axis=1),
+            "raw_confidence": m.softmax(logits).max(axis=1),
+            "warmup_predicted": called[warm_logits.argmax(axis=1)],
+            "warmup_confidence": m.softmax(warm_logits).max(axis=1),
+        }
+    )
 
 
-def provenance(data: Dataset, labels: dict[str, Any], warm: Path, classifier: Path, fitted: dict[str, Any], seed: int, threads: int,
-               settings: EvaluateSettings) -> dict[str, Any]:
+def provenance(
+    data: Dataset,
+    labels: dict[str, Any],
+    warm: Path,
+    classifier: Path,
+    fitted: dict[str, Any],
+    seed: int,
+    threads: int,
+    settings: EvaluateSettings,
+) -> dict[str, Any]:
     """What was measured, by digest, and with which settings."""
     about = read_json(classifier / "classifier.json")
     return {
         "dataset": {"name": data.name, "id": data.id, "counts": data.counts()},
         "labels": {"sha256": labels["sha256"], "counts": labels["counts"]},
         "warmup": {"sha256": sha256_file(warm / "classifier.safetensors")},
-        "classifier": {"sha256": sha256_file(classifier / "classifier.safetensors"),
-                       **{key: about[key] for key in ("model", "stage", "handed_on", "why", "settings", "seed", "threads")}},
+        "classifier": {
+            "sha256": sha256_file(classifier / "classifier.safetensors"),
+            **{key: about[key] for key in ("model", "stage", "handed_on", "why", "settings", "seed", "threads")},
+        },
         "calibration": {key: fitted[key] for key in ("temperature", "helped", "why", "images")},
         "evaluate": {"settings": settings.model_dump(), "seed": seed, "threads": threads},
     }
@@ -118,7 +186,9 @@ def provenance(data: Dataset, labels: dict[str, Any], warm: Path, classifier: Pa
 def _logits(folder: Path, names: list[str], data: Dataset, rows: np.ndarray, store: str, batch_size: int) -> np.ndarray:
     model, spec, about = load_classifier(folder)
     if about["classes"] != names:
-        raise BadInputError(f"{folder}: knows the classes {about['classes']}, the labels have {names}; train on these labels again")
+        raise BadInputError(
+            f"{folder}: knows the classes {about['classes']}, the labels have {names}; train on these labels again"
+        )
     if not len(rows):
         return np.empty((0, len(names)), dtype=np.float32)
     return infer(model, spec, Images(data, open_store(store), spec.mode, spec.image_size), rows, batch_size)

@@ -1,6 +1,6 @@
 """Real images to try Gleaner on, written as an ordinary folder of class sub-folders.
 
-    python -m components.ingest.example mnist digits/
+python -m components.ingest.example mnist digits/
 """
 
 import argparse
@@ -37,14 +37,21 @@ COUNTS = {"mnist": 5000, "digits": 1797}
 
 
 def write_example(name: str, folder: Path) -> str:
-    """Write an example's images as `folder`/<class>/<number>.png, all or nothing; returns a line that says what happened.
+    """Write an example's images as `folder`/<class>/<number>.png, all or nothing; returns a line that says what
+    happened.
 
     A complete folder of an earlier call is kept. BadInputError where the folder holds anything else.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        if len(list(folder.glob("[0-9]/[0-9]*.png"))) == COUNTS[name] == sum(path.is_file() for path in folder.rglob("*")):
+        if (
+            len(list(folder.glob("[0-9]/[0-9]*.png")))
+            == COUNTS[name]
+            == sum(path.is_file() for path in folder.rglob("*"))
+        ):
             return f"{folder}: kept, it holds the {COUNTS[name]:,} images of {name} already"
-        raise BadInputError(f"{folder}: holds something else than the {COUNTS[name]:,} images of {name}; give a new or an empty folder")
+        raise BadInputError(
+            f"{folder}: holds something else than the {COUNTS[name]:,} images of {name}; give a new or an empty folder"
+        )
     pixels, classes = EXAMPLES[name]()
     with new_folder(folder) as temporary:
         for label in np.unique(classes):
@@ -55,10 +62,17 @@ def write_example(name: str, folder: Path) -> str:
 
 
 def main(argv: list[str] | None = None, prog: str = "python -m components.ingest.example") -> None:
-    parser = argparse.ArgumentParser(prog=prog, description="Write a folder of real images, one sub-folder per class, to try Gleaner on.",
-                                     epilog=f"example: {prog} mnist digits/", formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", choices=sorted(EXAMPLES),
-                        help="mnist: 5,000 handwritten digits of 28 x 28 pixels; digits: 1,797 of 8 x 8, for a quick try")
+    parser = argparse.ArgumentParser(
+        prog=prog,
+        description="Write a folder of real images, one sub-folder per class, to try Gleaner on.",
+        epilog=f"example: {prog} mnist digits/",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "name",
+        choices=sorted(EXAMPLES),
+        help="mnist: 5,000 handwritten digits of 28 x 28 pixels; digits: 1,797 of 8 x 8, for a quick try",
+    )
     parser.add_argument("folder", type=Path, metavar="DIR", help="a new or empty folder")
     arguments = parser.parse_args(argv)
     try:

@@ -27,9 +27,14 @@ class Merged(NamedTuple):
     duplicates: int
 
 
-def merge(source: str, work: Work, parts: Iterator[Part], settings: IngestSettings, dataset: Path, report: Path) -> Merged:
-    """Write the dataset and its report, and publish it; raises BadInputError at a gate, before anything of the version is visible."""
-    previous, store = work.previous, work.store
+def merge(
+    source: str, work: Work, parts: Iterator[Part], settings: IngestSettings, dataset: Path, report: Path
+) -> Merged:
+    """Write the dataset and its report, and publish it; raises BadInputError at a gate, before anything of the version
+    is visible.
+    """
+    previous = work.previous
+    store = work.store
     with closing(Inventory(work.scratch)) as inventory:
         version = _joined(source, work, parts, settings, inventory)
         now = profile(inventory)

@@ -37,15 +37,17 @@ class Gates(Settings):
     blank: Limit = None
     """Images of nearly one grey level."""
     drift: Limit = None
-    """Of class shares, sizes and brightness: how many differ from the version before by more than a tenth and than chance."""
+    """Of class shares, sizes and brightness: how many differ from the version before by more than a tenth and than
+    chance.
+    """
 
 
 class IngestSettings(Settings):
     """How the images of a folder, prefix, archive or table become a dataset."""
 
     labels: str = "folders"
-    """`folders` (the class is the sub-folder, or what a WebDataset shard or a table says), `none`, or the path or s3:// URI of a CSV
-    with the columns path,label."""
+    """`folders` (the class is the sub-folder, or what a WebDataset shard or a table says), `none`, or the path or s3://
+    URI of a CSV with the columns path,label."""
     mode: Literal["RGB", "L"] = "RGB"
     """Colour or grey; grey trains a third faster where colour says nothing."""
     shard_size: Annotated[int, Field(ge=1 << 20)] = 64 << 20
@@ -55,11 +57,16 @@ class IngestSettings(Settings):
     max_seconds: Positive = 60.0
     """An image that takes longer to decode is refused: some files are made to take for ever."""
     max_memory: Annotated[int, Field(ge=64 << 20)] = 4 << 30
-    """Bytes that a decoding process may take; an image that needs more is refused. Lower it where `processes` times this is too much."""
+    """Bytes that a decoding process may take; an image that needs more is refused. Lower it where `processes` times
+    this is too much.
+    """
     unfinished_hours: Positive = 48.0
-    """Age after which what a killed ingest of this name had begun to upload is removed; above the time an ingest takes."""
+    """Age after which what a killed ingest of this name had begun to upload is removed; above the time an ingest takes.
+    """
     processes: Annotated[int, Field(ge=1, le=256)] = 2
     """Processes that decode, in each worker."""
     workers: Annotated[int, Field(ge=1, le=1000)] = 1
-    """Tasks that pack side by side, each a range of the listing, where one machine is too small; the result is the same to the byte."""
+    """Tasks that pack side by side, each a range of the listing, where one machine is too small; the result is the same
+    to the byte.
+    """
     gates: Gates = Gates()

@@ -14,12 +14,22 @@ from components.ingest.settings import IngestSettings
 from components.ingest.version.publish import clean_up
 
 
-def run(source: str, source_version: str, name: str, store: str, settings: IngestSettings, dataset: Path, report: Path,
-        packed: str = "") -> Metadata:
-    """Check, split and pack the images of a folder, s3:// prefix, archive or table into content-addressed shards in the store.
+def run(
+    source: str,
+    source_version: str,
+    name: str,
+    store: str,
+    settings: IngestSettings,
+    dataset: Path,
+    report: Path,
+    packed: str = "",
+) -> Metadata:
+    """Check, split and pack the images of a folder, s3:// prefix, archive or table into content-addressed shards in the
+    store.
 
-    `source_version` is only a name for the state of the source: a new one makes the pipeline look again. `packed` names what
-    `python -m components.ingest.plan` and `…ingest.pack` have prepared in the store; without it, or where it is gone, all is done here.
+    `source_version` is only a name for the state of the source: a new one makes the pipeline look again. `packed` names
+    what `python -m components.ingest.plan` and `…ingest.pack` have prepared in the store; without it, or where it is
+    gone, all is done here.
     """
     dataset.parent.mkdir(parents=True, exist_ok=True)
     plan, _ = split_range(json.loads(packed)[0]) if packed else ("", "")
@@ -44,5 +54,11 @@ def _parts(work: Work, settings: IngestSettings) -> Iterator[Part]:
 
 def _figures(merged: Merged) -> dict[str, object]:
     version = merged.version
-    return {"images": sum(version.counts.values()), **version.counts, "refused": merged.refused, "duplicates": merged.duplicates,
-            "classes": len(version.classes), "id": version.id}
+    return {
+        "images": sum(version.counts.values()),
+        **version.counts,
+        "refused": merged.refused,
+        "duplicates": merged.duplicates,
+        "classes": len(version.classes),
+        "id": version.id,
+    }

@@ -4,8 +4,26 @@ from components.common.component import stage
 
 
 @container_component
-def pretrain(dataset: Input[Dataset], store: str, seed: int, threads: int, epochs: int, settings: dict,
-             encoder: Output[Model], metrics: Output[Metrics]) -> ContainerSpec:
+def pretrain(
+    dataset: Input[Dataset],
+    store: str,
+    seed: int,
+    threads: int,
+    epochs: int,
+    settings: dict,
+    encoder: Output[Model],
+    metrics: Output[Metrics],
+) -> ContainerSpec:
     """Learn an encoder from the unlabelled train split with SimCLR."""
-    return stage("pretrain", image="train", dataset=dataset.path, store=store, seed=seed, threads=threads, epochs=epochs,
-                 settings=settings, encoder=encoder.path, metrics=metrics.path)
+    return stage(
+        "pretrain",
+        image="train",
+        dataset=dataset.path,
+        store=store,
+        seed=seed,
+        threads=threads,
+        epochs=epochs,
+        settings=settings,
+        encoder=encoder.path,
+        metrics=metrics.path,
+    )

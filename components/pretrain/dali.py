@@ -18,16 +18,26 @@ from components.common.learning.collective import part, rank
 from components.common.settings import Augment
 from components.pretrain.settings import PretrainSettings
 
-SEGMENT = 200  # steps of one pipeline: making it takes as long as a step or two, and resuming repeats the loading of half as many
+# steps of one pipeline: making it takes as long as a step or two, and resuming repeats the loading of half as many
+SEGMENT = 200
 
 
-def dali_views(reader: ShardReader, mode: str, rows: np.ndarray, settings: PretrainSettings, seed: int, epoch: int, threads: int,
-               first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+def dali_views(
+    reader: ShardReader,
+    mode: str,
+    rows: np.ndarray,
+    settings: PretrainSettings,
+    seed: int,
+    epoch: int,
+    threads: int,
+    first: int = 0,
+) -> Iterator[tuple[Tensor, Tensor]]:
     """An epoch's batches of two views from step `first` on, float32 in 0..1, (batch, channels, size, size).
 
-    An incomplete last batch is dropped. The pipeline is made anew for each segment, its seed drawn from the run's: a batch is
-    the same wherever training resumes, once those of its segment before it have been loaded and thrown away. Of processes that
-    train together, each loads its part of every batch, with draws of its own, so that the views depend on their number.
+    An incomplete last batch is dropped. The pipeline is made anew for each segment, its seed drawn from the run's: a
+    batch is the same wherever training resumes, once those of its segment before it have been loaded and thrown away.
+    Of processes that train together, each loads its part of every batch, with draws of its own, so that the views
+    depend on their number.
     """
     windows = epoch_windows(reader.dataset, rows, seed, epoch, reader.held)
     steps = len(rows) // settings.batch_size
@@ -38,7 +48,9 @@ def dali_views(reader: ShardReader, mode: str, rows: np.ndarray, settings: Pretr
         for begin in range(start, steps, SEGMENT):
             end = min(begin + SEGMENT, steps)
             files = _files(reader, (rows[mine.start : mine.stop] for rows in islice(batches, end - begin)))
-            pipeline = _pipeline(files, mine.stop - mine.start, mode, settings, [seed, epoch, begin // SEGMENT, *own], threads)
+            pipeline = _pipeline(
+                files, mine.stop - mine.start, mode, settings, [seed, epoch, begin // SEGMENT, *own], threads
+            )
             for step in range(begin, end):
                 outputs = pipeline.run()
                 if step >= first:
@@ -50,8 +62,9 @@ def _files(reader: ShardReader, batches: Iterator[np.ndarray]) -> Iterator[list[
         yield [np.frombuffer(reader.image_bytes(row), np.uint8) for row in rows.tolist()]
 
 
-def _pipeline(files: Iterator[list[np.ndarray]], size: int, mode: str, settings: PretrainSettings, seeds: list[int],
-              threads: int) -> dali.Pipeline:
+def _pipeline(
+    files: Iterator[list[np.ndarray]], size: int, mode: str, settings: PretrainSettings, seeds: list[int], threads: int
+) -> dali.Pipeline:
     gpu = torch.cuda.is_available()
     derived = int(np.random.SeedSequence(seeds).generate_state(1)[0] >> 1)
     pipeline = dali.Pipeline(size, threads, device_id=0 if gpu else None, seed=derived, prefetch_queue_depth=2)
@@ -60,7 +73,9 @@ def _pipeline(files: Iterator[list[np.ndarray]], size: int, mode: str, settings:
         kind = DALIImageType.GRAY if mode == "L" else DALIImageType.RGB
         shape = fn.cast(fn.peek_image_shape(encoded), dtype=DALIDataType.FLOAT)
         side = dali.math.min(shape[0], shape[1])  # of the centre square, which is all that prediction looks at
-        pictures = fn.decoders.image_crop(encoded, device="mixed" if gpu else "cpu", output_type=kind, crop_h=side, crop_w=side)
+        pictures = fn.decoders.image_crop(
+            encoded, device="mixed" if gpu else "cpu", output_type=kind, crop_h=side, crop_w=side
+        )
         pipeline.set_outputs(*(_view(pictures, settings.augment, settings.image_size, mode) for _ in range(2)))
     pipeline.build()
     return pipeline
@@ -73,7 +88,9 @@ def _view(pictures: dali.data_node.DataNode, changes: Augment, size: int, mode: 
     if changes.rotate:
         x = fn.rotate(x, angle=fn.random.uniform(range=(-changes.rotate, changes.rotate)), keep_size=True, fill_value=0)
     if changes.flip_horizontal or changes.flip_vertical:
-        mirrored, upended = (fn.random.coin_flip(probability=p) for p in (changes.flip_horizontal, changes.flip_vertical))
+        mirrored, upended = (
+            fn.random.coin_flip(probability=p) for p in (changes.flip_horizontal, changes.flip_vertical)
+        )
         x = fn.flip(x, horizontal=mirrored, vertical=upended)
     if changes.brightness or changes.contrast:
         x = fn.brightness_contrast(x, brightness=_around(1, changes.brightness), contrast=_around(1, changes.contrast))
@@ -86,8 +103,15 @@ def _view(pictures: dali.data_node.DataNode, changes: Augment, size: int, mode: 
         x = fn.gaussian_blur(x, sigma=sigma, window_size=9)
     if changes.cutout:
         side = fn.random.uniform(range=(0.0, changes.cutout)) ** 0.5
-        x = fn.erase(x, anchor=fn.random.uniform(range=(0.0, 1.0), shape=2), shape=fn.stack(side, side), axes=(0, 1), normalized=True,
-                     centered_anchor=True, fill_value=127)
+        x = fn.erase(
+            x,
+            anchor=fn.random.uniform(range=(0.0, 1.0), shape=2),
+            shape=fn.stack(side, side),
+            axes=(0, 1),
+            normalized=True,
+            centered_anchor=True,
+            fill_value=127,
+        )
     return fn.transpose(fn.cast(x, dtype=DALIDataType.FLOAT) / 255, perm=[2, 0, 1])
 
 

@@ -20,12 +20,15 @@ from components.common.storage import open_store
 from components.pretrain.settings import PretrainSettings
 
 Statistics = tuple[tuple[float, ...], tuple[float, ...]]
-IMAGENET: Statistics = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # mean and std that torchvision's weights were trained with
+# mean and std that torchvision's weights were trained with
+IMAGENET: Statistics = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 GREY: Statistics = ((0.449,), (0.226,))  # their means over the channels
 SAMPLE = 4096  # images that the mean and the deviation of a new encoder are taken from
 
 
-def initial_encoder(dataset: Dataset, images: Images, settings: PretrainSettings, seed: int) -> tuple[nn.Module, ModelSpec]:
+def initial_encoder(
+    dataset: Dataset, images: Images, settings: PretrainSettings, seed: int
+) -> tuple[nn.Module, ModelSpec]:
     """The encoder before training, and how to feed it."""
     named = settings.init != "random" and not settings.init.endswith(".safetensors")
     given = (GREY if dataset.mode == "L" else IMAGENET) if named else statistics_beside(settings.init, dataset.mode)
@@ -40,28 +43,41 @@ def initial_encoder(dataset: Dataset, images: Images, settings: PretrainSettings
 
 
 def channel_statistics(dataset: Dataset, images: Images, seed: int) -> Statistics:
-    """Mean and standard deviation per channel, of pixels in 0..1, over a sample of the train split; rounded, so that they print."""
+    """Mean and standard deviation per channel, of pixels in 0..1, over a sample of the train split; rounded, so that
+    they print.
+    """
     pool = unlabelled_pool(dataset)
     rows = np.sort(seeded(seed, "statistics")[0].choice(pool, min(SAMPLE, len(pool)), replace=False))
     pixels = images.batch(rows).double().div(255)
-    mean, std = pixels.mean(dim=(0, 2, 3)), pixels.std(dim=(0, 2, 3)).clamp(min=1e-3)
+    mean = pixels.mean(dim=(0, 2, 3))
+    std = pixels.std(dim=(0, 2, 3)).clamp(min=1e-3)
     return tuple(round(float(v), 6) for v in mean), tuple(round(float(v), 6) for v in std)
 
 
 def statistics_beside(init: str, mode: str) -> Statistics | None:
-    """What an encoder's file was trained with, where its encoder.json lies beside it: weights fit the pixels they have learned from."""
+    """What an encoder's file was trained with, where its encoder.json lies beside it: weights fit the pixels they have
+    learned from.
+    """
     folder, _, name = init.rpartition("/")
     try:
-        model = json.loads(open_store(folder or ".").read("encoder.json"))["model"] if name.endswith(".safetensors") else None
+        model = (
+            json.loads(open_store(folder or ".").read("encoder.json"))["model"]
+            if name.endswith(".safetensors")
+            else None
+        )
     except KeyError:
         return None
     return (tuple(model["mean"]), tuple(model["std"])) if model and model["mode"] == mode else None
 
 
 def load_torchvision(encoder: nn.Module, spec: ModelSpec, name: str) -> None:
-    """Load weights by torchvision's name. A 3x3 stem starts from the middle of the 7x7 kernels, a grey one from their sum."""
+    """Load weights by torchvision's name. A 3x3 stem starts from the middle of the 7x7 kernels, a grey one from their
+    sum.
+    """
     if spec.architecture == "resnet9":
-        raise BadInputError(f"pretrain.init: torchvision has no {name!r} for resnet9; expected init: random, or architecture: resnet18")
+        raise BadInputError(
+            f"pretrain.init: torchvision has no {name!r} for resnet9; expected init: random, or architecture: resnet18"
+        )
     full = f"{spec.architecture.replace('resnet', 'ResNet')}_Weights.{name}"
     try:
         weights = torchvision().models.get_weight(full)
@@ -71,13 +87,17 @@ def load_torchvision(encoder: nn.Module, spec: ModelSpec, name: str) -> None:
     try:
         state = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
     except OSError as error:
-        raise BadInputError(f"pretrain.init: cannot fetch {full} from {weights.url}: {error}; give a .safetensors file instead") from None
+        raise BadInputError(
+            f"pretrain.init: cannot fetch {full} from {weights.url}: {error}; give a .safetensors file instead"
+        ) from None
     adapt(state, spec)
     encoder.load_state_dict(state)
 
 
 def adapt(state: dict[str, torch.Tensor], spec: ModelSpec) -> None:
-    """Fit ImageNet's weights to this encoder, in place: no class head, the stem's kernel and channels as the spec has them."""
+    """Fit ImageNet's weights to this encoder, in place: no class head, the stem's kernel and channels as the spec has
+    them.
+    """
     del state["fc.weight"], state["fc.bias"]
     if spec.stem == "3x3":
         state["conv1.weight"] = state["conv1.weight"][:, :, 2:5, 2:5].contiguous()
@@ -90,7 +110,9 @@ def load_file(encoder: nn.Module, uri: str) -> None:
     try:
         data = open_store(folder or ".").read(name)
     except KeyError:
-        raise BadInputError(f"pretrain.init: {uri} does not exist; expected an encoder.safetensors that `pretrain` wrote") from None
+        raise BadInputError(
+            f"pretrain.init: {uri} does not exist; expected an encoder.safetensors that `pretrain` wrote"
+        ) from None
     with tempfile.TemporaryDirectory() as temporary:
         path = Path(temporary) / name
         path.write_bytes(data)

@@ -14,8 +14,8 @@ def nt_xent(z0: Tensor, z1: Tensor, temperature: float, mine: Part | None = None
     z0, z1: projections of two views of the same images, (batch, features), of any length. Each view's positive is the
     other view of its image; its negatives are the 2 batch - 2 views of all others. Returns the mean over all views.
 
-    mine: where these images stand in a batch of several processes. Then the return is these views' share of that mean, and
-    `add_up` makes the whole of it and of its gradients.
+    mine: where these images stand in a batch of several processes. Then the return is these views' share of that mean,
+    and `add_up` makes the whole of it and of its gradients.
     """
     mine = mine or Part(0, len(z0), len(z0))
     z = F.normalize(torch.cat([z0, z1]).float(), dim=1)
@@ -29,7 +29,9 @@ def nt_xent(z0: Tensor, z1: Tensor, temperature: float, mine: Part | None = None
 
 
 def spread(z: Tensor) -> float:
-    """One minus the squared length of the mean direction of z, (n, features): 0 where all fell on one point, 1 where evenly spread."""
+    """One minus the squared length of the mean direction of z, (n, features): 0 where all fell on one point, 1 where
+    evenly spread.
+    """
     return float(1 - F.normalize(z.float(), dim=1).mean(dim=0).square().sum())
 
 

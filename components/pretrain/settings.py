@@ -37,12 +37,14 @@ class PretrainSettings(Settings):
     loader: Literal["auto", "dali", "torch"] = "auto"
     """`auto` takes DALI where it is installed; name one where results must repeat across machines."""
     shuffle_gb: Positive = 80.0
-    """GB of shards held at once. A train split that fits is shuffled as one; a larger one in windows of half as much, the next fetched
-    while one trains. Where GLEANER_CACHE_GB (100) is less, that is taken."""
+    """GB of shards held at once. A train split that fits is shuffled as one; a larger one in windows of half as much,
+    the next fetched while one trains. Where GLEANER_CACHE_GB (100) is less, that is taken."""
     checkpoint_minutes: Positive = 10.0
     """At most this much training is lost when the process is killed; an epoch's end is a checkpoint too."""
     precision: Precision = "auto"
     neighbours: Count = 10
     """k of the k-nearest-neighbour accuracy logged per epoch."""
     min_spread: Share = 0.05
-    """Collapse: training stops with an error when the embeddings' spread (1 = uniform on the sphere, 0 = a point) falls below this."""
+    """Collapse: training stops with an error when the embeddings' spread (1 = uniform on the sphere, 0 = a point) falls
+    below this.
+    """

@@ -60,39 +60,64 @@ class Contrastive(nn.Module):
         return self.head(self.encoder(x))
 
 
-def train(encoder: nn.Module, spec: ModelSpec, views: Views, steps: int, settings: PretrainSettings, seed: int,
-          measure: Callable[[nn.Module], float | None], checkpoints: Checkpoints | None) -> list[dict[str, float]]:
+def train(
+    encoder: nn.Module,
+    spec: ModelSpec,
+    views: Views,
+    steps: int,
+    settings: PretrainSettings,
+    seed: int,
+    measure: Callable[[nn.Module], float | None],
+    checkpoints: Checkpoints | None,
+) -> list[dict[str, float]]:
     """Train `encoder` in place and return one record per epoch: loss, spread, kNN accuracy, learning rate.
 
-    steps: batches per epoch. measure: encoder to kNN accuracy, or None where no labels are known. Raises BadInputError on
-    collapse. Resumes at the step where `checkpoints` holds a state of equal settings. Of processes that train together, each
-    takes its part of every step, and the first writes checkpoints and progress.
+    steps: batches per epoch. measure: encoder to kNN accuracy, or None where no labels are known. Raises BadInputError
+    on collapse. Resumes at the step where `checkpoints` holds a state of equal settings. Of processes that train
+    together, each takes its part of every step, and the first writes checkpoints and progress.
     """
     network = initialise(lambda: Contrastive(encoder, settings.projection), seed)
     share_weights(network)
     normalise_together(network)
     optimizer = adamw(network, settings.weight_decay)
-    done, history, sums = 0, [], (0.0, 0.0)  # steps; records of whole epochs; loss and spread of the one under way
+    # steps; records of whole epochs; loss and spread of the one under way
+    done = 0
+    history = []
+    sums = (0.0, 0.0)
     resumed = checkpoints and load_checkpoint(checkpoints.store, checkpoints.key, network, optimizer)
     if resumed:
-        done, (history, sums) = resumed[0], json.loads(resumed[1])
+        done = resumed[0]
+        (history, sums) = json.loads(resumed[1])
     total = settings.epochs * steps
     saved = shown = time.monotonic()
     with closing(views(done)) as batches:
         for step, (first, second) in enumerate(batches, done):
-            rate = warmup_cosine(step, total, round(settings.warmup_epochs * steps), settings.learning_rate * settings.batch_size / 256)
+            rate = warmup_cosine(
+                step, total, round(settings.warmup_epochs * steps), settings.learning_rate * settings.batch_size / 256
+            )
             loss, spread_now = take_step(network, spec, first, second, optimizer, rate, settings)
             sums = (sums[0] + loss, sums[1] + spread_now)
-            done, inside, now = step + 1, (step + 1) % steps, time.monotonic()
+            done = step + 1
+            inside = (step + 1) % steps
+            now = time.monotonic()
             if not inside:
-                history.append(end_epoch(network, done // steps, sums[0] / steps, sums[1] / steps, rate, measure, settings))
+                history.append(
+                    end_epoch(network, done // steps, sums[0] / steps, sums[1] / steps, rate, measure, settings)
+                )
                 progress(done, total, **history[-1])
                 sums = (0.0, 0.0)
             elif now - shown >= SHOW_SECONDS:
                 progress(done, total, epoch=step // steps + 1, loss=sums[0] / inside)
                 shown = now
-            if checkpoints and rank() == 0 and done < total and (not inside or now - saved >= 60 * settings.checkpoint_minutes):
-                save_checkpoint(checkpoints.store, checkpoints.key, network, optimizer, done, json.dumps([history, sums]))
+            if (
+                checkpoints
+                and rank() == 0
+                and done < total
+                and (not inside or now - saved >= 60 * settings.checkpoint_minutes)
+            ):
+                save_checkpoint(
+                    checkpoints.store, checkpoints.key, network, optimizer, done, json.dumps([history, sums])
+                )
                 saved = now
     return history
 
@@ -102,21 +127,36 @@ def progress(done: int, total: int, **figures: float) -> None:
         report("pretrain", done, total, **figures)
 
 
-def end_epoch(network: nn.Module, epoch: int, loss: float, mean_spread: float, rate: float, measure: Callable[[nn.Module], float | None],
-              settings: PretrainSettings) -> dict[str, float]:
+def end_epoch(
+    network: nn.Module,
+    epoch: int,
+    loss: float,
+    mean_spread: float,
+    rate: float,
+    measure: Callable[[nn.Module], float | None],
+    settings: PretrainSettings,
+) -> dict[str, float]:
     """The record of an epoch, counted from 1; BadInputError where it ended in collapse."""
     accuracy = json.loads(bytes_of_first(lambda: json.dumps(measure(network.encoder.eval())).encode()) or b"null")  # type: ignore[union-attr]
     if not mean_spread >= settings.min_spread:  # a loss that is no number any more has a spread that is none either
         raise BadInputError(
-            f"the embeddings collapsed in epoch {epoch}: spread {mean_spread:.3f} is below min_spread {settings.min_spread};"
+            f"the embeddings collapsed in epoch {epoch}: spread {mean_spread:.3f} is below min_spread "
+            f"{settings.min_spread};"
             " lower pretrain.learning_rate, raise pretrain.batch_size, or widen pretrain.augment.crop"
         )
     record = {"epoch": epoch, "loss": loss, "spread": mean_spread, "learning_rate": rate}
     return record | ({} if accuracy is None else {"knn_accuracy": accuracy})
 
 
-def take_step(network: nn.Module, spec: ModelSpec, first: Tensor, second: Tensor, optimizer: torch.optim.Optimizer, rate: float,
-              settings: PretrainSettings) -> tuple[float, float]:
+def take_step(
+    network: nn.Module,
+    spec: ModelSpec,
+    first: Tensor,
+    second: Tensor,
+    optimizer: torch.optim.Optimizer,
+    rate: float,
+    settings: PretrainSettings,
+) -> tuple[float, float]:
     """One step on two views, each (batch, channels, s, s); returns its loss and the spread of its embeddings."""
     network.train()
     set_rate(optimizer, rate)

@@ -31,23 +31,52 @@ from components.pretrain.views import torch_views
 KNN_IMAGES = 2000  # validation images that the nearest-neighbour accuracy is taken over, at most
 
 
-def run(dataset: Path, store: str, seed: int, threads: int, settings: PretrainSettings, encoder: Path, metrics: Path) -> Metadata:
+def run(
+    dataset: Path, store: str, seed: int, threads: int, settings: PretrainSettings, encoder: Path, metrics: Path
+) -> Metadata:
     """Learn an encoder from the train split with SimCLR, without labels."""
     set_threads(threads)
-    data, place = load_dataset(dataset), open_store(store)
+    data = load_dataset(dataset)
+    place = open_store(store)
     pool = unlabelled_pool(data)
     if len(pool) < 2:
-        raise BadInputError(f"dataset {data.name}: {len(pool)} images in the train split; expected at least 2; ingest more images")
+        raise BadInputError(
+            f"dataset {data.name}: {len(pool)} images in the train split; expected at least 2; ingest more images"
+        )
     images = Images(data, place, data.mode, load_size(settings.image_size), threads, round(settings.shuffle_gb * 1e9))
-    settings = settings.model_copy(update={"batch_size": min(settings.batch_size, len(pool)), "loader": choose_loader(settings.loader),
-                                           "shuffle_gb": images.reader.held / 1e9})  # the order of rows depends on what is held
+    settings = settings.model_copy(
+        update={
+            "batch_size": min(settings.batch_size, len(pool)),
+            "loader": choose_loader(settings.loader),
+            # the order of rows depends on what is held
+            "shuffle_gb": images.reader.held / 1e9,
+        }
+    )
     network, spec = initial_encoder(data, images, settings, seed)
-    made_from = {"dataset": data.id, "settings": settings.model_dump(mode="json"), "seed": seed, "threads": threads,
-                 "precision": precision_name(settings.precision), **several(settings)}
-    checkpoints = Checkpoints(place, f"checkpoints/pretrain/{sha256_json({**made_from, 'code': code_digest()})}.safetensors")
-    measure = measure_by_neighbours(data, Images(data, place, data.mode, spec.image_size, threads), spec, settings, seed)
-    history = train(network, spec, make_views(images, pool, settings, seed, threads), len(pool) // settings.batch_size,
-                    settings, seed, measure, checkpoints)
+    made_from = {
+        "dataset": data.id,
+        "settings": settings.model_dump(mode="json"),
+        "seed": seed,
+        "threads": threads,
+        "precision": precision_name(settings.precision),
+        **several(settings),
+    }
+    checkpoints = Checkpoints(
+        place, f"checkpoints/pretrain/{sha256_json({**made_from, 'code': code_digest()})}.safetensors"
+    )
+    measure = measure_by_neighbours(
+        data, Images(data, place, data.mode, spec.image_size, threads), spec, settings, seed
+    )
+    history = train(
+        network,
+        spec,
+        make_views(images, pool, settings, seed, threads),
+        len(pool) // settings.batch_size,
+        settings,
+        seed,
+        measure,
+        checkpoints,
+    )
     if rank():
         return {}
     last = history[-1] if history else {}
@@ -63,9 +92,13 @@ def run(dataset: Path, store: str, seed: int, threads: int, settings: PretrainSe
 
 
 def several(settings: PretrainSettings) -> dict[str, int]:
-    """The number of processes where there are several: as with threads, sums round by it, and DALI's views are drawn by it."""
+    """The number of processes where there are several: as with threads, sums round by it, and DALI's views are drawn by
+    it.
+    """
     if settings.batch_size < world():
-        raise BadInputError(f"pretrain.batch_size: {settings.batch_size} images for {world()} processes; expected one for each at least")
+        raise BadInputError(
+            f"pretrain.batch_size: {settings.batch_size} images for {world()} processes; expected one for each at least"
+        )
     return {"processes": world()} if world() > 1 else {}
 
 
@@ -95,9 +128,12 @@ def make_views(images: Images, pool: np.ndarray, settings: PretrainSettings, see
     return lambda done: ahead(views(done))
 
 
-def measure_by_neighbours(data: Dataset, images: Images, spec: ModelSpec, settings: PretrainSettings,
-                          seed: int) -> Callable[[nn.Module], float | None]:
-    """A function from encoder to kNN accuracy on the validation labels that the source carries; to None where it carries too few."""
+def measure_by_neighbours(
+    data: Dataset, images: Images, spec: ModelSpec, settings: PretrainSettings, seed: int
+) -> Callable[[nn.Module], float | None]:
+    """A function from encoder to kNN accuracy on the validation labels that the source carries; to None where it
+    carries too few.
+    """
     labels = data.column("label")
     rows = np.array([row for row in data.rows(VALIDATION) if labels[row] is not None], np.int64)
     rows = np.sort(seeded(seed, "knn")[0].permutation(rows)[:KNN_IMAGES])

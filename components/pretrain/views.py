@@ -1,4 +1,6 @@
-"""Two random views of each image of the train split, in an order and with changes that follow from the seed and the step."""
+"""Two random views of each image of the train split, in an order and with changes that follow from the seed and the
+step.
+"""
 
 from collections.abc import Iterator
 
@@ -13,12 +15,21 @@ from components.common.seeding import seeded
 from components.common.settings import Augment
 
 
-def torch_views(images: Images, rows: np.ndarray, batch_size: int, changes: Augment, size: int, seed: int, epoch: int,
-                first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+def torch_views(
+    images: Images,
+    rows: np.ndarray,
+    batch_size: int,
+    changes: Augment,
+    size: int,
+    seed: int,
+    epoch: int,
+    first: int = 0,
+) -> Iterator[tuple[Tensor, Tensor]]:
     """An epoch's batches of two views from step `first` on, float32 in 0..1, (batch, channels, size, size).
 
-    An incomplete last batch is dropped. Each step draws for itself, so that a batch is the same wherever training resumes.
-    Of processes that train together, each has its part of every batch: the views that one process alone would have made of it.
+    An incomplete last batch is dropped. Each step draws for itself, so that a batch is the same wherever training
+    resumes. Of processes that train together, each has its part of every batch: the views that one process alone would
+    have made of it.
     """
     windows = epoch_windows(images.reader.dataset, rows, seed, epoch, images.reader.held)
     reader = None if images.in_memory(rows) else images.reader

@@ -4,8 +4,28 @@ from components.common.component import stage
 
 
 @container_component
-def pseudolabel(dataset: Input[Dataset], warm: Input[Model], labels: Input[Artifact], store: str, seed: int, threads: int, settings: dict,
-                classifier: Output[Model], metrics: Output[Metrics]) -> ContainerSpec:
+def pseudolabel(
+    dataset: Input[Dataset],
+    warm: Input[Model],
+    labels: Input[Artifact],
+    store: str,
+    seed: int,
+    threads: int,
+    settings: dict,
+    classifier: Output[Model],
+    metrics: Output[Metrics],
+) -> ContainerSpec:
     """Train on confident guesses about the unlabelled images; never hand on less than the warm-up model."""
-    return stage("pseudolabel", image="train", dataset=dataset.path, warm=warm.path, labels=labels.path, store=store, seed=seed,
-                 threads=threads, settings=settings, classifier=classifier.path, metrics=metrics.path)
+    return stage(
+        "pseudolabel",
+        image="train",
+        dataset=dataset.path,
+        warm=warm.path,
+        labels=labels.path,
+        store=store,
+        seed=seed,
+        threads=threads,
+        settings=settings,
+        classifier=classifier.path,
+        metrics=metrics.path,
+    )

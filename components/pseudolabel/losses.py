@@ -14,13 +14,14 @@ def unlabelled_weight(step: float, t1: float, t2: float, final: float) -> float:
 
 
 def sharpen(probabilities: Tensor, temperature: float) -> Tensor:
-    """Soft targets between the guess (1) and its one-hot form (towards 0) (Berthelot et al. 2019, eq. 7); (n, classes)."""
+    """Soft targets from the guess (1) to its one-hot form (towards 0) (Berthelot et al. 2019, eq. 7); (n, classes)."""
     powered = probabilities ** (1 / temperature)
     return powered / powered.sum(dim=1, keepdim=True)
 
 
 def align(probabilities: Tensor, expected: Tensor, running: Tensor) -> Tensor:
-    """Distribution alignment (Berthelot et al. 2020, section 3.1): guesses scaled so that their running mean is what is expected.
+    """Distribution alignment (Berthelot et al. 2020, section 3.1): guesses scaled so that their running mean is what is
+    expected.
 
     probabilities: (n, classes); expected, running: (classes,), each summing to one.
     """
@@ -33,12 +34,14 @@ def mixup(x: Tensor, targets: Tensor, share: Tensor, partner: Tensor) -> tuple[T
 
     x: (n, channels, s, s); targets: (n, classes); share: (n,), how much of itself each keeps; partner: (n,) positions.
     """
-    pixels, classes = share.view(-1, 1, 1, 1), share.view(-1, 1)
+    pixels = share.view(-1, 1, 1, 1)
+    classes = share.view(-1, 1)
     return pixels * x + (1 - pixels) * x[partner], classes * targets + (1 - classes) * targets[partner]
 
 
 def partners(teaches: Tensor, draws: torch.Generator) -> Tensor:
-    """A random partner for each image among those of its kind: pairs are drawn within `teaches`, others stay with themselves.
+    """A random partner for each image among those of its kind: pairs are drawn within `teaches`, others stay with
+    themselves.
 
     teaches: boolean (n,). An image without a trustworthy target must not be mixed into one that has: it would teach the
     network to find a class in what shows another.

@@ -8,7 +8,9 @@ from components.common.settings import Augment, Count, Positive, Precision, Sett
 
 
 class PseudolabelSettings(Settings):
-    """Pseudo-labels (Lee 2013) with soft targets, mixup and label smoothing against confirmation bias (Arazo et al. 2020)."""
+    """Pseudo-labels (Lee 2013) with soft targets, mixup and label smoothing against confirmation bias (Arazo et al.
+    2020).
+    """
 
     steps: Annotated[int, Field(ge=0)] = 400
     """Steps in all; 0 hands on the warm-up model."""
@@ -27,7 +29,9 @@ class PseudolabelSettings(Settings):
     target_temperature: Annotated[float, Field(gt=0, le=1)] = 0.5
     """Sharpness of the soft targets: 1 leaves the guess as it is, towards 0 it becomes a hard label."""
     align: bool = True
-    """Scale guesses so that classes come as often as the warm-up model finds them (distribution alignment): none drowns the others."""
+    """Scale guesses so that classes come as often as the warm-up model finds them (distribution alignment): none drowns
+    the others.
+    """
     mixup: Annotated[float, Field(ge=0)] = 0.2
     """α of the Beta distribution that mixes pairs of images and targets; 0 switches it off."""
     label_smoothing: Share = 0.05

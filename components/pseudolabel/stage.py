@@ -24,11 +24,21 @@ WATCHED = 5000  # unlabelled images on which both models' predictions are compar
 BATCH = 256  # images per forward pass
 
 
-def run(dataset: Path, warm: Path, labels: Path, store: str, seed: int, threads: int, settings: PseudolabelSettings,
-        classifier: Path, metrics: Path) -> Metadata:
+def run(
+    dataset: Path,
+    warm: Path,
+    labels: Path,
+    store: str,
+    seed: int,
+    threads: int,
+    settings: PseudolabelSettings,
+    classifier: Path,
+    metrics: Path,
+) -> Metadata:
     """Train on labels and on confident guesses; hand on the warm-up model where that made it worse."""
     set_threads(threads)
-    data, place = load_dataset(dataset), open_store(store)
+    data = load_dataset(dataset)
+    place = open_store(store)
     model, spec, about = load_classifier(warm)
     table, known = load_labels(labels)
     classes: list[str] = about["classes"]
@@ -38,27 +48,51 @@ def run(dataset: Path, warm: Path, labels: Path, store: str, seed: int, threads:
     trained = Labelled(*labelled(data, table, classes, TRAIN))
     plain = Images(data, place, spec.mode, spec.image_size, threads)
     watched = np.sort(seeded(seed, "watched")[0].permutation(pool)[:WATCHED])
-    compared, n = np.concatenate([held, watched]), len(held)
+    compared = np.concatenate([held, watched])
+    n = len(held)
     scores = logits(model, spec, plain, compared, BATCH)
     new, history = train(model, spec, images, trained, pool, class_shares(scores[n:]), settings, seed)
 
-    before, after = scores.argmax(axis=1), logits(new, spec, plain, compared, BATCH).argmax(axis=1)
+    before = scores.argmax(axis=1)
+    after = logits(new, spec, plain, compared, BATCH).argmax(axis=1)
     better, why = verdict(before[:n] == truth, after[:n] == truth, before[n:], after[n:], classes)
     if not settings.steps:
         better, why = False, "pseudolabel.steps is 0; the warm-up model is handed on"
     right = (after if better else before)[:n] == truth
-    figures = {"labels": len(trained.rows), "unlabelled": len(pool), "validation_images": n,
-               "confident": history[-1]["confident"] if history else 0.0}
-    figures |= {"validation_accuracy": float(right.mean()), "warmup_validation_accuracy": float((before[:n] == truth).mean())} if n else {}
+    figures = {
+        "labels": len(trained.rows),
+        "unlabelled": len(pool),
+        "validation_images": n,
+        "confident": history[-1]["confident"] if history else 0.0,
+    }
+    figures |= (
+        {"validation_accuracy": float(right.mean()), "warmup_validation_accuracy": float((before[:n] == truth).mean())}
+        if n
+        else {}
+    )
     save_classifier(
-        classifier, new if better else model, spec, history, stage="pseudolabel", classes=classes, dataset=data.id, labels=known["sha256"],
-        settings=settings.model_dump(mode="json"), seed=seed, threads=threads, precision=precision_name(settings.precision),
-        validation_accuracy=figures.get("validation_accuracy"), handed_on=not better, why=why,
+        classifier,
+        new if better else model,
+        spec,
+        history,
+        stage="pseudolabel",
+        classes=classes,
+        dataset=data.id,
+        labels=known["sha256"],
+        settings=settings.model_dump(mode="json"),
+        seed=seed,
+        threads=threads,
+        precision=precision_name(settings.precision),
+        validation_accuracy=figures.get("validation_accuracy"),
+        handed_on=not better,
+        why=why,
     )
     write_json(metrics, figures)
     return {"metrics": figures, "classifier": {"stage": "pseudolabel", "handed_on": not better, "why": why}}
 
 
 def class_shares(scores: np.ndarray) -> torch.Tensor:
-    """Share of each class, (classes,), as the warm-up model finds them: mean of its probabilities over logits (n, classes)."""
+    """Share of each class, (classes,), as the warm-up model finds them: mean of its probabilities over logits (n,
+    classes).
+    """
     return torch.from_numpy(scores).softmax(dim=1).mean(dim=0)

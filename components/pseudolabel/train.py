@@ -32,7 +32,9 @@ class Guesses:
     """Soft targets for unlabelled images from the averaged model."""
 
     def __init__(self, expected: Tensor, settings: PseudolabelSettings) -> None:
-        self.expected, self.running, self.settings = expected, expected.clone(), settings
+        self.expected = expected
+        self.running = expected.clone()
+        self.settings = settings
 
     def __call__(self, probabilities: Tensor) -> tuple[Tensor, Tensor]:
         """Targets (n, classes) and which of them are confident enough to teach, boolean (n,)."""
@@ -43,8 +45,16 @@ class Guesses:
         return sharpen(probabilities, self.settings.target_temperature), confident
 
 
-def train(warm: Classifier, spec: ModelSpec, images: Images, labels: Labelled, pool: np.ndarray, expected: Tensor,
-          settings: PseudolabelSettings, seed: int) -> tuple[Classifier, list[dict[str, Any]]]:
+def train(
+    warm: Classifier,
+    spec: ModelSpec,
+    images: Images,
+    labels: Labelled,
+    pool: np.ndarray,
+    expected: Tensor,
+    settings: PseudolabelSettings,
+    seed: int,
+) -> tuple[Classifier, list[dict[str, Any]]]:
     """The averaged model after all steps, and twenty records of loss, weight and share of confident guesses.
 
     expected: share of each class among unlabelled images, (classes,).
@@ -63,7 +73,8 @@ def train(warm: Classifier, spec: ModelSpec, images: Images, labels: Labelled, p
     for step in range(settings.steps):
         set_rate(optimizer, warmup_cosine(step, settings.steps, settings.steps // 20, settings.learning_rate))
         weight = unlabelled_weight(step / settings.steps, settings.t1, settings.t2, settings.unlabelled_weight)
-        some, unlabelled = next(few), images.batch(pool[next(others)]).to(device())
+        some = next(few)
+        unlabelled = images.batch(pool[next(others)]).to(device())
         guessed, confident = guesses(guess(average.network, spec, unlabelled, settings))
         pixels = torch.cat([images.batch(labels.rows[some]).to(device()), unlabelled])
         wanted = torch.cat([targets[some].to(device()), guessed])
@@ -92,8 +103,18 @@ def centre(pixels: Tensor, size: int) -> Tensor:
     return pixels[:, :, start : start + size, start : start + size]
 
 
-def learn(student: Classifier, optimizer: torch.optim.Optimizer, spec: ModelSpec, pixels: Tensor, targets: Tensor, confident: Tensor,
-          weight: float, settings: PseudolabelSettings, rng: np.random.Generator, draws: torch.Generator) -> dict[str, float]:
+def learn(
+    student: Classifier,
+    optimizer: torch.optim.Optimizer,
+    spec: ModelSpec,
+    pixels: Tensor,
+    targets: Tensor,
+    confident: Tensor,
+    weight: float,
+    settings: PseudolabelSettings,
+    rng: np.random.Generator,
+    draws: torch.Generator,
+) -> dict[str, float]:
     """One step: mean loss of the labelled images plus `weight` times that of the unlabelled ones (Lee 2013, eq. 15).
 
     pixels: the labelled images, then the unlabelled ones; confident: boolean, of the unlabelled ones.
@@ -111,14 +132,20 @@ def learn(student: Classifier, optimizer: torch.optim.Optimizer, spec: ModelSpec
     optimizer.zero_grad(set_to_none=True)
     (supervised + weight * unsupervised).backward()
     optimizer.step()
-    return {"loss": round(float(supervised.detach()), 6), "unlabelled_loss": round(float(unsupervised.detach()), 6),
-            "confident": round(float(confident.float().mean()), 6)}
+    return {
+        "loss": round(float(supervised.detach()), 6),
+        "unlabelled_loss": round(float(unsupervised.detach()), 6),
+        "confident": round(float(confident.float().mean()), 6),
+    }
 
 
-def mix(x: Tensor, targets: Tensor, confident: Tensor, alpha: float, rng: np.random.Generator,
-        draws: torch.Generator) -> tuple[Tensor, Tensor]:
+def mix(
+    x: Tensor, targets: Tensor, confident: Tensor, alpha: float, rng: np.random.Generator, draws: torch.Generator
+) -> tuple[Tensor, Tensor]:
     """Mixup among the labelled images, and among the confident ones."""
     labelled = len(x) - len(confident)
     share = torch.from_numpy(rng.beta(alpha, alpha, len(x))).float().to(x.device)
-    among = torch.cat([partners(torch.ones(labelled, dtype=torch.bool), draws).to(x.device), labelled + partners(confident, draws)])
+    among = torch.cat(
+        [partners(torch.ones(labelled, dtype=torch.bool), draws).to(x.device), labelled + partners(confident, draws)]
+    )
     return mixup(x, targets, torch.maximum(share, 1 - share), among)

@@ -1,11 +1,12 @@
-"""A release: files that never change, under a version that is the digest of their contents, and a pointer to the champion.
+"""A release: files that never change, under a version that is the digest of their contents, and a pointer to the
+champion.
 
     releases/<model>/<version>/   classifier.safetensors  classifier.json  preprocessing.json
                                   calibration.json  metrics.json  gate.json  release.json (written last)
     releases/<model>/champion.json
 
-release.json lists every file with its sha256 and size, and `version` is the digest of the rest of release.json: whoever has
-the version can verify all of it. The pointer holds the version, so moving it moves everything at once.
+release.json lists every file with its sha256 and size, and `version` is the digest of the rest of release.json: whoever
+has the version can verify all of it. The pointer holds the version, so moving it moves everything at once.
 """
 
 import json
@@ -18,11 +19,20 @@ from components.common.storage import IntegrityError, Store
 FORMAT = 1
 DIGITS = 16  # of the sha256 in a version
 CHANGED = "it was changed after its release"
-FILES = ("classifier.safetensors", "classifier.json", "preprocessing.json", "calibration.json", "metrics.json", "gate.json")
+FILES = (
+    "classifier.safetensors",
+    "classifier.json",
+    "preprocessing.json",
+    "calibration.json",
+    "metrics.json",
+    "gate.json",
+)
 
 
 def describe(files: dict[str, bytes], about: dict[str, Any]) -> dict[str, Any]:
-    """release.json: `about` (model name, classes, temperature, settings, digests), every file by digest, and the version that follows."""
+    """release.json: `about` (model name, classes, temperature, settings, digests), every file by digest, and the
+    version that follows.
+    """
     listed = {name: {"sha256": sha256_bytes(data), "size": len(data)} for name, data in files.items()}
     content = {"format": FORMAT, **about, "files": listed}
     return {**content, "version": version_of(content)}
@@ -34,14 +44,18 @@ def version_of(content: dict[str, Any]) -> str:
 
 
 def publish(store: Store, release: dict[str, Any], files: dict[str, bytes]) -> str:
-    """Write the files and, last, release.json, each only where it is absent; returns the bundle's key, which ends in a slash.
+    """Write the files and, last, release.json, each only where it is absent; returns the bundle's key, which ends in a
+    slash.
 
     Raises IntegrityError where another content stands under a name, as after tampering.
     """
     folder = f"releases/{release['model']}/{release['version']}/"
     for name, data in [*files.items(), ("release.json", json_text(release).encode())]:
         if not store.write_if_absent(folder + name, data) and store.read(folder + name) != data:
-            raise IntegrityError(f"{store.uri}/{folder}{name}: holds something else than this release; delete the folder and release again")
+            raise IntegrityError(
+                f"{store.uri}/{folder}{name}: holds something else than this release; delete the folder and "
+                "release again"
+            )
     return folder
 
 
@@ -66,8 +80,10 @@ def verified_release(store: Store, folder: str) -> dict[str, Any]:
     release = _json(store, folder + "release.json")
     found = version_of(release)
     if release.get("version") != found:
-        raise IntegrityError(f"{store.uri}/{folder}release.json: expected contents of version {release.get('version')}, "
-                             f"found those of {found}; {CHANGED}")
+        raise IntegrityError(
+            f"{store.uri}/{folder}release.json: expected contents of version {release.get('version')}, "
+            f"found those of {found}; {CHANGED}"
+        )
     return release
 
 
@@ -88,12 +104,16 @@ def find(store: Store) -> tuple[str, dict[str, Any]]:
     if store.stat("release.json") is not None:
         return "", verified_release(store, "")
     if store.stat("champion.json") is None:
-        raise BadInputError(f"{store.uri}: holds neither release.json nor champion.json; "
-                            "expected …/releases/<model>/<version> or …/releases/<model>")
+        raise BadInputError(
+            f"{store.uri}: holds neither release.json nor champion.json; "
+            "expected …/releases/<model>/<version> or …/releases/<model>"
+        )
     version = _json(store, "champion.json")["version"]
     release = verified_release(store, f"{version}/")
     if release["version"] != version:
-        raise IntegrityError(f"{store.uri}/{version}/release.json: expected version {version}, found {release['version']}; {CHANGED}")
+        raise IntegrityError(
+            f"{store.uri}/{version}/release.json: expected version {version}, found {release['version']}; {CHANGED}"
+        )
     return f"{version}/", release
 
 

@@ -4,10 +4,30 @@ from components.common.component import stage
 
 
 @container_component
-def release(dataset: Input[Dataset], labels: Input[Artifact], classifier: Input[Model], calibration: Input[Artifact],
-            evaluation: Input[Artifact], name: str, store: str, promote: bool, settings: dict,
-            release: Output[Artifact]) -> ContainerSpec:
+def release(
+    dataset: Input[Dataset],
+    labels: Input[Artifact],
+    classifier: Input[Model],
+    calibration: Input[Artifact],
+    evaluation: Input[Artifact],
+    name: str,
+    store: str,
+    promote: bool,
+    settings: dict,
+    release: Output[Artifact],
+) -> ContainerSpec:
     """Publish an immutable bundle and move the champion pointer if every gate passes; else record why not."""
-    return stage("release", image="data", dataset=dataset.path, labels=labels.path, classifier=classifier.path,
-                 calibration=calibration.path, evaluation=evaluation.path, name=name, store=store, promote=promote,
-                 settings=settings, release=release.path)
+    return stage(
+        "release",
+        image="data",
+        dataset=dataset.path,
+        labels=labels.path,
+        classifier=classifier.path,
+        calibration=calibration.path,
+        evaluation=evaluation.path,
+        name=name,
+        store=store,
+        promote=promote,
+        settings=settings,
+        release=release.path,
+    )

@@ -56,13 +56,22 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(prog="gleaner predict", description="Class and calibrated confidence of each image.", epilog=EXAMPLES,
-                                   formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("release", metavar="RELEASE", help="folder or s3:// URI of a version, or of a model (its champion), or the "
-                                                         "release.json that a run left")
+    made = argparse.ArgumentParser(
+        prog="gleaner predict",
+        description="Class and calibrated confidence of each image.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument(
+        "release",
+        metavar="RELEASE",
+        help="folder or s3:// URI of a version, or of a model (its champion), or the release.json that a run left",
+    )
     made.add_argument("images", metavar="IMAGE", nargs="+", type=Path, help="JPEG, PNG, WebP, BMP, TIFF or GIF file")
     made.add_argument("--json", action="store_true", help="a list of objects instead of a table")
-    made.add_argument("--top", type=_count, default=1, metavar="K", help="the K likeliest classes of each image (default 1)")
+    made.add_argument(
+        "--top", type=_count, default=1, metavar="K", help="the K likeliest classes of each image (default 1)"
+    )
     made.add_argument("--threads", type=_count, default=2, metavar="N", help="CPU threads (default 2)")
     return made
 
@@ -75,7 +84,9 @@ def predict(release: str, images: Sequence[Path], top: int, threads: int) -> lis
     with tempfile.TemporaryDirectory(prefix="gleaner-predict-") as scratch:
         for name in FILES:
             if name not in about["files"]:
-                raise BadInputError(f"{place}/{folder}release.json: lists no {name}; release again with this version of Gleaner")
+                raise BadInputError(
+                    f"{place}/{folder}release.json: lists no {name}; release again with this version of Gleaner"
+                )
             (Path(scratch) / name).write_bytes(verified_file(store, folder, about, name))
         return _answers(Path(scratch), about, images, top, threads)
 
@@ -87,7 +98,10 @@ def locate(release: str) -> str:
     path = Path(release).expanduser()
     file = path if path.is_file() else path / "release.json"
     if not path.exists():
-        raise BadInputError(f"{release}: no such file or folder; expected a release, as …/releases/<model>/<version> or …/releases/<model>")
+        raise BadInputError(
+            f"{release}: no such file or folder; expected a release, as …/releases/<model>/<version> or "
+            "…/releases/<model>"
+        )
     if not file.is_file():
         return str(path)
     try:
@@ -101,7 +115,9 @@ def locate(release: str) -> str:
     return str(record["published"])
 
 
-def _answers(folder: Path, about: dict[str, Any], images: Sequence[Path], top: int, threads: int) -> list[dict[str, Any]]:
+def _answers(
+    folder: Path, about: dict[str, Any], images: Sequence[Path], top: int, threads: int
+) -> list[dict[str, Any]]:
     import torch  # two seconds that a refused release need not cost
 
     from components.common.learning.inference import predict_pixels
@@ -113,7 +129,8 @@ def _answers(folder: Path, about: dict[str, Any], images: Sequence[Path], top: i
     answers: list[dict[str, Any]] = []
     shown = progress(images, len(images), "images", every=1000) if sys.stderr.isatty() else images
     for batch in _batches(shown, BATCH):
-        pixels, read = [], []
+        pixels = []
+        read = []
         for path in batch:
             answers.append({"image": str(path)})
             try:
@@ -127,7 +144,10 @@ def _answers(folder: Path, about: dict[str, Any], images: Sequence[Path], top: i
             continue
         probabilities = softmax(predict_pixels(model, spec, torch.from_numpy(np.stack(pixels))), about["temperature"])
         for answer, row in zip(read, probabilities, strict=True):
-            best = [{"class": about["classes"][c], "confidence": float(row[c])} for c in np.argsort(-row, kind="stable")[:top]]
+            best = [
+                {"class": about["classes"][c], "confidence": float(row[c])}
+                for c in np.argsort(-row, kind="stable")[:top]
+            ]
             answer |= {**best[0], "top": best}
     return answers
 

@@ -14,60 +14,128 @@ from components.release.bundle import describe, promote, publish
 from components.release.settings import ReleaseSettings
 
 
-def run(dataset: Path, labels: Path, classifier: Path, calibration: Path, evaluation: Path, name: str, store: str,
-        settings: ReleaseSettings, release: Path) -> Metadata:
+def run(
+    dataset: Path,
+    labels: Path,
+    classifier: Path,
+    calibration: Path,
+    evaluation: Path,
+    name: str,
+    store: str,
+    settings: ReleaseSettings,
+    release: Path,
+) -> Metadata:
     """Publish an immutable bundle and move the champion pointer if every gate passes; else record why not."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
-        raise BadInputError(f"name {name!r} cannot be part of an address; expected letters, digits, dots, dashes and underscores")
+        raise BadInputError(
+            f"name {name!r} cannot be part of an address; expected letters, digits, dots, dashes and underscores"
+        )
     verdict = _read(evaluation / "gate.json", "evaluate")
     if not verdict["passed"]:
         failed = [gate for gate in verdict["gates"] if not gate["passed"]]
         why = "; ".join(f"{gate['name']}: {gate['why']}" for gate in failed)
-        return _record(release, {"model": name, "promoted": False, "version": "", "published": "", "why": f"not released: {why}",
-                                 "gates": verdict["gates"], "release": None})
+        return _record(
+            release,
+            {
+                "model": name,
+                "promoted": False,
+                "version": "",
+                "published": "",
+                "why": f"not released: {why}",
+                "gates": verdict["gates"],
+                "release": None,
+            },
+        )
     files = bundle_files(classifier, calibration, evaluation)
     described = describe(files, about(dataset, labels, classifier, calibration, evaluation, name, files))
     target = open_store(store)
     folder = publish(target, described, files)
     if settings.promote:
         promote(target, described)
-    reason = "every gate passed" if settings.promote else "every gate passed; published without promotion (release.promote: false)"
+    reason = (
+        "every gate passed"
+        if settings.promote
+        else "every gate passed; published without promotion (release.promote: false)"
+    )
     published = f"{target.uri}/{folder}".rstrip("/")
-    return _record(release, {"model": name, "promoted": settings.promote, "version": described["version"], "published": published,
-                             "why": reason, "gates": verdict["gates"], "release": described})
+    return _record(
+        release,
+        {
+            "model": name,
+            "promoted": settings.promote,
+            "version": described["version"],
+            "published": published,
+            "why": reason,
+            "gates": verdict["gates"],
+            "release": described,
+        },
+    )
 
 
 def bundle_files(classifier: Path, calibration: Path, evaluation: Path) -> dict[str, bytes]:
     """Contents of the bundle by name, all but release.json."""
     spec, _ = load_about(classifier, "classifier")
-    preprocessing = {"format": 1, "mode": spec.mode, "image_size": spec.image_size, "mean": spec.mean, "std": spec.std,
-                     "resize": "upright by EXIF; the centre square, resized once to image_size, bilinear with antialiasing; "
-                               "pixels / 255, minus mean, over std"}
-    return {"classifier.safetensors": (classifier / "classifier.safetensors").read_bytes(),
-            "classifier.json": (classifier / "classifier.json").read_bytes(),
-            "preprocessing.json": json_text(preprocessing).encode(),
-            "calibration.json": (calibration / "calibration.json").read_bytes(),
-            "metrics.json": (evaluation / "metrics.json").read_bytes(),
-            "gate.json": (evaluation / "gate.json").read_bytes()}
+    preprocessing = {
+        "format": 1,
+        "mode": spec.mode,
+        "image_size": spec.image_size,
+        "mean": spec.mean,
+        "std": spec.std,
+        "resize": "upright by EXIF; the centre square, resized once to image_size, bilinear with antialiasing; "
+        "pixels / 255, minus mean, over std",
+    }
+    return {
+        "classifier.safetensors": (classifier / "classifier.safetensors").read_bytes(),
+        "classifier.json": (classifier / "classifier.json").read_bytes(),
+        "preprocessing.json": json_text(preprocessing).encode(),
+        "calibration.json": (calibration / "calibration.json").read_bytes(),
+        "metrics.json": (evaluation / "metrics.json").read_bytes(),
+        "gate.json": (evaluation / "gate.json").read_bytes(),
+    }
 
 
-def about(dataset: Path, labels: Path, classifier: Path, calibration: Path, evaluation: Path, name: str,
-          files: dict[str, bytes]) -> dict[str, Any]:
+def about(
+    dataset: Path,
+    labels: Path,
+    classifier: Path,
+    calibration: Path,
+    evaluation: Path,
+    name: str,
+    files: dict[str, bytes],
+) -> dict[str, Any]:
     """What a release says of itself; raises BadInputError where the parts are not of one model."""
-    data, (_, labels_about) = load_dataset(dataset), load_labels(labels)
+    data = load_dataset(dataset)
+    (_, labels_about) = load_labels(labels)
     _, classifier_about = load_about(classifier, "classifier")
-    fitted, measured = _read(calibration / "calibration.json", "calibrate"), _read(evaluation / "metrics.json", "evaluate")
+    fitted = _read(calibration / "calibration.json", "calibrate")
+    measured = _read(evaluation / "metrics.json", "evaluate")
     weights = sha256_bytes(files["classifier.safetensors"])
-    for stage, digest in (("calibrate", fitted["classifier"]), ("evaluate", measured["provenance"]["classifier"]["sha256"])):
+    for stage, digest in (
+        ("calibrate", fitted["classifier"]),
+        ("evaluate", measured["provenance"]["classifier"]["sha256"]),
+    ):
         if digest != weights:
-            raise BadInputError(f"{classifier}: sha256 {weights[:12]}, but {stage} saw {digest[:12]}; run {stage} on this classifier")
+            raise BadInputError(
+                f"{classifier}: sha256 {weights[:12]}, but {stage} saw {digest[:12]}; run {stage} on this classifier"
+            )
     if measured["temperature"] != fitted["temperature"]:
-        raise BadInputError(f"{evaluation}: measured at T={measured['temperature']}, but {calibration} has {fitted['temperature']}; "
-                            "run evaluate on this calibration")
-    settings = {classifier_about["stage"]: classifier_about["settings"], "evaluate": measured["provenance"]["evaluate"]["settings"]}
-    return {"model": name, "classes": classifier_about["classes"], "temperature": fitted["temperature"], "settings": settings,
-            "seed": classifier_about["seed"], "threads": classifier_about["threads"],
-            "digests": {"dataset": data.id, "labels": labels_about["sha256"], "code": code_digest()}}
+        raise BadInputError(
+            f"{evaluation}: measured at T={measured['temperature']}, but {calibration} has {fitted['temperature']}; "
+            "run evaluate on this calibration"
+        )
+    settings = {
+        classifier_about["stage"]: classifier_about["settings"],
+        "evaluate": measured["provenance"]["evaluate"]["settings"],
+    }
+    return {
+        "model": name,
+        "classes": classifier_about["classes"],
+        "temperature": fitted["temperature"],
+        "settings": settings,
+        "seed": classifier_about["seed"],
+        "threads": classifier_about["threads"],
+        "digests": {"dataset": data.id, "labels": labels_about["sha256"], "code": code_digest()},
+    }
 
 
 def _record(folder: Path, record: dict[str, Any]) -> Metadata:

@@ -28,7 +28,8 @@ def source_answers(dataset: Dataset, rows: Iterable[int]) -> dict[int, Answer]:
 def file_answers(dataset: Dataset, uri: str) -> dict[int, Answer]:
     """Answers of people from a CSV (`id,label` and perhaps `annotator`) or Label Studio's JSON export, by row.
 
-    Raises BadInputError with the line where an image is unknown, a class is not one of the source's, or two answers differ.
+    Raises BadInputError with the line where an image is unknown, a class is not one of the source's, or two answers
+    differ.
     """
     folder, _, name = uri.rpartition("/")
     try:
@@ -42,12 +43,16 @@ def file_answers(dataset: Dataset, uri: str) -> dict[int, Answer]:
     answers: dict[int, Answer] = {}
     for where, image, answer in _label_studio(text, uri) if name.endswith(".json") else _table(text, uri):
         if image not in rows:
-            raise BadInputError(f"{where}: no image {image[:16]!r} in dataset {dataset.name}; expected ids of candidates.csv")
+            raise BadInputError(
+                f"{where}: no image {image[:16]!r} in dataset {dataset.name}; expected ids of candidates.csv"
+            )
         if dataset.classes and answer.label not in dataset.classes:
             raise BadInputError(f"{where}: class {answer.label!r} is not one of {list(dataset.classes)}")
         if answers.setdefault(rows[image], answer).label != answer.label:
             before = answers[rows[image]].label
-            raise BadInputError(f"{where}: image {image[:16]!r} is {answer.label!r} here and {before!r} before; keep one answer")
+            raise BadInputError(
+                f"{where}: image {image[:16]!r} is {answer.label!r} here and {before!r} before; keep one answer"
+            )
     return answers
 
 
@@ -58,7 +63,11 @@ def _table(text: str, uri: str) -> Iterable[tuple[str, str, Answer]]:
         raise BadInputError(f"{uri}:1: lacks the columns {sorted(missing)}; expected id,label")
     for row in reader:
         if row["label"] and row["label"].strip():  # an empty answer is no answer yet
-            yield f"{uri}:{reader.line_num}", (row["id"] or "").strip(), Answer(row["label"].strip(), row.get("annotator") or "person")
+            yield (
+                f"{uri}:{reader.line_num}",
+                (row["id"] or "").strip(),
+                Answer(row["label"].strip(), row.get("annotator") or "person"),
+            )
 
 
 def _label_studio(text: str, uri: str) -> Iterable[tuple[str, str, Answer]]:
@@ -70,10 +79,16 @@ def _label_studio(text: str, uri: str) -> Iterable[tuple[str, str, Answer]]:
                 if len(choices) > 1:
                     raise BadInputError(f"{uri}: task {number}: several classes {choices} for one image; expected one")
                 if choices and not annotation.get("was_cancelled"):
-                    yield f"{uri}: task {number}", task["data"]["id"], Answer(choices[0], str(annotation.get("completed_by", "person")))
+                    yield (
+                        f"{uri}: task {number}",
+                        task["data"]["id"],
+                        Answer(choices[0], str(annotation.get("completed_by", "person"))),
+                    )
     except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
         wanted = "expected JSON with annotations[].result[].value.choices"
-        raise BadInputError(f"{uri}: not an export of Label Studio ({type(error).__name__}: {error}); {wanted}") from None
+        raise BadInputError(
+            f"{uri}: not an export of Label Studio ({type(error).__name__}: {error}); {wanted}"
+        ) from None
 
 
 def labels_table(dataset: Dataset, answers: dict[int, Answer], purposes: dict[int, str], source: str) -> pa.Table:
@@ -82,8 +97,15 @@ def labels_table(dataset: Dataset, answers: dict[int, Answer], purposes: dict[in
     kept = sorted(row for row in answers if row in purposes)
     return pa.Table.from_pylist(
         [
-            {"id": ids[row], "label": answers[row].label, "purpose": purposes[row], "source": source,
-             "annotator": answers[row].annotator, "time": None, "weight": 1.0}
+            {
+                "id": ids[row],
+                "label": answers[row].label,
+                "purpose": purposes[row],
+                "source": source,
+                "annotator": answers[row].annotator,
+                "time": None,
+                "weight": 1.0,
+            }
             for row in kept
         ],
         schema=LABELS,
@@ -91,5 +113,7 @@ def labels_table(dataset: Dataset, answers: dict[int, Answer], purposes: dict[in
 
 
 def purposes_of(picks: list[Pick], answered_train: Iterable[int]) -> dict[int, str]:
-    """What a label may be used for: held-out labels only where the image was drawn, training labels wherever they exist."""
+    """What a label may be used for: held-out labels only where the image was drawn, training labels wherever they
+    exist.
+    """
     return dict.fromkeys(answered_train, "train") | {pick.row: pick.purpose for pick in picks}

@@ -4,10 +4,36 @@ from components.common.component import stage
 
 
 @container_component
-def sample(dataset: Input[Dataset], encoder: Input[Model], name: str, store: str, seed: int, threads: int, strategy: str,
-           train_budget: int, settings: dict, embeddings: Output[Artifact], candidates: Output[Artifact], labels: Output[Artifact],
-           contact_sheet: Output[HTML]) -> ContainerSpec:
+def sample(
+    dataset: Input[Dataset],
+    encoder: Input[Model],
+    name: str,
+    store: str,
+    seed: int,
+    threads: int,
+    strategy: str,
+    train_budget: int,
+    settings: dict,
+    embeddings: Output[Artifact],
+    candidates: Output[Artifact],
+    labels: Output[Artifact],
+    contact_sheet: Output[HTML],
+) -> ContainerSpec:
     """Embed every image and pick the few whose labels teach most."""
-    return stage("sample", image="train", dataset=dataset.path, encoder=encoder.path, name=name, store=store, seed=seed,
-                 threads=threads, strategy=strategy, train_budget=train_budget, settings=settings, embeddings=embeddings.path,
-                 candidates=candidates.path, labels=labels.path, contact_sheet=contact_sheet.path)
+    return stage(
+        "sample",
+        image="train",
+        dataset=dataset.path,
+        encoder=encoder.path,
+        name=name,
+        store=store,
+        seed=seed,
+        threads=threads,
+        strategy=strategy,
+        train_budget=train_budget,
+        settings=settings,
+        embeddings=embeddings.path,
+        candidates=candidates.path,
+        labels=labels.path,
+        contact_sheet=contact_sheet.path,
+    )

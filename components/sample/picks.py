@@ -19,14 +19,18 @@ class Pick:
     reason: str
 
 
-def training_picks(dataset: Dataset, embeddings: np.ndarray, answered: np.ndarray, settings: SampleSettings, seed: int) -> list[Pick]:
+def training_picks(
+    dataset: Dataset, embeddings: np.ndarray, answered: np.ndarray, settings: SampleSettings, seed: int
+) -> list[Pick]:
     """Images of the train split, best first, until those answered already (rows) and these fill the budget."""
     pool = unlabelled_pool(dataset)
     budget = max(0, settings.train_budget - len(answered))
     if settings.strategy == "random":
         order = seeded(seed, "random picks")[0].permutation(np.setdiff1d(pool, answered))
         return [Pick(int(row), TRAIN, "random draw") for row in order[:budget]]
-    rows, sizes, scores = typiclust(embeddings[pool], budget, np.flatnonzero(np.isin(pool, answered)), settings.neighbours, seed)
+    rows, sizes, scores = typiclust(
+        embeddings[pool], budget, np.flatnonzero(np.isin(pool, answered)), settings.neighbours, seed
+    )
     return [
         Pick(int(pool[row]), TRAIN, f"typical of a cluster of {size} (typicality {score:.2f})")
         for row, size, score in zip(rows, sizes, scores, strict=True)
@@ -34,19 +38,28 @@ def training_picks(dataset: Dataset, embeddings: np.ndarray, answered: np.ndarra
 
 
 def held_out_picks(dataset: Dataset, settings: SampleSettings, seed: int) -> list[Pick]:
-    """A random draw per split. A larger budget only adds to a smaller one: each image has its place in line by seed and id."""
-    budgets = {VALIDATION: settings.validation_budget, CALIBRATION: settings.calibration_budget, TEST: settings.test_budget}
+    """A random draw per split. A larger budget only adds to a smaller one: each image has its place in line by seed and
+    id.
+    """
+    budgets = {
+        VALIDATION: settings.validation_budget,
+        CALIBRATION: settings.calibration_budget,
+        TEST: settings.test_budget,
+    }
     ids = dataset.column("id")
     picks: list[Pick] = []
     for split, budget in budgets.items():
-        line = sorted(dataset.rows(split).tolist(), key=lambda row: hashlib.sha256(f"{seed} {ids[row]}".encode()).digest())
+        line = sorted(
+            dataset.rows(split).tolist(), key=lambda row: hashlib.sha256(f"{seed} {ids[row]}".encode()).digest()
+        )
         picks += [Pick(row, split, f"random draw for {split}") for row in line[:budget]]
     return picks
 
 
 def nearest_labelled(embeddings: np.ndarray, picks: list[Pick], answered: np.ndarray) -> list[int | None]:
     """For each pick, the row of the nearest image that is labelled already or was picked for training before it."""
-    vectors, known = embeddings.astype(np.float32), [int(row) for row in answered]
+    vectors = embeddings.astype(np.float32)
+    known = [int(row) for row in answered]
     nearest: list[int | None] = []
     for pick in picks:
         likeness = vectors[known] @ vectors[pick.row]

@@ -15,19 +15,32 @@ SHOWN = 200  # pictures per purpose on the contact sheet
 
 
 def candidates_csv(dataset: Dataset, picks: list[Pick], nearest: list[int | None], labels: dict[int, Answer]) -> str:
-    """One line per pick, to be filled in: id, rank within its purpose, purpose, reason, nearest labelled image, path in the source, label.
+    """One line per pick, to be filled in: id, rank within its purpose, purpose, reason, nearest labelled image, path in
+    the source, label.
 
-    Labels that are known stand there already; those of images that are not picked come last. So one file, filled in from round to
-    round, holds every answer.
+    Labels that are known stand there already; those of images that are not picked come last. So one file, filled in
+    from round to round, holds every answer.
     """
-    ids, sources = dataset.column("id"), dataset.column("source")
+    ids = dataset.column("id")
+    sources = dataset.column("source")
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["id", "rank", "purpose", "reason", "nearest_labelled", "source", "label"])
     for (rank, pick), near in zip(ranked(picks), nearest, strict=True):
         label = labels[pick.row].label if pick.row in labels else ""
-        writer.writerow([ids[pick.row], rank, pick.purpose, pick.reason, "" if near is None else ids[near], sources[pick.row], label])
-    splits, picked = dataset.column("split"), {pick.row for pick in picks}
+        writer.writerow(
+            [
+                ids[pick.row],
+                rank,
+                pick.purpose,
+                pick.reason,
+                "" if near is None else ids[near],
+                sources[pick.row],
+                label,
+            ]
+        )
+    splits = dataset.column("split")
+    picked = {pick.row for pick in picks}
     for row in sorted(labels.keys() - picked):
         writer.writerow([ids[row], "", splits[row], "labelled before", "", sources[row], labels[row].label])
     return text.getvalue()
@@ -50,7 +63,17 @@ def label_studio_json(dataset: Dataset, reader: ShardReader, picks: list[Pick]) 
         data = reader.image_bytes(pick.row)
         kind = "jpeg" if data[:2] == b"\xff\xd8" else "png"
         picture = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
-        tasks.append({"data": {"image": picture, "id": ids[pick.row], "rank": rank, "purpose": pick.purpose, "reason": pick.reason}})
+        tasks.append(
+            {
+                "data": {
+                    "image": picture,
+                    "id": ids[pick.row],
+                    "rank": rank,
+                    "purpose": pick.purpose,
+                    "reason": pick.reason,
+                }
+            }
+        )
     return json.dumps(tasks, indent=1) + "\n"
 
 
@@ -64,7 +87,9 @@ def sheet(dataset: Dataset, reader: ShardReader, picks: list[Pick], labels: dict
         shown = [(rank, pick) for rank, pick in ranked(picks) if pick.purpose == split][:SHOWN]
         if shown:
             pictures = [(reader.image_bytes(pick.row), caption(rank, pick, labels)) for rank, pick in shown]
-            note = f"<p>{escape(meaning(split))}</p>" + (f"<p>The first {SHOWN} of {counts[split]}.</p>" if counts[split] > SHOWN else "")
+            note = f"<p>{escape(meaning(split))}</p>" + (
+                f"<p>The first {SHOWN} of {counts[split]}.</p>" if counts[split] > SHOWN else ""
+            )
             sections.append((f"{split.capitalize()}: {counts[split]} images", note + thumbnails(pictures)))
     lead = f"Which {len(picks)} of the {dataset.index.num_rows:,} images of {dataset.name} to label"
     return page("Label candidates", sections, lead + (f"; {answered} were labelled before." if answered else "."))
@@ -79,5 +104,3 @@ def meaning(split: str) -> str:
     if split == "train":
         return "Chosen by the sampler: their labels teach most."
     return "Drawn at random: labels that measure must not be chosen by a model."
-
-

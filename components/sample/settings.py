@@ -8,7 +8,9 @@ from components.common.settings import Count, Settings
 
 
 class SampleSettings(Settings):
-    """Whose labels to buy: training picks by the strategy, held-out picks at random, since a test set picked by a model is biased."""
+    """Whose labels to buy: training picks by the strategy, held-out picks at random, since a test set picked by a model
+    is biased.
+    """
 
     strategy: Literal["typiclust", "random"] = "typiclust"
     """typiclust (Hacohen et al. 2022): the most typical image of each cluster; best at few labels per class."""

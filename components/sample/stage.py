@@ -19,11 +19,23 @@ from components.sample.publish import candidates_csv, label_studio_json, sheet
 from components.sample.settings import SampleSettings
 
 
-def run(dataset: Path, encoder: Path, name: str, store: str, seed: int, threads: int, settings: SampleSettings,
-        embeddings: Path, candidates: Path, labels: Path, contact_sheet: Path) -> Metadata:
+def run(
+    dataset: Path,
+    encoder: Path,
+    name: str,
+    store: str,
+    seed: int,
+    threads: int,
+    settings: SampleSettings,
+    embeddings: Path,
+    candidates: Path,
+    labels: Path,
+    contact_sheet: Path,
+) -> Metadata:
     """Embed every image and pick the few whose labels teach most."""
     set_threads(threads)
-    data, place = load_dataset(dataset), open_store(store)
+    data = load_dataset(dataset)
+    place = open_store(store)
     network, spec, _ = load_encoder(encoder)
     images = Images(data, place, spec.mode, spec.image_size, threads)
     vectors = embed(network, spec, images, np.arange(data.index.num_rows)).astype(np.float16)
@@ -37,7 +49,9 @@ def run(dataset: Path, encoder: Path, name: str, store: str, seed: int, threads:
     shown = to_label(picks, settings)
     filled = answers if settings.label_access == "file" else {}  # what an oracle knows is not handed to people
     with new_folder(candidates) as folder:
-        write_text(folder / "candidates.csv", candidates_csv(data, shown, nearest_labelled(vectors, shown, answered), filled))
+        write_text(
+            folder / "candidates.csv", candidates_csv(data, shown, nearest_labelled(vectors, shown, answered), filled)
+        )
         write_text(folder / "contact_sheet.html", sheet(data, images.reader, shown, answers, len(known)))
         write_text(folder / "labelstudio.json", label_studio_json(data, images.reader, shown))
     write_text(contact_sheet, (candidates / "contact_sheet.html").read_text(encoding="utf-8"))
@@ -65,7 +79,9 @@ def known_answers(dataset: Dataset, settings: SampleSettings) -> dict[int, Answe
 
 
 def to_label(picks: list[Pick], settings: SampleSettings) -> list[Pick]:
-    """The picks that people are asked about: all, but for a test split that is taken whole because its labels cost nothing."""
+    """The picks that people are asked about: all, but for a test split that is taken whole because its labels cost
+    nothing.
+    """
     free = settings.test_budget is None and settings.label_access in ("oracle", "source")
     return [pick for pick in picks if not (free and pick.purpose == "test")]
 

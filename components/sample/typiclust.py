@@ -9,13 +9,14 @@ from threadpoolctl import threadpool_limits
 FIT_AT_MOST = 50_000  # images k-means is fitted on; all are assigned to its centres
 
 
-def typiclust(embeddings: np.ndarray, budget: int, labelled: np.ndarray, neighbours: int,
-              seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def typiclust(
+    embeddings: np.ndarray, budget: int, labelled: np.ndarray, neighbours: int, seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """TypiClust (Hacohen et al. 2022, algorithm 1): the most typical image of each of the largest uncovered clusters.
 
     embeddings: (n, features), unit length; labelled: rows that have a label already; neighbours: k of typicality.
-    Returns rows (in the order of picking), the size of each one's cluster and its typicality. Ties go to the smaller row, so that
-    rows sorted by content give the same picks anywhere. Picks at most the images that are not labelled.
+    Returns rows (in the order of picking), the size of each one's cluster and its typicality. Ties go to the smaller
+    row, so that rows sorted by content give the same picks anywhere. Picks at most the images that are not labelled.
     """
     x = np.asarray(embeddings, dtype=np.float64)
     budget = min(budget, len(x) - len(labelled))
@@ -27,12 +28,18 @@ def typiclust(embeddings: np.ndarray, budget: int, labelled: np.ndarray, neighbo
     free = np.ones(len(x), bool)
     free[labelled] = False
     score = np.empty(len(x))
-    waiting: list[tuple[int, int, int, list[int]]] = []  # labels, minus the size, first row, and the unlabelled rows, most typical last
-    for count, members in zip(covered.tolist(), np.split(np.argsort(cluster, kind="stable"), np.cumsum(sizes)[:-1]), strict=True):
+    # labels, minus the size, first row, and the unlabelled rows, most typical last
+    waiting: list[tuple[int, int, int, list[int]]] = []
+    for count, members in zip(
+        covered.tolist(), np.split(np.argsort(cluster, kind="stable"), np.cumsum(sizes)[:-1]), strict=True
+    ):
         score[members] = typicality(x[members], neighbours)
         line = members[free[members]]
         if len(line):
-            heappush(waiting, (count, -len(members), int(members[0]), line[np.argsort(-score[line], kind="stable")][::-1].tolist()))
+            heappush(
+                waiting,
+                (count, -len(members), int(members[0]), line[np.argsort(-score[line], kind="stable")][::-1].tolist()),
+            )
     rows: list[int] = []
     while len(rows) < budget:
         count, size, first, queue = heappop(waiting)
@@ -52,7 +59,9 @@ def assign(x: np.ndarray, clusters: int, seed: int) -> np.ndarray:
 
 
 def typicality(x: np.ndarray, neighbours: int) -> np.ndarray:
-    """Inverse mean distance to the k nearest others (ibid., eq. 1), with k at most the others there are; (n, d) to (n,)."""
+    """Inverse mean distance to the k nearest others (ibid., eq. 1), with k at most the others there are; (n, d) to
+    (n,).
+    """
     if len(x) == 1:
         return np.ones(1)
     k = min(neighbours, len(x) - 1)

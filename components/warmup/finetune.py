@@ -34,8 +34,15 @@ def fit_head(model: Classifier, embeddings: np.ndarray, labels: np.ndarray, sett
         optimizer.step()
 
 
-def finetune(model: Classifier, spec: ModelSpec, images: Images, rows: np.ndarray, labels: np.ndarray, settings: WarmupSettings,
-             seed: int) -> list[dict[str, Any]]:
+def finetune(
+    model: Classifier,
+    spec: ModelSpec,
+    images: Images,
+    rows: np.ndarray,
+    labels: np.ndarray,
+    settings: WarmupSettings,
+    seed: int,
+) -> list[dict[str, Any]]:
     """Train all weights on changed copies of the labelled images; returns the loss at twenty points."""
     optimizer = adamw(model, settings.weight_decay)
     rng, draws = seeded(seed, "warmup")

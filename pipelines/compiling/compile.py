@@ -1,7 +1,7 @@
 """`gleaner compile`: the DAG as golden IR, reviewed in diffs, as objects for Argo CD, and as a picture for the README.
 
-    pipelines/compiled/training.yaml, manifests/base/pipeline/training.yaml    pods by the defaults of `resources`
-    the same two, named after a file of pipelines/configs/                     where it asks for other pods
+pipelines/compiled/training.yaml, manifests/base/pipeline/training.yaml    pods by the defaults of `resources`
+the same two, named after a file of pipelines/configs/                     where it asks for other pods
 """
 
 import re
@@ -35,7 +35,9 @@ def compile_training(resources: Resources | None = None, pools: dict[str, Pool] 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "training.yaml"
         compiler.Compiler().compile(with_pods(training, resources or Resources(), pools or {}), str(path))
-        return re.sub(r"(?m)^sdkVersion: kfp-(\d+\.\d+)\..*$", r"sdkVersion: kfp-\1.0", path.read_text(encoding="utf-8"))
+        return re.sub(
+            r"(?m)^sdkVersion: kfp-(\d+\.\d+)\..*$", r"sdkVersion: kfp-\1.0", path.read_text(encoding="utf-8")
+        )
 
 
 def compile_config(config: RunConfig) -> str:
@@ -53,16 +55,21 @@ def generated() -> dict[Path, str]:
     """Every file that `gleaner compile` writes, with its text."""
     compiled = versions()
     files = {FOLDER / f"{name}.yaml": ir for name, ir in compiled.items()}
-    files |= {OBJECTS / f"{name}.yaml": version_object(parse(ir), content_name(ir.encode()), name) for name, ir in compiled.items()}
+    files |= {
+        OBJECTS / f"{name}.yaml": version_object(parse(ir), content_name(ir.encode()), name)
+        for name, ir in compiled.items()
+    }
     return {
         **files,
         OBJECTS / "pipeline.yaml": pipeline_object(parse(compiled["training"])[0]),
         OBJECTS / "kustomization.yaml": kustomization(["pipeline", *compiled]),
-        MOUNTED: mounted_files({
-            "gleaner-schedules": [f"configs/{path.name}" for path in CONFIGS.glob("*.yaml")],
-            "gleaner-pools": [f"configs/pools/{path.name}" for path in CONFIGS.glob("pools/*.yaml")],
-            "gleaner-compiled": [f"compiled/{name}.yaml" for name in compiled],
-        }),
+        MOUNTED: mounted_files(
+            {
+                "gleaner-schedules": [f"configs/{path.name}" for path in CONFIGS.glob("*.yaml")],
+                "gleaner-pools": [f"configs/pools/{path.name}" for path in CONFIGS.glob("pools/*.yaml")],
+                "gleaner-compiled": [f"compiled/{name}.yaml" for name in compiled],
+            }
+        ),
         FOLDER / "training.svg": picture(parse(compiled["training"])[0]),
         CONFIGS / "schema.json": schema(),
         CONFIGS / "schedules.schema.json": schedules_schema(),
@@ -71,7 +78,9 @@ def generated() -> dict[Path, str]:
 
 
 def write() -> list[Path]:
-    """Refresh the generated files, and remove those of configurations that are gone; returns the paths of what is there."""
+    """Refresh the generated files, and remove those of configurations that are gone; returns the paths of what is
+    there.
+    """
     files = generated()
     for path in {*FOLDER.glob("*.yaml"), *OBJECTS.glob("*.yaml")} - files.keys():
         path.unlink()
@@ -82,7 +91,8 @@ def write() -> list[Path]:
 
 
 def write_version(config: RunConfig, folder: Path) -> list[Path]:
-    """Write one configuration's version into a folder: the IR, which the UI uploads, and the object, which Git keeps; returns both.
+    """Write one configuration's version into a folder: the IR, which the UI uploads, and the object, which Git keeps;
+    returns both.
 
     BadInputError where the folder cannot be made or written.
     """
@@ -94,7 +104,9 @@ def write_version(config: RunConfig, folder: Path) -> list[Path]:
         for path, text in zip(paths, [ir, version_object(parse(ir), name, config.name)], strict=True):
             write_text(path, text)
     except OSError as error:
-        raise BadInputError(f"{folder}: cannot be written: {error.strerror}; expected a folder for the compiled version") from None
+        raise BadInputError(
+            f"{folder}: cannot be written: {error.strerror}; expected a folder for the compiled version"
+        ) from None
     return paths
 
 

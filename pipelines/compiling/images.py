@@ -21,10 +21,17 @@ REFERENCE = re.compile(r"(?P<newName>[\w.:/-]+?)(:(?P<newTag>[\w.-]+))?(@(?P<dig
 
 def image_overrides() -> str:
     """The kustomize component that replaces each role by its image."""
-    return HEADER + yaml.safe_dump({
-        "apiVersion": "kustomize.config.k8s.io/v1alpha1", "kind": "Component",
-        "images": [{"name": role, **parts(reference)} for role, reference in sorted(images().items()) if role != BASE],
-    }, sort_keys=False, width=200)
+    return HEADER + yaml.safe_dump(
+        {
+            "apiVersion": "kustomize.config.k8s.io/v1alpha1",
+            "kind": "Component",
+            "images": [
+                {"name": role, **parts(reference)} for role, reference in sorted(images().items()) if role != BASE
+            ],
+        },
+        sort_keys=False,
+        width=200,
+    )
 
 
 def parts(reference: str) -> dict[str, str]:

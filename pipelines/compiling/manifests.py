@@ -18,32 +18,55 @@ HEADER = "# Written by `gleaner compile`; do not edit.\n"
 def pipeline_object(ir: dict[str, Any]) -> str:
     """The Pipeline that all versions belong to. Deleting it would delete every version, hence the options."""
     annotations = {"argocd.argoproj.io/sync-wave": "-1", "argocd.argoproj.io/sync-options": "Prune=false,Delete=false"}
-    return _dump({
-        "apiVersion": API, "kind": "Pipeline", "metadata": {"name": PIPELINE, "annotations": annotations},
-        "spec": {"displayName": PIPELINE, "description": ir["pipelineInfo"]["description"]},
-    })
+    return _dump(
+        {
+            "apiVersion": API,
+            "kind": "Pipeline",
+            "metadata": {"name": PIPELINE, "annotations": annotations},
+            "spec": {"displayName": PIPELINE, "description": ir["pipelineInfo"]["description"]},
+        }
+    )
 
 
 def version_object(documents: list[dict[str, Any]], name: str, display: str) -> str:
     """One PipelineVersion. `display`: what a person calls it; Kubeflow lets only this and the tags change later."""
     pipeline, platform = documents
-    annotations = {"argocd.argoproj.io/sync-options": "ServerSideApply=true,Prune=false",
-                   "argocd.argoproj.io/compare-options": "IgnoreExtraneous"}
-    return _dump({
-        "apiVersion": API, "kind": "PipelineVersion", "metadata": {"name": name, "annotations": annotations},
-        "spec": {"pipelineName": PIPELINE, "displayName": f"{display} {name.rpartition('-')[2]}", "codeSourceURL": SOURCE,
-                 "description": pipeline["pipelineInfo"]["description"], "pipelineSpec": pipeline, "platformSpec": platform},
-    })
+    annotations = {
+        "argocd.argoproj.io/sync-options": "ServerSideApply=true,Prune=false",
+        "argocd.argoproj.io/compare-options": "IgnoreExtraneous",
+    }
+    return _dump(
+        {
+            "apiVersion": API,
+            "kind": "PipelineVersion",
+            "metadata": {"name": name, "annotations": annotations},
+            "spec": {
+                "pipelineName": PIPELINE,
+                "displayName": f"{display} {name.rpartition('-')[2]}",
+                "codeSourceURL": SOURCE,
+                "description": pipeline["pipelineInfo"]["description"],
+                "pipelineSpec": pipeline,
+                "platformSpec": platform,
+            },
+        }
+    )
 
 
 def kustomization(names: list[str]) -> str:
     """The kustomization.yaml of the objects' folder."""
-    return _dump({"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization",
-                  "resources": [f"{name}.yaml" for name in names]})
+    return _dump(
+        {
+            "apiVersion": "kustomize.config.k8s.io/v1beta1",
+            "kind": "Kustomization",
+            "resources": [f"{name}.yaml" for name in names],
+        }
+    )
 
 
 def mounted_files(files: dict[str, list[str]]) -> str:
-    """A ConfigMap of files for each name, for manifests/base/workload: a change of any gives it a new name, so that pods see it at once."""
+    """A ConfigMap of files for each name, for manifests/base/workload: a change of any gives it a new name, so that
+    pods see it at once.
+    """
     maps = [{"name": name, "namespace": "gleaner", "files": sorted(paths)} for name, paths in files.items()]
     return _dump({"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "configMapGenerator": maps})
 

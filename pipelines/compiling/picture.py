@@ -1,9 +1,10 @@
-"""The DAG as an SVG: a column per stage, a line per artifact from the stage that writes it to the stages that read it."""
+"""The DAG as an SVG: a column per stage, a line per artifact from its writer to its readers."""
 
 from html import escape
 from typing import Any, NamedTuple
 
-COLUMN, BOX, ROW, TOP, LEFT = 118, 102, 30, 76, 12  # pixels: pitch and width of the columns, pitch of the rows, first row, margin
+# pixels: pitch and width of the columns, pitch of the rows, first row, margin
+COLUMN, BOX, ROW, TOP, LEFT = 118, 102, 30, 76, 12
 STYLE = """
   text { font: 13px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #1f2328 }
   .card { fill: #ffffff; stroke: #d1d9e0 }
@@ -48,19 +49,26 @@ def picture(ir: dict[str, Any]) -> str:
     width = LEFT * 2 + COLUMN * len(stages) - (COLUMN - BOX)
     height = floor + 46 + 16 * max(map(len, extras))
     title = ir["pipelineInfo"].get("description") or ir["pipelineInfo"]["name"]
-    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img">',
-             f"<title>{escape(title)}</title>", f"<style>{STYLE}</style>",
-             '<defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
-             '<path d="M0 0 8 4 0 8z" fill="#818b98"/></marker></defs>',
-             f'<rect class="card" x=".5" y=".5" width="{width - 1}" height="{height - 1}" rx="8"/>']
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '
+        f'height="{height}" role="img">',
+        f"<title>{escape(title)}</title>",
+        f"<style>{STYLE}</style>",
+        '<defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
+        '<path d="M0 0 8 4 0 8z" fill="#818b98"/></marker></defs>',
+        f'<rect class="card" x=".5" y=".5" width="{width - 1}" height="{height - 1}" rx="8"/>',
+    ]
     for column, (stage, role) in enumerate(zip(stages, roles, strict=True)):
         parts += _stage(column, stage, role, floor, last=column == len(stages) - 1)
     for row, line in enumerate(lines):
         parts += _line(line, roles[line.writer], TOP + ROW * row + ROW // 2)
     parts.append(f'<text class="small" x="{LEFT + 4}" y="{floor + 22}">also written:</text>')
     for column, names in enumerate(extras):
-        parts += [f'<text class="small" x="{_middle(column)}" y="{floor + 40 + 16 * at}" text-anchor="middle">{escape(_words(name))}</text>'
-                  for at, name in enumerate(names)]
+        parts += [
+            f'<text class="small" x="{_middle(column)}" y="{floor + 40 + 16 * at}" '
+            f'text-anchor="middle">{escape(_words(name))}</text>'
+            for at, name in enumerate(names)
+        ]
     parts.append(f'<text class="small" x="{LEFT + 4}" y="{height - 13}">○ writes an artifact   ● reads it</text>')
     return "\n".join([*parts, "</svg>", ""])
 
@@ -68,17 +76,29 @@ def picture(ir: dict[str, Any]) -> str:
 def _stages(ir: dict[str, Any]) -> dict[str, Any]:
     """The tasks that write artifacts; others prepare one of them."""
     tasks = ir["root"]["dag"]["tasks"]
-    writers = {name for name, task in tasks.items()
-               if ir["components"][task["componentRef"]["name"]].get("outputDefinitions", {}).get("artifacts")}
-    return {name: {**task, "dependentTasks": sorted(writers.intersection(task.get("dependentTasks", [])))}
-            for name, task in tasks.items() if name in writers}
+    writers = {
+        name
+        for name, task in tasks.items()
+        if ir["components"][task["componentRef"]["name"]].get("outputDefinitions", {}).get("artifacts")
+    }
+    return {
+        name: {**task, "dependentTasks": sorted(writers.intersection(task.get("dependentTasks", [])))}
+        for name, task in tasks.items()
+        if name in writers
+    }
 
 
 def _in_order(tasks: dict[str, Any]) -> list[str]:
     """Stages so that each stands after those it waits for."""
     order: list[str] = []
     while len(order) < len(tasks):
-        order.append(min(name for name, task in tasks.items() if name not in order and set(task.get("dependentTasks", [])) <= set(order)))
+        order.append(
+            min(
+                name
+                for name, task in tasks.items()
+                if name not in order and set(task.get("dependentTasks", [])) <= set(order)
+            )
+        )
     return order
 
 
@@ -94,7 +114,9 @@ def _lines(tasks: dict[str, Any], stages: list[str]) -> list[Line]:
     for stage, task in tasks.items():
         for source in task["inputs"].get("artifacts", {}).values():
             output = source["taskOutputArtifact"]
-            readers.setdefault((stages.index(output["producerTask"]), output["outputArtifactKey"]), []).append(stages.index(stage))
+            readers.setdefault((stages.index(output["producerTask"]), output["outputArtifactKey"]), []).append(
+                stages.index(stage)
+            )
     return [Line(name, writer, sorted(columns)) for (writer, name), columns in sorted(readers.items())]
 
 
@@ -106,20 +128,28 @@ def _unread(ir: dict[str, Any], stage: str, lines: list[Line], column: int) -> l
 
 
 def _stage(column: int, stage: str, role: str, floor: int, last: bool) -> list[str]:
-    left, middle = LEFT + COLUMN * column, _middle(column)
+    left = LEFT + COLUMN * column
+    middle = _middle(column)
     arrow = [] if last else [f'<path class="flow" d="M{left + BOX} 34H{left + COLUMN - 1}" marker-end="url(#arrow)"/>']
-    return [f'<path class="guide" d="M{middle} 58V{floor + 4}"/>',
-            f'<g class="{role}"><rect x="{left}" y="14" width="{BOX}" height="40" rx="6"/></g>',
-            f'<text class="stage" x="{middle}" y="32">{escape(stage)}</text>',
-            f'<text class="small" x="{middle}" y="47" text-anchor="middle">{escape(role)} image</text>', *arrow]
+    return [
+        f'<path class="guide" d="M{middle} 58V{floor + 4}"/>',
+        f'<g class="{role}"><rect x="{left}" y="14" width="{BOX}" height="40" rx="6"/></g>',
+        f'<text class="stage" x="{middle}" y="32">{escape(stage)}</text>',
+        f'<text class="small" x="{middle}" y="47" text-anchor="middle">{escape(role)} image</text>',
+        *arrow,
+    ]
 
 
 def _line(line: Line, role: str, y: int) -> list[str]:
-    start, end = _middle(line.writer), _middle(line.readers[-1])
+    start = _middle(line.writer)
+    end = _middle(line.readers[-1])
     dots = [f'<circle class="read" cx="{_middle(reader)}" cy="{y}" r="4.5"/>' for reader in line.readers]
-    return [f'<g class="{role}"><path class="line" d="M{start} {y}H{end}"/>', *dots,
-            f'<circle class="written" cx="{start}" cy="{y}" r="4.5"/>',
-            f'<text class="label" x="{start + 10}" y="{y - 7}">{escape(_words(line.name))}</text></g>']
+    return [
+        f'<g class="{role}"><path class="line" d="M{start} {y}H{end}"/>',
+        *dots,
+        f'<circle class="written" cx="{start}" cy="{y}" r="4.5"/>',
+        f'<text class="label" x="{start + 10}" y="{y - 7}">{escape(_words(line.name))}</text></g>',
+    ]
 
 
 def _middle(column: int) -> int:

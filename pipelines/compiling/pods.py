@@ -1,4 +1,6 @@
-"""The DAG with the pods that its tasks run in: resources, node pools, credentials and what Pod Security `restricted` demands."""
+"""The DAG with the pods that its tasks run in: resources, node pools, credentials and what Pod Security `restricted`
+demands.
+"""
 
 import functools
 import json
@@ -17,6 +19,7 @@ CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 GPU = "nvidia.com/gpu"
 QUEUE, PRIORITY = "kueue.x-k8s.io/queue-name", "kueue.x-k8s.io/priority-class"
 BACKOFF = "60s"
+SHARED_MEMORY = "/dev/shm"  # noqa: S108 - where it is mounted, nothing is written
 LAUNCHER = {"cpu": "1", "memory": "2Gi"}
 """What a pod needs that only starts a TrainJob and follows it."""
 
@@ -47,7 +50,9 @@ def _size(task: dsl.PipelineTask, asked: TaskResources) -> None:
     if asked.gpu is not None:
         task.set_accelerator_type(GPU).set_accelerator_limit(asked.gpus)
     if asked.shm is not None:
-        kubernetes.empty_dir_mount(task, volume_name="shm", mount_path="/dev/shm", medium="Memory", size_limit=asked.shm)  # noqa: S108
+        kubernetes.empty_dir_mount(
+            task, volume_name="shm", mount_path=SHARED_MEMORY, medium="Memory", size_limit=asked.shm
+        )
 
 
 def _bound(task: dsl.PipelineTask, cpu: str, memory: str) -> None:
@@ -58,8 +63,15 @@ def _launch(task: dsl.PipelineTask, asked: TaskResources, pool: Pool | None) -> 
     """A small pod, told by its environment to start a TrainJob of what was asked for (components/common/trainjob)."""
     _bound(task, **LAUNCHER)
     image = task.container_spec.image
-    job = {"image": image, "nodes": asked.nodes, "cpu": f"{asked.cpu:g}", "memory": asked.memory, "gpus": asked.gpus if asked.gpu else 0,
-           "queue": pool.queue if pool else None, "priority": asked.priority}
+    job = {
+        "image": image,
+        "nodes": asked.nodes,
+        "cpu": f"{asked.cpu:g}",
+        "memory": asked.memory,
+        "gpus": asked.gpus if asked.gpu else 0,
+        "queue": pool.queue if pool else None,
+        "priority": asked.priority,
+    }
     task.set_env_variable("GLEANER_TRAINJOB", json.dumps(job))
     for variable, field in (("POD_NAME", "metadata.name"), ("POD_NAMESPACE", "metadata.namespace")):
         kubernetes.use_field_path_as_env(task, variable, field)
@@ -74,7 +86,7 @@ def _keep(task: dsl.PipelineTask, asked: TaskResources) -> None:
 
 
 def _place(task: dsl.PipelineTask, asked: TaskResources, pool: Pool | None) -> None:
-    """Nodes of the pool, when its queue says so. Kubeflow's own driver pods carry no such label, and wait for nobody."""
+    """Nodes of the pool, when its queue says so. Kubeflow's driver pods carry no such label, and wait for nobody."""
     if pool is None:
         return
     for key, name in ((QUEUE, pool.queue), (PRIORITY, asked.priority)):
@@ -83,12 +95,19 @@ def _place(task: dsl.PipelineTask, asked: TaskResources, pool: Pool | None) -> N
     for label, value in pool.selector.items():
         kubernetes.add_node_selector(task, label, value)
     for taint in pool.tolerations:
-        kubernetes.add_toleration(task, key=taint.key, operator="Exists" if taint.value is None else "Equal", value=taint.value,
-                                  effect=taint.effect)
+        kubernetes.add_toleration(
+            task,
+            key=taint.key,
+            operator="Exists" if taint.value is None else "Equal",
+            value=taint.value,
+            effect=taint.effect,
+        )
 
 
 def _secure(task: dsl.PipelineTask, name: str) -> None:
-    """A label to select the pods by, where the object store is, and a user who is not root; Kubeflow sets the rest itself."""
+    """A label to select the pods by, where the object store is, and a user who is not root; Kubeflow sets the rest
+    itself.
+    """
     kubernetes.add_pod_label(task, "app.kubernetes.io/part-of", "gleaner")
     kubernetes.add_pod_label(task, "app.kubernetes.io/component", name)
     kubernetes.use_config_map_as_env(task, STORAGE, {key: key for key in ADDRESS}, optional=True)

@@ -1,4 +1,5 @@
-"""Which compiled pipeline has the pods that a configuration asks for: one for each different answer in pipelines/configs/.
+"""Which compiled pipeline has the pods that a configuration asks for: one for each different answer in
+pipelines/configs/.
 
 Nothing here compiles: what keeps the schedules has no kfp, and still has to know which version a configuration runs on.
 """
@@ -19,7 +20,9 @@ Variant = tuple[Resources, dict[str, Pool]]
 
 
 def variants() -> dict[str, Variant]:
-    """Resources and pools of every version to be had on the cluster, by file name: the default, and those that ask for other pods."""
+    """Resources and pools of every version to be had on the cluster, by file name: the default, and those that ask for
+    other pods.
+    """
     found: dict[str, Variant] = {COMPILED.stem: (Resources(), {})}
     for path in sorted(CONFIGS.glob("*.yaml")):
         if path.name == SCHEDULES:
@@ -30,13 +33,17 @@ def variants() -> dict[str, Variant]:
         if _pods(*variant) in [_pods(*other) for other in found.values()]:
             continue
         if path.stem in TAKEN:
-            raise BadInputError(f"{path}: asks for pods of its own, and its version needs a name; expected a file name other than {TAKEN}")
+            raise BadInputError(
+                f"{path}: asks for pods of its own, and its version needs a name; expected a file name other "
+                f"than {TAKEN}"
+            )
         found[path.stem] = variant
     return found
 
 
 def compiled_for(config: RunConfig, compiled: Path = COMPILED.parent, configs: Path = CONFIGS) -> Path:
-    """The file of `compiled` whose pods are those of a run configuration; BadInputError where `gleaner compile` writes none.
+    """The file of `compiled` whose pods are those of a run configuration; BadInputError where `gleaner compile` writes
+    none.
 
     configs: where the configurations lie that the others in `compiled` are named after.
     """
@@ -52,15 +59,19 @@ def compiled_for(config: RunConfig, compiled: Path = COMPILED.parent, configs: P
             continue
         if _pods(*variant) == wanted:
             return path
-    raise BadInputError(f"resources: no version of the pipeline has the pods that {config.name!r} asks for; "
-                        f"expected a configuration in {configs} that does, and `gleaner compile` run and committed")
+    raise BadInputError(
+        f"resources: no version of the pipeline has the pods that {config.name!r} asks for; "
+        f"expected a configuration in {configs} that does, and `gleaner compile` run and committed"
+    )
 
 
 def refuse_starved(config: RunConfig) -> None:
     """BadInputError for a training stage with fewer cores than threads."""
     for task in starved(config.resources, config.threads):
         cores = getattr(config.resources, task).cpu
-        raise BadInputError(f"resources.{task}.cpu: got {cores:g}, expected at least as many cores as threads ({config.threads})")
+        raise BadInputError(
+            f"resources.{task}.cpu: got {cores:g}, expected at least as many cores as threads ({config.threads})"
+        )
 
 
 def _pods(resources: Resources, pools: dict[str, Pool]) -> list[Any]:
@@ -69,6 +80,18 @@ def _pods(resources: Resources, pools: dict[str, Pool]) -> list[Any]:
     for name in TASKS:
         task: TaskResources = getattr(resources, name)
         pool = pool_of(task, pools)
-        pods.append((task.cpu, task.memory, task.gpus if task.gpu else 0, task.shm, round(task.timeout_hours * 3600), task.retries,
-                     task.cache, task.nodes, task.priority, *([pool.selector, pool.tolerations, pool.queue] if pool else [{}, [], None])))
+        pods.append(
+            (
+                task.cpu,
+                task.memory,
+                task.gpus if task.gpu else 0,
+                task.shm,
+                round(task.timeout_hours * 3600),
+                task.retries,
+                task.cache,
+                task.nodes,
+                task.priority,
+                *([pool.selector, pool.tolerations, pool.queue] if pool else [{}, [], None]),
+            )
+        )
     return pods

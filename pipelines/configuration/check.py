@@ -26,7 +26,8 @@ def refuse_unknown(model: type[BaseModel], layer: Layer) -> None:
     known = keys_of(model)
     for path, place in layer.places.items():
         above = (path[:depth] for depth in range(1, len(path)))
-        open_ended = any(key in known and not _is_section(known[key]) for key in above)  # below a plain value or a table of models
+        # below a plain value or a table of models
+        open_ended = any(key in known and not _is_section(known[key]) for key in above)
         if path not in known and not open_ended:
             raise BadInputError(f"{place}: unknown key {_dotted(path)!r}; {_nearest(path, known)}")
 

@@ -1,6 +1,6 @@
 """One YAML file -> the validated, frozen settings of every stage.
 
-    defaults <- base.yaml (by `extends`) <- the file <- key=value overrides, merged by OmegaConf, checked by RunConfig.
+defaults <- base.yaml (by `extends`) <- the file <- key=value overrides, merged by OmegaConf, checked by RunConfig.
 """
 
 import json
@@ -36,16 +36,26 @@ class RunConfig(Settings):
     version: Literal[1]
     """Version of this file's format."""
     name: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
-    """Name of the dataset and of the model: lower-case letters, digits and dashes, since it becomes part of object names."""
+    """Name of the dataset and of the model: lower-case letters, digits and dashes, since it becomes part of object
+    names.
+    """
     source: Annotated[str, Field(min_length=1)]
-    """Folder of images (relative to where gleaner is started), s3:// prefix, archive or table of URIs; class sub-folders are labels."""
+    """Folder of images (relative to where gleaner is started), s3:// prefix, archive or table of URIs; class
+    sub-folders are labels.
+    """
     store: Annotated[str, Field(min_length=1)]
-    """Folder or s3:// prefix under which everything that outlives the run is kept: datasets, labels, checkpoints, releases."""
+    """Folder or s3:// prefix under which everything that outlives the run is kept: datasets, labels, checkpoints,
+    releases.
+    """
     object_store: str | None = None
-    """Folder in which an S3 server on this machine keeps what `store: s3://…` names, while `gleaner run` lasts; other s3:// addresses
-    of the run are looked up there too. Null: the server of AWS_ENDPOINT_URL, or AWS. A cluster does not read it."""
+    """Folder in which an S3 server on this machine keeps what `store: s3://…` names, while `gleaner run` lasts; other
+    s3:// addresses of the run are looked up there too. Null: the server of AWS_ENDPOINT_URL, or AWS. A cluster does not
+    read it.
+    """
     source_version: str = ""
-    """Names the state of the source; a new one ingests again. Empty: `gleaner run` takes a fingerprint of names, sizes and times."""
+    """Names the state of the source; a new one ingests again. Empty: `gleaner run` takes a fingerprint of names, sizes
+    and times.
+    """
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     """Seed of every random choice."""
     threads: Count = 2
@@ -61,7 +71,9 @@ class RunConfig(Settings):
     resources: Resources = Resources()
     """What the pods of each task ask of the cluster; `gleaner run` takes no notice."""
     pools: dict[Label, Pool] = Field(default={})
-    """Node pools of the cluster by name, for tasks that need a GPU or spot nodes; best kept in one file that others extend."""
+    """Node pools of the cluster by name, for tasks that need a GPU or spot nodes; best kept in one file that others
+    extend.
+    """
 
 
 SECTIONS = [name for name, field in RunConfig.model_fields.items() if isinstance(field.default, BaseModel)]
@@ -71,7 +83,7 @@ FORM = {"pretrain": ("epochs",), "sample": ("strategy", "train_budget"), "releas
 
 
 def load_config(path: Path, overrides: list[str] | None = None) -> RunConfig:
-    """Read a run configuration; the first mistake in it is a BadInputError that names file and line, or the override."""
+    """Read a run configuration; its first mistake is a BadInputError that names file and line, or the override."""
     text_keys = [key for key, kind in keys_of(RunConfig).items() if kind in (str, str | None)]
     layers = [*read_chain(path), *(read_override(text, text_keys) for text in overrides or [])]
     places: dict[KeyPath, str] = {}
@@ -90,7 +102,9 @@ def load_config(path: Path, overrides: list[str] | None = None) -> RunConfig:
 
 
 def pipeline_arguments(config: RunConfig) -> dict[str, Any]:
-    """The DAG's parameters; each stage gets all its settings, so that the record of a run does not lean on later defaults."""
+    """The DAG's parameters; each stage gets all its settings, so that the record of a run does not lean on later
+    defaults.
+    """
     values = _null_in_words(config.model_dump(mode="json", exclude={"version", "object_store", "resources", "pools"}))
     form = {key: values[stage][key] for stage, keys in FORM.items() for key in keys}
     return {f"{key}_settings" if key in STAGES else key: value for key, value in values.items()} | form
@@ -111,9 +125,16 @@ def show(config: RunConfig) -> str:
 def schema() -> str:
     """JSON schema of a configuration file, for editors."""
     about = RunConfig.model_json_schema()
-    about["properties"]["extends"] = {"type": "string", "title": "Extends", "description": "File that this one changes, relative to it."}
+    about["properties"]["extends"] = {
+        "type": "string",
+        "title": "Extends",
+        "description": "File that this one changes, relative to it.",
+    }
     about["required"] = ["version"]  # the rest may stand in the extended file or in an override
-    return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **about}, indent=2, ensure_ascii=False) + "\n"
+    return (
+        json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **about}, indent=2, ensure_ascii=False)
+        + "\n"
+    )
 
 
 def _merge(layers: list[Layer], places: dict[KeyPath, str]) -> dict[str, Any]:
@@ -122,10 +143,14 @@ def _merge(layers: list[Layer], places: dict[KeyPath, str]) -> dict[str, Any]:
         for layer in layers:
             value = _at(layer.values, path)
             if isinstance(value, str) and RESOLVER.search(value):
-                raise BadInputError(f"{place}: {'.'.join(path)}: got {value!r}, expected a plain ${{key}}: "
-                                    "a configuration reads nothing but itself")
+                raise BadInputError(
+                    f"{place}: {'.'.join(path)}: got {value!r}, expected a plain ${{key}}: "
+                    "a configuration reads nothing but itself"
+                )
     try:
-        merged = OmegaConf.merge(_defaults(), *(OmegaConf.create(_without_empty_sections(layer.values)) for layer in layers))
+        merged = OmegaConf.merge(
+            _defaults(), *(OmegaConf.create(_without_empty_sections(layer.values)) for layer in layers)
+        )
         values = OmegaConf.to_container(merged, resolve=True)
     except OmegaConfBaseException as error:
         key = str(getattr(error, "full_key", None) or "")
@@ -137,8 +162,11 @@ def _merge(layers: list[Layer], places: dict[KeyPath, str]) -> dict[str, Any]:
 
 
 def _defaults() -> dict[str, Any]:
-    return {name: field.default.model_dump(mode="json") if name in SECTIONS else field.default
-            for name, field in RunConfig.model_fields.items() if not field.is_required()}
+    return {
+        name: field.default.model_dump(mode="json") if name in SECTIONS else field.default
+        for name, field in RunConfig.model_fields.items()
+        if not field.is_required()
+    }
 
 
 def _without_empty_sections(values: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,10 @@ import re
 FIELDS = {"second": (0, 59), "minute": (0, 59), "hour": (0, 23), "day": (1, 31), "month": (1, 12), "weekday": (0, 6)}
 MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 WEEKDAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
-NAMES = {"month": {name: place + 1 for place, name in enumerate(MONTHS)}, "weekday": {name: place for place, name in enumerate(WEEKDAYS)}}
+NAMES = {
+    "month": {name: place + 1 for place, name in enumerate(MONTHS)},
+    "weekday": {name: place for place, name in enumerate(WEEKDAYS)},
+}
 LONGEST = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)  # days of each month
 EXAMPLE = "such as '0 30 2 * * *' (every night at 2:30) or '0 0 6 * * mon' (Mondays at six)"
 
@@ -18,10 +21,16 @@ def check_cron(cron: str) -> str:
     """The expression with single spaces; ValueError in one line for what would not fire as it reads."""
     words = cron.split()
     if len(words) != len(FIELDS):
-        raise ValueError(f"got {cron!r} with {len(words)} field{'s' * (len(words) != 1)}, expected six, {' '.join(FIELDS)}, {EXAMPLE}")
+        raise ValueError(
+            f"got {cron!r} with {len(words)} field{'s' * (len(words) != 1)}, expected six, {' '.join(FIELDS)}, "
+            f"{EXAMPLE}"
+        )
     values = {field: _values(field, word, cron) for field, word in zip(FIELDS, words, strict=True)}
     if not words[0].isdigit():
-        raise ValueError(f"got {cron!r}, expected one number of seconds first: a training pipeline runs once a minute at most; {EXAMPLE}")
+        raise ValueError(
+            f"got {cron!r}, expected one number of seconds first: a training pipeline runs once a minute at "
+            f"most; {EXAMPLE}"
+        )
     days_only = words[5][0] in "*?"  # otherwise a day of the month or of the week is enough
     if days_only and not any(day <= LONGEST[month - 1] for month in values["month"] for day in values["day"]):
         raise ValueError(f"got {cron!r}, expected a day that its months have")

@@ -26,7 +26,8 @@ class Layer:
     """One source of values, a file or an override, and where each of its keys stands."""
 
     values: dict[str, Any]
-    places: dict[KeyPath, str] = field(default_factory=dict)  # "configs/mnist.yaml:12" or "override 'pretrain.epochs=5'"
+    # "configs/mnist.yaml:12" or "override 'pretrain.epochs=5'"
+    places: dict[KeyPath, str] = field(default_factory=dict)
 
 
 class _Loader(yaml.SafeLoader):
@@ -34,7 +35,11 @@ class _Loader(yaml.SafeLoader):
 
 
 _Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag not in ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:float")]
+    first: [
+        (tag, pattern)
+        for tag, pattern in resolvers
+        if tag not in ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:float")
+    ]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 _Loader.add_implicit_resolver(
@@ -57,7 +62,9 @@ def read_chain(path: Path) -> list[Layer]:
             return layers
         place = layer.places.pop(("extends",))
         if not isinstance(base, str):
-            raise BadInputError(f"{place}: extends: got {base!r}, expected the path of one file, relative to {path.parent}/")
+            raise BadInputError(
+                f"{place}: extends: got {base!r}, expected the path of one file, relative to {path.parent}/"
+            )
         path = path.parent / base
         if path.resolve() in seen:
             chain = " -> ".join(step.name for step in [*seen, path.resolve()])
@@ -86,7 +93,9 @@ def read_yaml(path: Path, expected: str) -> Layer:
 
 
 def read_override(text: str, text_keys: Container[KeyPath] = ()) -> Layer:
-    """`pretrain.epochs=5`; the value is YAML, but text as it stands for `text_keys`: a shell eats the quotes YAML would want."""
+    """`pretrain.epochs=5`; the value is YAML, but text as it stands for `text_keys`: a shell eats the quotes YAML would
+    want.
+    """
     place = f"override {text!r}"
     dotted, equals, raw = text.partition("=")
     keys = tuple(dotted.split("."))
@@ -106,7 +115,9 @@ def read_override(text: str, text_keys: Container[KeyPath] = ()) -> Layer:
 def _inner_paths(value: Any) -> list[KeyPath]:
     if not isinstance(value, dict):
         return []
-    return [path for key, inner in value.items() for path in [(key,), *((key, *below) for below in _inner_paths(inner))]]
+    return [
+        path for key, inner in value.items() for path in [(key,), *((key, *below) for below in _inner_paths(inner))]
+    ]
 
 
 def _parse(text: str, name: str) -> Layer:
@@ -140,7 +151,9 @@ def _walk(node: yaml.MappingNode, name: str, above: KeyPath, places: dict[KeyPat
             raise BadInputError(f"{place}: key {shown!r} is not text; quote it")
         path = (*above, key.value)
         if path in places:
-            raise BadInputError(f"{place}: key {'.'.join(path)!r} stands here a second time; the first is at {places[path]}")
+            raise BadInputError(
+                f"{place}: key {'.'.join(path)!r} stands here a second time; the first is at {places[path]}"
+            )
         places[path] = place
         if len(path) > DEEPEST:
             raise BadInputError(f"{place}: nested more than {DEEPEST} keys deep")
@@ -158,7 +171,9 @@ def _migrate(values: dict[str, Any], path: Path, place: str) -> dict[str, Any]:
     if version is None:
         raise BadInputError(f"{path}: does not say its version; expected a line `version: {VERSION}`")
     if isinstance(version, int) and not isinstance(version, bool) and version > VERSION:
-        raise BadInputError(f"{place}: version {version} is newer than this gleaner, which reads {readable}; install a newer gleaner")
+        raise BadInputError(
+            f"{place}: version {version} is newer than this gleaner, which reads {readable}; install a newer gleaner"
+        )
     if version not in readable or isinstance(version, bool):
         raise BadInputError(f"{place}: version {version!r} is not one that this gleaner reads ({readable})")
     while version != VERSION:

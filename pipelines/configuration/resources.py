@@ -83,16 +83,22 @@ class TaskResources(Settings):
     gpus: Annotated[int, Field(ge=1, le=64)] = 1
     """GPUs of a pod, where `gpu` names a type; more than one for tasks that train on many."""
     nodes: Annotated[int, Field(ge=1, le=64)] = 1
-    """Machines that train together, each with what is asked for here; the task itself becomes a small pod that starts and follows them."""
+    """Machines that train together, each with what is asked for here; the task itself becomes a small pod that starts
+    and follows them.
+    """
     pool: Label | None = None
-    """Pool that the pods run in; null: the first that has the GPU and is spot or not, as asked, or any node where neither matters."""
+    """Pool that the pods run in; null: the first that has the GPU and is spot or not, as asked, or any node where
+    neither matters.
+    """
     spot: bool = False
     """Cheap nodes that may be taken away: training resumes from its checkpoint, what else was done is done again."""
     priority: Label | None = None
-    """Kueue's WorkloadPriorityClass, where the pool has a queue; null: the lowest. Many machines that give way come back; a single pod
-    is lost with its run, so let it give way to nobody."""
+    """Kueue's WorkloadPriorityClass, where the pool has a queue; null: the lowest. Many machines that give way come
+    back; a single pod is lost with its run, so let it give way to nobody."""
     shm: Size | None = None
-    """Size of /dev/shm, by which loader processes hand over batches; it counts as memory. Null: the container runtime's 64 MB."""
+    """Size of /dev/shm, by which loader processes hand over batches; it counts as memory. Null: the container runtime's
+    64 MB.
+    """
     timeout_hours: Annotated[Positive, Field(le=24 * 30)] = 4.0
     """After this a pod is stopped, and tried again if retries are left."""
     retries: Annotated[int, Field(ge=0, le=10)] = 2
@@ -142,7 +148,13 @@ def misfits(resources: Resources, pools: dict[str, Pool]) -> Iterator[tuple[str,
             yield name, "shm", f"got {task.shm}, expected less than memory ({task.memory}), which /dev/shm is part of"
         elif task.pool is not None and task.pool not in pools:
             close = get_close_matches(task.pool, pools, n=1)
-            meant = f"did you mean {close[0]!r}?" if close else f"expected one of {list(pools)}" if pools else "`pools` is empty"
+            meant = (
+                f"did you mean {close[0]!r}?"
+                if close
+                else f"expected one of {list(pools)}"
+                if pools
+                else "`pools` is empty"
+            )
             yield name, "pool", f"got {task.pool!r}, which is no pool; {meant}"
         elif task.gpu is not None and task.gpu not in {pool.gpu for pool in pools.values()}:
             yield name, "gpu", f"got {task.gpu!r}, which no pool has; expected {_types(pools)}"
@@ -157,7 +169,9 @@ def starved(resources: Resources, threads: int) -> list[str]:
 
 
 def _unplaceable(task: TaskResources, pools: dict[str, Pool]) -> Iterator[tuple[str, str]]:
-    """Why no pool takes the task: of the pool that it names, else of the one that comes nearest, with the same GPU if there is one."""
+    """Why no pool takes the task: of the pool that it names, else of the one that comes nearest, with the same GPU if
+    there is one.
+    """
     if task.pool is not None:
         yield from _lacks(task, task.pool, pools[task.pool])
     elif task.gpu is not None or task.spot:
@@ -173,7 +187,11 @@ def _unqueued(task: TaskResources, pools: dict[str, Pool]) -> Iterator[tuple[str
     """What only a queue can do, and none is there for."""
     pool = pool_of(task, pools)
     if pool is not None and pool.queue is None and task.nodes > 1:
-        yield "nodes", f"got {task.nodes}, but the pool names no `queue`; expected a LocalQueue, by which many machines get to a pool"
+        yield (
+            "nodes",
+            f"got {task.nodes}, but the pool names no `queue`; expected a LocalQueue, by which many machines get "
+            "to a pool",
+        )
     if task.priority is not None and (pool is None or pool.queue is None):
         why = "no pool is asked for" if pool is None else "the pool names no `queue`"
         yield "priority", f"got {task.priority!r}, but {why}; expected null"
@@ -186,7 +204,10 @@ def _lacks(task: TaskResources, name: str, pool: Pool) -> Iterator[tuple[str, st
     elif task.gpu is not None and task.gpus > pool.gpus:
         yield "gpus", f"got {task.gpus}, but a node of pool {name!r} has {pool.gpus}"
     if task.spot != pool.spot:
-        yield "spot", f"got {str(task.spot).lower()}, but the nodes of pool {name!r} are {'' if pool.spot else 'not '}spot"
+        yield (
+            "spot",
+            f"got {str(task.spot).lower()}, but the nodes of pool {name!r} are {'' if pool.spot else 'not '}spot",
+        )
     if pool.cpu is not None and task.cpu > pool.cpu:
         yield "cpu", f"got {task.cpu:g}, but a node of pool {name!r} has {pool.cpu:g}"
     if pool.memory is not None and size_bytes(task.memory) > size_bytes(pool.memory):

@@ -21,11 +21,15 @@ class Schedule(Settings):
     """One run configuration, started again and again."""
 
     cron: str
-    """Six fields, second minute hour day month weekday; in the platform's time zone: UTC, unless its CRON_SCHEDULE_TIMEZONE differs."""
+    """Six fields, second minute hour day month weekday; in the platform's time zone: UTC, unless its
+    CRON_SCHEDULE_TIMEZONE differs.
+    """
     config: Annotated[str, Field(min_length=1)]
     """Run configuration, relative to this file."""
     pipeline_version: Annotated[str, Field(pattern=WANTED)] = COMMITTED
-    """`committed`: the pipeline compiled beside this file; `latest`: the newest on the server at each start; or a name to stay with."""
+    """`committed`: the pipeline compiled beside this file; `latest`: the newest on the server at each start; or a name
+    to stay with.
+    """
     paused: bool = False
     """Nothing starts; what runs goes on. Taken back, the next time is the first: missed ones are not made up for."""
     max_concurrency: Annotated[int, Field(ge=1, le=10)] = 1
@@ -43,14 +47,16 @@ class Schedules(Settings):
     version: Literal[1]
     """Version of this file's format."""
     app: Name = "gleaner"
-    """Owner: recurring runs named gitops/<app>/… are made equal to this file, others are never touched. One file for each app."""
+    """Owner: recurring runs named gitops/<app>/… are made equal to this file, others are never touched. One file for
+    each app.
+    """
     experiment: Annotated[str, Field(min_length=1)] = "gleaner"
     """Experiment under which the runs are listed."""
     service_account: str = ""
     """Kubernetes service account of the runs; empty: the platform's default."""
     compiled: str = ""
-    """Folder, relative to this file, of the compiled pipelines that `committed` means: training.yaml, and others named after configurations
-    beside this file. Empty: those that this gleaner was installed with."""
+    """Folder, relative to this file, of the compiled pipelines that `committed` means: training.yaml, and others named
+    after configurations beside this file. Empty: those that this gleaner was installed with."""
     platform_generation: Annotated[int, Field(ge=0)] = 1
     """Raise it after an upgrade of Kubeflow Pipelines: a schedule holds what the old platform made of its version."""
     keep_days: Count = 14
@@ -73,9 +79,13 @@ def load_schedules(path: Path) -> tuple[Schedules, dict[str, RunConfig]]:
     except ValidationError as error:
         raise BadInputError(explain(Schedules, error, layer.places, path)) from None
     if schedules.compiled and not (path.parent / schedules.compiled / COMPILED.name).is_file():
-        raise BadInputError(f"{layer.places['compiled',]}: compiled: no {COMPILED.name} in {path.parent / schedules.compiled}")
-    return schedules, {name: _run_config(schedule, path, layer.places["schedules", name, "config"])
-                       for name, schedule in schedules.schedules.items()}
+        raise BadInputError(
+            f"{layer.places['compiled',]}: compiled: no {COMPILED.name} in {path.parent / schedules.compiled}"
+        )
+    return schedules, {
+        name: _run_config(schedule, path, layer.places["schedules", name, "config"])
+        for name, schedule in schedules.schedules.items()
+    }
 
 
 def refuse_folders(config: RunConfig, where: str) -> None:
@@ -83,10 +93,14 @@ def refuse_folders(config: RunConfig, where: str) -> None:
     for key in ("source", "store"):
         value = getattr(config, key)
         if not value.startswith("s3://"):
-            raise BadInputError(f"{where}: {key}: got {value!r}, expected s3://bucket/prefix: the stages run on other machines")
+            raise BadInputError(
+                f"{where}: {key}: got {value!r}, expected s3://bucket/prefix: the stages run on other machines"
+            )
     if config.object_store:
-        raise BadInputError(f"{where}: object_store: got {config.object_store!r}, expected null: that server is on this machine, "
-                            "and the stages run on others")
+        raise BadInputError(
+            f"{where}: object_store: got {config.object_store!r}, expected null: that server is on this machine, "
+            "and the stages run on others"
+        )
 
 
 def schema() -> str:
@@ -111,7 +125,9 @@ def _check_entry(name: str, entry: Any, file: Layer, path: Path) -> None:
 def _run_config(schedule: Schedule, path: Path, place: str) -> RunConfig:
     file = path.parent / schedule.config
     if not file.is_file():
-        raise BadInputError(f"{place}: config: no such file ({file}); expected a run configuration, relative to {path.parent}/")
+        raise BadInputError(
+            f"{place}: config: no such file ({file}); expected a run configuration, relative to {path.parent}/"
+        )
     config = load_config(file)
     refuse_folders(config, str(file))
     return config

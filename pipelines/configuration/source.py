@@ -17,7 +17,9 @@ def source_fingerprint(source: str) -> str:
     if not source.startswith("s3://") and path.is_file():
         return sha256_json([path.name, path.stat().st_size, path.stat().st_mtime_ns])
     parent, _, name = source.rpartition("/")
-    alone = open_store(parent).stat(name) if parent.startswith("s3://") and name.lower().endswith(SINGLE_FILES) else None
+    alone = (
+        open_store(parent).stat(name) if parent.startswith("s3://") and name.lower().endswith(SINGLE_FILES) else None
+    )
     if alone is not None:
         return sha256_json([alone.key, alone.size, alone.etag])
     if not source.startswith("s3://") and not path.is_dir():

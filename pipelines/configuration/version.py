@@ -26,7 +26,9 @@ def content_name(compiled: bytes) -> str:
 
 def check_version(wanted: str) -> None:
     if not re.match(WANTED, wanted):
-        raise BadInputError(f"pipeline version: got {wanted!r}, expected {COMMITTED}, {LATEST} or a name such as {version_name()}")
+        raise BadInputError(
+            f"pipeline version: got {wanted!r}, expected {COMMITTED}, {LATEST} or a name such as {version_name()}"
+        )
 
 
 def named(wanted: str, compiled: Path = COMPILED) -> str:

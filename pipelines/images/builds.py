@@ -1,7 +1,7 @@
 """Build and push the images of this commit, with docker or podman.
 
-The context is what Git has of the commit, not the working tree, so that the commit in an image's labels is what is in it.
-What was built and pushed is noted in .gleaner/images.json, from where `gleaner images pin` takes it.
+The context is what Git has of the commit, not the working tree, so that the commit in an image's labels is what is in
+it. What was built and pushed is noted in .gleaner/images.json, from where `gleaner images pin` takes it.
 """
 
 import json
@@ -28,22 +28,38 @@ Notes = dict[str, dict[str, str]]
 def build(roles: list[str], engine: str, torch: str, registry: str, base: str, extra_index: str) -> dict[str, str]:
     """Build images of HEAD; returns the reference of each role.
 
-    torch: cuda or cpu. registry: where their names begin, empty for that of docker/images.json. base, extra_index: instead of
-    the base of docker/images.json, and beside pip's index; either may be empty.
+    torch: cuda or cpu. registry: where their names begin, empty for that of docker/images.json. base, extra_index:
+    instead of the base of docker/images.json, and beside pip's index; either may be empty.
     """
-    program, commit = find_engine(engine), head()
+    program = find_engine(engine)
+    commit = head()
     names = {role: name(role, registry) for role in roles}
     notes = read_notes()
     with tempfile.TemporaryDirectory() as folder:
         context = Path(folder)
-        archive = subprocess.run(["git", "-C", str(ROOT), "archive", commit, *CONTEXT], check=True, stdout=subprocess.PIPE).stdout
+        archive = subprocess.run(
+            ["git", "-C", str(ROOT), "archive", commit, *CONTEXT], check=True, stdout=subprocess.PIPE
+        ).stdout
         subprocess.run(["tar", "-x", "-C", folder], input=archive, check=True)
         arguments = ["--build-arg", f"BASE={base or images()[BASE]}", "--build-arg", f"TORCH={torch}"]
         arguments += ["--build-arg", f"PIP_EXTRA_INDEX_URL={extra_index}"] if extra_index else []
         for role, repository in names.items():
             reference = f"{repository}:{version()}-{commit[:12]}"
-            _run([program, "build", "--file", str(context / "docker" / "Dockerfile"), "--target", role, *arguments,
-                  *labels(role, commit, base or images()[BASE]), "--tag", reference, folder])
+            _run(
+                [
+                    program,
+                    "build",
+                    "--file",
+                    str(context / "docker" / "Dockerfile"),
+                    "--target",
+                    role,
+                    *arguments,
+                    *labels(role, commit, base or images()[BASE]),
+                    "--tag",
+                    reference,
+                    folder,
+                ]
+            )
             notes[role] = {"commit": commit, "reference": reference, "digest": ""}
             _note(notes)
     return {role: notes[role]["reference"] for role in roles}
@@ -51,7 +67,8 @@ def build(roles: list[str], engine: str, torch: str, registry: str, base: str, e
 
 def push(roles: list[str], engine: str) -> dict[str, str]:
     """Push what `build` made; returns the reference of each role with the digest that the registry has it by."""
-    program, notes = find_engine(engine), read_notes()
+    program = find_engine(engine)
+    notes = read_notes()
     for role in roles:
         if role not in notes:
             raise BadInputError(f"image {role}: nothing was built here; run: gleaner images build {role}")
@@ -66,14 +83,22 @@ def pushed(roles: list[str]) -> dict[str, str]:
     notes = read_notes()
     for role in roles:
         if not notes.get(role, {}).get("digest"):
-            raise BadInputError(f"image {role}: nothing was pushed from here; run: gleaner images push {role}, or name it: "
-                                f"gleaner images pin {role}=NAME:TAG@sha256:…")
+            raise BadInputError(
+                f"image {role}: nothing was pushed from here; run: gleaner images push {role}, or name it: "
+                f"gleaner images pin {role}=NAME:TAG@sha256:…"
+            )
     return {role: f"{notes[role]['reference']}@{notes[role]['digest']}" for role in roles}
 
 
 def labels(role: str, commit: str, base: str) -> list[str]:
     """OCI annotations (opencontainers/image-spec, annotations.md) as flags."""
-    words = {"title": f"gleaner-{role}", "licenses": "Apache-2.0", "revision": commit, "version": version(), "base.name": base}
+    words = {
+        "title": f"gleaner-{role}",
+        "licenses": "Apache-2.0",
+        "revision": commit,
+        "version": version(),
+        "base.name": base,
+    }
     return [word for key, value in words.items() for word in ("--label", f"org.opencontainers.image.{key}={value}")]
 
 
@@ -96,7 +121,9 @@ def head() -> str:
     asked = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "--verify", "HEAD"], capture_output=True, text=True)
     if asked.returncode or not IMAGES.is_file():
         raise BadInputError(f"{ROOT}: not a Git clone of gleaner; images are built from a commit")
-    changed = subprocess.run(["git", "-C", str(ROOT), "status", "--porcelain", "--", *CONTEXT], capture_output=True, text=True).stdout
+    changed = subprocess.run(
+        ["git", "-C", str(ROOT), "status", "--porcelain", "--", *CONTEXT], capture_output=True, text=True
+    ).stdout
     for line in changed.splitlines()[:1]:
         more = f" and {count} more" if (count := len(changed.splitlines()) - 1) else ""
         print(f"note: not committed, so not in the images: {line[3:]}{more}", file=sys.stderr)
@@ -122,13 +149,17 @@ def _note(notes: Notes) -> None:
 
 
 def _pushed(program: str, reference: str) -> str:
-    """Push one image. Layers are compressed on the way, so that only who sends them knows the digest: podman writes it, docker says it."""
+    """Push one image. Layers are compressed on the way, so that only who sends them knows the digest: podman writes it,
+    docker says it.
+    """
     if Path(program).name == "podman":
         with tempfile.NamedTemporaryFile("r") as file:
             _run([program, "push", "--digestfile", file.name, reference])
             return file.read().strip()
     digest = ""
-    with subprocess.Popen([program, "push", reference], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [program, "push", reference], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         for line in process.stdout:
             print(line, end="", file=sys.stderr, flush=True)

@@ -17,31 +17,60 @@ EXAMPLES = """examples:
 def add_commands(commands: Any) -> None:
     """Add them to the sub-parsers of `gleaner`."""
     plain = argparse.RawDescriptionHelpFormatter
-    images = commands.add_parser("images", help="build, push and pin the container images", formatter_class=plain, epilog=EXAMPLES)
+    images = commands.add_parser(
+        "images", help="build, push and pin the container images", formatter_class=plain, epilog=EXAMPLES
+    )
     actions = images.add_subparsers(metavar="COMMAND", required=True)
 
     build = actions.add_parser("build", help="build images of the last commit", formatter_class=plain, epilog=EXAMPLES)
     _add_roles(build)
-    build.add_argument("--torch", choices=("cuda", "cpu"), default="cuda", help="which build of torch (default: %(default)s)")
-    build.add_argument("--registry", metavar="PREFIX", default="", help="where images will be pushed (default: as in docker/images.json)")
-    build.add_argument("--base", metavar="IMAGE", default="", help="a Python image, such as a mirror's (default: as in docker/images.json)")
-    build.add_argument("--extra-index", metavar="URL", default="", help="package index beside pip's, such as that of torch's CPU wheels")
+    build.add_argument(
+        "--torch", choices=("cuda", "cpu"), default="cuda", help="which build of torch (default: %(default)s)"
+    )
+    build.add_argument(
+        "--registry",
+        metavar="PREFIX",
+        default="",
+        help="where images will be pushed (default: as in docker/images.json)",
+    )
+    build.add_argument(
+        "--base",
+        metavar="IMAGE",
+        default="",
+        help="a Python image, such as a mirror's (default: as in docker/images.json)",
+    )
+    build.add_argument(
+        "--extra-index",
+        metavar="URL",
+        default="",
+        help="package index beside pip's, such as that of torch's CPU wheels",
+    )
     build.set_defaults(run=_build)
 
     push = actions.add_parser("push", help="push what was built", formatter_class=plain, epilog=EXAMPLES)
     _add_roles(push)
     push.set_defaults(run=_push)
 
-    pin = actions.add_parser("pin", help="write digests into docker/images.json, and refresh what is made from it",
-                             formatter_class=plain, epilog=EXAMPLES)
-    pin.add_argument("references", metavar="ROLE[=IMAGE]", nargs="*",
-                     help="a role that was pushed from here, or one with its image and digest (default: data, train, report)")
+    pin = actions.add_parser(
+        "pin",
+        help="write digests into docker/images.json, and refresh what is made from it",
+        formatter_class=plain,
+        epilog=EXAMPLES,
+    )
+    pin.add_argument(
+        "references",
+        metavar="ROLE[=IMAGE]",
+        nargs="*",
+        help="a role that was pushed from here, or one with its image and digest (default: data, train, report)",
+    )
     pin.set_defaults(run=_pin)
 
 
 def _add_roles(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("roles", metavar="ROLE", nargs="*", help="data, train or report (default: all)")
-    parser.add_argument("--engine", choices=("docker", "podman"), default="", help="default: the first that is installed")
+    parser.add_argument(
+        "--engine", choices=("docker", "podman"), default="", help="default: the first that is installed"
+    )
 
 
 def _roles(words: list[str]) -> list[str]:
@@ -56,7 +85,9 @@ def _roles(words: list[str]) -> list[str]:
 def _build(options: argparse.Namespace) -> int:
     from pipelines.images.builds import build
 
-    return _show(build(_roles(options.roles), options.engine, options.torch, options.registry, options.base, options.extra_index))
+    return _show(
+        build(_roles(options.roles), options.engine, options.torch, options.registry, options.base, options.extra_index)
+    )
 
 
 def _push(options: argparse.Namespace) -> int:
@@ -75,7 +106,11 @@ def _pin(options: argparse.Namespace) -> int:
     from pipelines.compiling.compile import write  # only now: stages take their images when they are imported
 
     write()
-    print(f"docker/images.json: {', '.join(changed)} changed; commit it with what was refreshed" if changed else "nothing changed")
+    print(
+        f"docker/images.json: {', '.join(changed)} changed; commit it with what was refreshed"
+        if changed
+        else "nothing changed"
+    )
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The images of docker/images.json, their only home: stages and manifests name a role, a generated component the image."""
+"""The images of docker/images.json, their only home: stages and manifests name a role."""
 
 import json
 from pathlib import Path
@@ -20,7 +20,9 @@ def pin(references: dict[str, str]) -> list[str]:
         if role not in known:
             raise BadInputError(f"image {role}: no such role; expected one of {sorted(known)}")
         if "digest" not in parts(reference):
-            raise BadInputError(f"image {role}: got {reference}, expected NAME:TAG@sha256:…: a tag alone can change its meaning")
+            raise BadInputError(
+                f"image {role}: got {reference}, expected NAME:TAG@sha256:…: a tag alone can change its meaning"
+            )
     changed = [role for role, reference in references.items() if known[role] != reference]
     write_text(IMAGES, json.dumps({**known, **references}, indent=1, sort_keys=True) + "\n")
     images.cache_clear()

@@ -20,26 +20,45 @@ SCHEDULES = """examples:
 def add_commands(commands: Any) -> None:
     """Add them to the sub-parsers of `gleaner`."""
     plain = argparse.RawDescriptionHelpFormatter
-    submit = commands.add_parser("submit", help="start a run on Kubeflow Pipelines", formatter_class=plain, epilog=SUBMIT,
-                                 description="Start a run of the compiled pipeline on a server; prints the page where it can be watched.")
+    submit = commands.add_parser(
+        "submit",
+        help="start a run on Kubeflow Pipelines",
+        formatter_class=plain,
+        epilog=SUBMIT,
+        description="Start a run of the compiled pipeline on a server; prints the page where it can be watched.",
+    )
     submit.add_argument("config", metavar="CONFIG", type=Path, help="run configuration (YAML)")
     submit.add_argument("overrides", metavar="key=value", nargs="*", help="settings that go before the file's")
     submit.add_argument("--wait", action="store_true", help="follow it, a line per task; exit code 1 if it fails")
-    submit.add_argument("--pipeline-version", metavar="V", default="committed",
-                        help="committed (the one compiled here for CONFIG's pods), latest, or a version's name (default: %(default)s)")
+    submit.add_argument(
+        "--pipeline-version",
+        metavar="V",
+        default="committed",
+        help="committed (the one compiled here for CONFIG's pods), latest, or a version's name (default: %(default)s)",
+    )
     submit.add_argument("--experiment", default="gleaner", help="where the run is listed (default: %(default)s)")
-    submit.add_argument("--service-account", default="", help="Kubernetes service account of its pods (default: the platform's)")
+    submit.add_argument(
+        "--service-account", default="", help="Kubernetes service account of its pods (default: the platform's)"
+    )
     _add_server(submit)
     _add_patience(submit)
     submit.set_defaults(run=_submit)
 
-    schedules = commands.add_parser("schedules", help="make recurring runs equal to a schedules file in Git", formatter_class=plain,
-                                    epilog=SCHEDULES)
+    schedules = commands.add_parser(
+        "schedules",
+        help="make recurring runs equal to a schedules file in Git",
+        formatter_class=plain,
+        epilog=SCHEDULES,
+    )
     actions = schedules.add_subparsers(metavar="COMMAND", required=True)
     for name, help_ in (("plan", "print what apply would do"), ("apply", "make the server equal to the file")):
         action = actions.add_parser(name, help=help_, formatter_class=plain, epilog=SCHEDULES)
         action.add_argument("--file", metavar="FILE", type=Path, required=True, help="schedules file (YAML)")
-        action.add_argument("--prune", action="store_true", help="also disable what the file no longer names, delete what is long disabled")
+        action.add_argument(
+            "--prune",
+            action="store_true",
+            help="also disable what the file no longer names, delete what is long disabled",
+        )
         _add_server(action)
         if name == "apply":
             _add_patience(action)
@@ -49,18 +68,26 @@ def add_commands(commands: Any) -> None:
 
 def _add_server(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", help="address of Kubeflow Pipelines (default: KF_PIPELINES_ENDPOINT)")
-    parser.add_argument("--namespace", help="namespace, where the server has many users (default: KF_PIPELINES_NAMESPACE)")
+    parser.add_argument(
+        "--namespace", help="namespace, where the server has many users (default: KF_PIPELINES_NAMESPACE)"
+    )
 
 
 def _add_patience(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--wait-version", metavar="S", type=float, default=300,
-                        help="seconds to wait for a pipeline version that Argo CD has yet to apply (default: %(default)s)")
+    parser.add_argument(
+        "--wait-version",
+        metavar="S",
+        type=float,
+        default=300,
+        help="seconds to wait for a pipeline version that Argo CD has yet to apply (default: %(default)s)",
+    )
 
 
 def _submit(options: argparse.Namespace) -> int:
     from pipelines.configuration.config import load_config
 
-    config = load_config(options.config, options.overrides)  # before the server is asked: a typing mistake is told at once
+    # before the server is asked: a typing mistake is told at once
+    config = load_config(options.config, options.overrides)
     from pipelines.compiling.variants import compiled_for
     from pipelines.configuration.version import COMMITTED, check_version
     from pipelines.kubeflow.server import connect
@@ -70,8 +97,17 @@ def _submit(options: argparse.Namespace) -> int:
     compiled = compiled_for(config) if options.pipeline_version == COMMITTED else COMPILED
     values = arguments(config, options.config, _say)
     server = connect(options.host, options.namespace)
-    run_id = start(server, config.name, values, options.pipeline_version, options.experiment, _say,
-                   options.service_account, options.wait_version, compiled)
+    run_id = start(
+        server,
+        config.name,
+        values,
+        options.pipeline_version,
+        options.experiment,
+        _say,
+        options.service_account,
+        options.wait_version,
+        compiled,
+    )
     _say(f"run: {link(server, run_id)}")
     if not options.wait:
         return 0

@@ -27,13 +27,21 @@ class Reference:
 
 
 def find_version(server: Kubeflow, name: str) -> Reference | None:
-    """The version of this name, or of `latest` the pipeline once it has a version; None where the server has it not (yet)."""
+    """The version of this name, or of `latest` the pipeline once it has a version; None where the server has it not
+    (yet).
+    """
     pipeline = find_pipeline(server)
     if pipeline is None:
         return None
-    # No filter: a server that keeps pipelines in Kubernetes knows none but "is a part of". What is looked for is among the newest.
-    for version in server.pages(server.pipelines.pipeline_service_list_pipeline_versions, "pipeline_versions", pipeline,
-                                size=20, sort_by="created_at desc"):
+    # No filter: a server that keeps pipelines in Kubernetes knows none but "is a part of". What is looked for is among
+    # the newest.
+    for version in server.pages(
+        server.pipelines.pipeline_service_list_pipeline_versions,
+        "pipeline_versions",
+        pipeline,
+        size=20,
+        sort_by="created_at desc",
+    ):
         if name == LATEST:
             return Reference(pipeline, None)
         if name == (version.name or version.display_name):
@@ -41,10 +49,14 @@ def find_version(server: Kubeflow, name: str) -> Reference | None:
     return None
 
 
-def provide_version(server: Kubeflow, wanted: str, say: Callable[[str], None], compiled: Path = COMPILED, wait: float = 0) -> Reference:
-    """The version that is wanted, uploaded where the server keeps pipelines in its database and this is the one compiled here.
+def provide_version(
+    server: Kubeflow, wanted: str, say: Callable[[str], None], compiled: Path = COMPILED, wait: float = 0
+) -> Reference:
+    """The version that is wanted, uploaded where the server keeps pipelines in its database and this is the one
+    compiled here.
 
-    Where it keeps them in Kubernetes, or somebody else has to upload it, say so and wait for it: seconds, then BadInputError.
+    Where it keeps them in Kubernetes, or somebody else has to upload it, say so and wait for it: seconds, then
+    BadInputError.
     """
     name = named(wanted, compiled)
     ours = wanted in (COMMITTED, LATEST) or name == version_name(compiled)
@@ -67,7 +79,9 @@ def find_pipeline(server: Kubeflow) -> str | None:
     """The id of the pipeline: the namespace's own, else the one that all namespaces share."""
     for namespace in dict.fromkeys([server.namespace, ""]):
         try:
-            pipeline = server.read(server.pipelines.pipeline_service_get_pipeline_by_name, PIPELINE, namespace=namespace)
+            pipeline = server.read(
+                server.pipelines.pipeline_service_get_pipeline_by_name, PIPELINE, namespace=namespace
+            )
         except TransientError:
             raise
         except BadInputError as error:
@@ -80,12 +94,15 @@ def find_pipeline(server: Kubeflow) -> str | None:
 
 def find_experiment(server: Kubeflow, name: str) -> str | None:
     same = predicate("EQUALS", "display_name", name)
-    found = server.pages(server.experiments.experiment_service_list_experiments, "experiments", filter=same, namespace=server.namespace)
+    found = server.pages(
+        server.experiments.experiment_service_list_experiments, "experiments", filter=same, namespace=server.namespace
+    )
     return next((str(experiment.experiment_id) for experiment in found if experiment.display_name == name), None)
 
 
 def provide_experiment(server: Kubeflow, name: str) -> str:
     """The id of the experiment, made where there is none."""
+
     def make() -> str:
         experiment = kfp_server_api.V2beta1Experiment(display_name=name, namespace=server.namespace or None)
         return str(server.call(server.experiments.experiment_service_create_experiment, experiment).experiment_id)
@@ -98,7 +115,9 @@ def _upload(server: Kubeflow, compiled: Path) -> Reference:
     name = version_name(compiled)
 
     def make_pipeline() -> str:
-        pipeline = kfp_server_api.V2beta1Pipeline(display_name=PIPELINE, name=PIPELINE, namespace=server.namespace or None)
+        pipeline = kfp_server_api.V2beta1Pipeline(
+            display_name=PIPELINE, name=PIPELINE, namespace=server.namespace or None
+        )
         return str(server.call(server.pipelines.pipeline_service_create_pipeline, pipeline).pipeline_id)
 
     def make_version() -> Reference:
@@ -110,7 +129,9 @@ def _upload(server: Kubeflow, compiled: Path) -> Reference:
 
 
 def _find_or_make(find: Callable[[], T | None], make: Callable[[], T]) -> T:
-    """Look, then make; an answer that is lost, or somebody who was faster, leads to another look, never to a second one."""
+    """Look, then make; an answer that is lost, or somebody who was faster, leads to another look, never to a second
+    one.
+    """
     for pause in kubeflow.PAUSES:
         found = find()
         if found is not None:
@@ -123,14 +144,22 @@ def _find_or_make(find: Callable[[], T | None], make: Callable[[], T]) -> T:
 
 
 def _missing(server: Kubeflow, name: str) -> str:
-    hint = ("expected Argo CD to apply it from manifests/" if server.pipeline_store == "kubernetes" else
-            f"expected `{COMMITTED}`, `{LATEST}` or one that was uploaded before")
+    hint = (
+        "expected Argo CD to apply it from manifests/"
+        if server.pipeline_store == "kubernetes"
+        else f"expected `{COMMITTED}`, `{LATEST}` or one that was uploaded before"
+    )
     pipeline = find_pipeline(server)
     if pipeline is None:
         others = server.pages(server.pipelines.pipeline_service_list_pipelines, "pipelines", namespace=server.namespace)
         return f"unknown pipeline {PIPELINE!r}; there are: {_names(others)}; {hint}"
-    versions = server.pages(server.pipelines.pipeline_service_list_pipeline_versions, "pipeline_versions", pipeline,
-                            size=5, sort_by="created_at desc")
+    versions = server.pages(
+        server.pipelines.pipeline_service_list_pipeline_versions,
+        "pipeline_versions",
+        pipeline,
+        size=5,
+        sort_by="created_at desc",
+    )
     return f"pipeline {PIPELINE} has no version {name}; its newest: {_names(versions)}; {hint}"
 
 

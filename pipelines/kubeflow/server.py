@@ -1,4 +1,5 @@
-"""A Kubeflow Pipelines server, through kfp's generated client: one line for whatever goes wrong, retries, the projected token.
+"""A Kubeflow Pipelines server, through kfp's generated client: one line for whatever goes wrong, retries, the projected
+token.
 
 kfp.Client, the layer above, prints, writes to the home folder and blocks for 25 s on a wrong address; a pod with a
 read-only root needs none of that.
@@ -48,11 +49,15 @@ class Kubeflow:
         configuration.retries = False  # neither retries nor redirects: a login page is not an answer
         configuration.ssl_ca_cert = os.environ.get("SSL_CERT_FILE")
         if token:
-            configuration.api_key = {"authorization": ""}  # filled in at each request, since the kubelet renews the file
+            # filled in at each request, since the kubelet renews the file
+            configuration.api_key = {"authorization": ""}
             configuration.api_key_prefix = {"authorization": "Bearer"}
             configuration.refresh_api_key_hook = lambda it: it.api_key.update(authorization=_read_token(token))
-        self.host, self.namespace, self.token = host, namespace, token
-        self.pauses: tuple[float, ...] = PAUSES[:2]  # before it has answered once, the address is more likely wrong than the server busy
+        self.host = host
+        self.namespace = namespace
+        self.token = token
+        # before it has answered once, the address is more likely wrong than the server busy
+        self.pauses: tuple[float, ...] = PAUSES[:2]
         self.pipeline_store = "database"  # or "kubernetes": where the server keeps pipelines and their versions
         self._client = kfp_server_api.ApiClient(configuration)
         self.pipelines = kfp_server_api.PipelineServiceApi(self._client)
@@ -75,7 +80,9 @@ class Kubeflow:
                 raise
             reason = str(error.__context__.reason).splitlines()[-1]
             plain = "WRONG_VERSION_NUMBER" in reason
-            remedy = "it speaks no TLS, expected http://" if plain else "SSL_CERT_FILE names a file of certificates to trust"
+            remedy = (
+                "it speaks no TLS, expected http://" if plain else "SSL_CERT_FILE names a file of certificates to trust"
+            )
             raise BadInputError(f"{self.host}: {reason}; {remedy}") from None
         if not _is_object(self._client.last_response.data):
             raise self.another_server()
@@ -90,7 +97,9 @@ class Kubeflow:
                 time.sleep(pause)
         return self.call(method, *arguments, **options)
 
-    def pages(self, method: Callable[..., Any], field: str, *arguments: Any, size: int = PAGE, **options: Any) -> Iterator[Any]:
+    def pages(
+        self, method: Callable[..., Any], field: str, *arguments: Any, size: int = PAGE, **options: Any
+    ) -> Iterator[Any]:
         """Every item of a listing, page by page."""
         token = ""
         while True:
@@ -106,13 +115,20 @@ class Kubeflow:
             return TransientError(f"{self.host}: answers {error.status} ({message or error.reason})")
         if error.status == 401:
             wanted = f"expected a token for the audience {AUDIENCE}"
-            return BadInputError(f"{self.host}: the token in {self.token} is not accepted, it may have expired; {wanted}" if self.token else
-                                 f"{self.host}: asks who you are; {wanted}, in a file that KF_PIPELINES_SA_TOKEN_PATH names")
+            return BadInputError(
+                f"{self.host}: the token in {self.token} is not accepted, it may have expired; {wanted}"
+                if self.token
+                else f"{self.host}: asks who you are; {wanted}, in a file that KF_PIPELINES_SA_TOKEN_PATH names"
+            )
         if error.status == 403 and message is None:  # a proxy before it; Istio says "RBAC: access denied"
-            return BadInputError(f"{self.host}: what stands before Kubeflow Pipelines refuses ({error.reason}); {ADDRESS}")
+            return BadInputError(
+                f"{self.host}: what stands before Kubeflow Pipelines refuses ({error.reason}); {ADDRESS}"
+            )
         if error.status == 403:
-            return BadInputError(f"{self.host}: no right to do this in namespace {self.namespace!r} ({message}); "
-                                 "expected a binding to a role such as kubeflow-pipelines-edit, or another --namespace")
+            return BadInputError(
+                f"{self.host}: no right to do this in namespace {self.namespace!r} ({message}); "
+                "expected a binding to a role such as kubeflow-pipelines-edit, or another --namespace"
+            )
         if message is None or error.status < 400:
             return self.another_server()
         kinds = {404: AbsentError, 409: ConflictError}
@@ -127,8 +143,10 @@ def connect(host: str | None = None, namespace: str | None = None) -> Kubeflow:
     host = (host or os.environ.get("KF_PIPELINES_ENDPOINT", "")).rstrip("/")
     if not host.startswith(("http://", "https://")):
         got = f"got {host!r}" if host else "no server is named"
-        raise BadInputError(f"{got}; expected --host or KF_PIPELINES_ENDPOINT to be the address of Kubeflow Pipelines, "
-                            "such as http://localhost:8888")
+        raise BadInputError(
+            f"{got}; expected --host or KF_PIPELINES_ENDPOINT to be the address of Kubeflow Pipelines, "
+            "such as http://localhost:8888"
+        )
     server = Kubeflow(host, namespace or os.environ.get("KF_PIPELINES_NAMESPACE", ""), _token_file())
     health = server.read(server.health.healthz_service_get_healthz)
     if not any(health.to_dict().values()):  # some other JSON
@@ -143,7 +161,7 @@ def connect(host: str | None = None, namespace: str | None = None) -> Kubeflow:
 
 
 def predicate(operation: str, key: str, value: str) -> str:
-    """A filter of one condition, as listings take it: URL-encoded in its own right, beside the encoding of the request."""
+    """A filter of one condition, as listings take it: URL-encoded by itself, beside the encoding of the request."""
     return quote(json.dumps({"predicates": [{"operation": operation, "key": key, "string_value": value}]}))
 
 
@@ -161,7 +179,9 @@ def _read_token(path: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise BadInputError(f"KF_PIPELINES_SA_TOKEN_PATH: {path} cannot be read as a token: {_reason(error)}") from None
     if not token:
-        raise BadInputError(f"KF_PIPELINES_SA_TOKEN_PATH: {path} is empty; expected a token for the audience {AUDIENCE}")
+        raise BadInputError(
+            f"KF_PIPELINES_SA_TOKEN_PATH: {path} is empty; expected a token for the audience {AUDIENCE}"
+        )
     return token
 
 

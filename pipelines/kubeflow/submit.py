@@ -38,8 +38,17 @@ def arguments(config: RunConfig, file: Path, say: Callable[[str], None]) -> dict
     return values
 
 
-def start(server: Kubeflow, name: str, values: dict[str, Any], version: str, experiment: str, say: Callable[[str], None],
-          service_account: str = "", wait: float = 0, compiled: Path = COMPILED) -> str:
+def start(
+    server: Kubeflow,
+    name: str,
+    values: dict[str, Any],
+    version: str,
+    experiment: str,
+    say: Callable[[str], None],
+    service_account: str = "",
+    wait: float = 0,
+    compiled: Path = COMPILED,
+) -> str:
     """Start a run and return its id; `compiled` is the file that `committed` means.
 
     Where the server's answer is lost, the run is looked for by its name, which nobody else has.
@@ -52,8 +61,12 @@ def start(server: Kubeflow, name: str, values: dict[str, Any], version: str, exp
             return str(server.call(server.runs.run_service_create_run, body).run_id)
         except TransientError:
             time.sleep(pause)
-        same = server.pages(server.runs.run_service_list_runs, "runs", namespace=server.namespace,
-                            filter=predicate("EQUALS", "display_name", unique))
+        same = server.pages(
+            server.runs.run_service_list_runs,
+            "runs",
+            namespace=server.namespace,
+            filter=predicate("EQUALS", "display_name", unique),
+        )
         for run in same:
             return str(run.run_id)
     return str(server.call(server.runs.run_service_create_run, body).run_id)
@@ -86,11 +99,15 @@ def follow(server: Kubeflow, run_id: str, say: Callable[[str], None]) -> Any:
 
 
 def verdict(run: Any, namespace: str = "") -> str:
-    """How a run ended, in one line, with what failed first and why; Kubeflow 2.17 does not tell why, so then with how to see it."""
+    """How a run ended, in one line, with what failed first and why; Kubeflow 2.17 does not tell why, so then with how
+    to see it.
+    """
     took = _duration(run.created_at, run.finished_at)
     if run.state == "SUCCEEDED":
         return f"run {run.display_name}: succeeded ({took})"
-    failed = sorted((task for task in _tasks(run) if task.state == "FAILED"), key=lambda task: task.end_time or task.create_time)
+    failed = sorted(
+        (task for task in _tasks(run) if task.state == "FAILED"), key=lambda task: task.end_time or task.create_time
+    )
     first = [f"{task.display_name}: {_error(task) or _log(run, task.display_name, namespace)}" for task in failed[:1]]
     reason = (*first, _error(run) or "", "")[0]
     return f"run {run.display_name}: {run.state.lower()} ({took}){': ' if reason else ''}{reason}"
@@ -108,13 +125,16 @@ def link(server: Kubeflow, run_id: str) -> str:
     return f"{base}/#/runs/details/{run_id}"
 
 
-def _run(name: str, values: dict[str, Any], version: Reference, experiment: str, service_account: str) -> kfp_server_api.V2beta1Run:
+def _run(
+    name: str, values: dict[str, Any], version: Reference, experiment: str, service_account: str
+) -> kfp_server_api.V2beta1Run:
     return kfp_server_api.V2beta1Run(
         display_name=name,
         experiment_id=experiment,
         service_account=service_account or None,
         pipeline_version_reference=kfp_server_api.V2beta1PipelineVersionReference(
-            pipeline_id=version.pipeline_id, pipeline_version_id=version.version_id),
+            pipeline_id=version.pipeline_id, pipeline_version_id=version.version_id
+        ),
         runtime_config=kfp_server_api.V2beta1RuntimeConfig(parameters=values),
     )
 
@@ -122,7 +142,9 @@ def _run(name: str, values: dict[str, Any], version: Reference, experiment: str,
 def _tasks(run: Any) -> list[Any]:
     """Those of the DAG, in the order they began; drivers, executors and the root are none."""
     tasks = (run.run_details and run.run_details.task_details) or []
-    return sorted((task for task in tasks if task.display_name in TASKS), key=lambda task: task.start_time or task.create_time)
+    return sorted(
+        (task for task in tasks if task.display_name in TASKS), key=lambda task: task.start_time or task.create_time
+    )
 
 
 def _lines(run: Any) -> dict[str, str]:

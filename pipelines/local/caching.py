@@ -28,19 +28,34 @@ class StageCache(LocalCache):
 
     def __init__(self, folder: Path, on_hit: Callable[[str, Outputs], None], fresh: bool = False) -> None:
         super().__init__(str(folder))
-        self.on_hit, self.fresh = on_hit, fresh
+        self.on_hit = on_hit
+        self.fresh = fresh
         self.now = threading.local()  # the stage that this thread looks up, and its store: workers run side by side
 
-    def compute_key(self, component_name: str, image: str, full_command: list[str], arguments: dict[str, Any],
-                    env_vars: dict[str, str] | None = None, custom_cache_key: str | None = None) -> str:
-        self.now.stage, self.now.store = component_name.removeprefix("comp-"), arguments.get("store", "")
+    def compute_key(
+        self,
+        component_name: str,
+        image: str,
+        full_command: list[str],
+        arguments: dict[str, Any],
+        env_vars: dict[str, str] | None = None,
+        custom_cache_key: str | None = None,
+    ) -> str:
+        self.now.stage = component_name.removeprefix("comp-")
+        self.now.store = arguments.get("store", "")
         named = {name: _by_bytes(name, value) for name, value in arguments.items()}
         files = dict(sorted(_named_files(arguments.get("settings"))))
-        return super().compute_key(component_name, image, full_command, {**named, "files": files}, env_vars, custom_cache_key)
+        return super().compute_key(
+            component_name, image, full_command, {**named, "files": files}, env_vars, custom_cache_key
+        )
 
     def get(self, key: str) -> Outputs | None:
         outputs = None if self.fresh else super().get(key)
-        if outputs is None or not all(_intact(artifact) for artifact in outputs.values()) or not _published(outputs, self.now.store):
+        if (
+            outputs is None
+            or not all(_intact(artifact) for artifact in outputs.values())
+            or not _published(outputs, self.now.store)
+        ):
             return None
         self.on_hit(self.now.stage, outputs)
         return outputs
@@ -54,9 +69,11 @@ class StageCache(LocalCache):
 
 @cache
 def code_digest(module: str) -> str:
-    """Digest of the sources behind `python -m components.<stage>`, of Python's version and of the packages' versions."""
+    """Digest of the sources behind `python -m components.<stage>`, of Python's version and the packages' versions."""
     folders = (ROOT / "components" / "common", ROOT.joinpath(*module.split(".")[:2]))
-    files = [path for folder in folders for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    files = [
+        path for folder in folders for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts
+    ]
     sources = {path.relative_to(ROOT).as_posix(): sha256_file(path) for path in files}
     return sha256_json({"sources": sources, "packages": _packages(), "python": sys.version_info[:2]})
 
@@ -102,7 +119,9 @@ def _intact(artifact: Any) -> bool:
 
 
 def _published(outputs: Outputs, store: str) -> bool:
-    """Whether what a stage left in the store is still there: a dataset's shards, candidates, a release and its championship."""
+    """Whether what a stage left in the store is still there: a dataset's shards, candidates, a release and its
+    championship.
+    """
     keys: set[str] = set()
     champions: dict[str, str] = {}
     for artifact in outputs.values():
@@ -122,6 +141,7 @@ def _published(outputs: Outputs, store: str) -> bool:
     try:
         place = open_store(store)
         return all(next(place.list(key), None) for key in keys) and all(
-            json.loads(place.read(key))["version"] == version for key, version in champions.items())
+            json.loads(place.read(key))["version"] == version for key, version in champions.items()
+        )
     except (BadInputError, KeyError):
         return False  # the stage itself says what is wrong with the store

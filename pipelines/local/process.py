@@ -26,8 +26,15 @@ GRACE = 5.0  # seconds that an interrupted stage has before it is killed
 class StageProcess(ITaskHandler):
     """The stage's own command, with all it says in logs/<stage>.log; its progress reports move the display."""
 
-    def __init__(self, run: Run, image: str, full_command: list[str], pipeline_root: str, runner: Any,
-                 env_vars: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        run: Run,
+        image: str,
+        full_command: list[str],
+        pipeline_root: str,
+        runner: Any,
+        env_vars: dict[str, str] | None = None,
+    ) -> None:
         executor_input = json.loads(full_command[full_command.index("--executor-input") + 1])
         self.record = run
         self.output = Path(executor_input["outputs"]["outputFile"])
@@ -38,12 +45,19 @@ class StageProcess(ITaskHandler):
         self.environment = {**os.environ, **environment(run.threads), **(env_vars or {})}
 
     def run(self) -> Status:
-        log, start = self.record.log(self.name), time.monotonic()
+        log = self.record.log(self.name)
+        start = time.monotonic()
         self.record.display.started(self.name)
         self.output.parent.mkdir(parents=True, exist_ok=True)  # as Kubeflow's launcher does
         with log.open("ab") as output:
-            process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-                                       env=self.environment, start_new_session=True)
+            process = subprocess.Popen(
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=self.environment,
+                start_new_session=True,
+            )
         try:
             self._follow(process, log)
         except BaseException:
@@ -56,8 +70,10 @@ class StageProcess(ITaskHandler):
             self.record.display.ended(self.name, f"failed after {seconds(took)}")
             return Status.FAILURE
         artifacts = read_json(self.output)["artifacts"] if self.output.is_file() else {}
-        outputs = {name: {"uri": entry["artifacts"][0]["uri"], "metadata": entry["artifacts"][0].get("metadata", {})}
-                   for name, entry in artifacts.items()}
+        outputs = {
+            name: {"uri": entry["artifacts"][0]["uri"], "metadata": entry["artifacts"][0].get("metadata", {})}
+            for name, entry in artifacts.items()
+        }
         self.record.stages.append(Stage(self.name, took, outputs))
         self.record.display.ended(self.name, f"done in {seconds(took)}")
         return Status.SUCCESS
@@ -79,16 +95,17 @@ class StageProcess(ITaskHandler):
 
 
 def environment(threads: int) -> dict[str, str]:
-    """What a stage's pod would set: threads pinned, sets in one order, this gleaner and nothing of the user's folder."""
+    """What a stage's pod would set: threads pinned, sets in one order, this gleaner, nothing of the user's folder."""
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
     pinned = {name: str(threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
-    pinned["OMP_WAIT_POLICY"] = "passive"  # threads that spin while they wait starve each other as soon as the machine is shared
+    # threads that spin while they wait starve each other as soon as the machine is shared
+    pinned["OMP_WAIT_POLICY"] = "passive"
     return {"PYTHONHASHSEED": "0", "PYTHONPATH": path, "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1", **pinned}
 
 
 def failure(stage: str, log: Path, returncode: int) -> StageError:
     """The stage's own last words as gleaner's: exit code 2 stays 2, a signal or a traceback becomes 1."""
-    text = log.read_bytes()[-(1 << 16):].decode("utf-8", "replace")
+    text = log.read_bytes()[-(1 << 16) :].decode("utf-8", "replace")
     lines = [line for line in text.splitlines() if line.strip()]
     last = lines[-1] if lines else ""
     if last.startswith("error: "):
@@ -98,8 +115,14 @@ def failure(stage: str, log: Path, returncode: int) -> StageError:
         hint = "; most likely out of memory: lower batch_size or image_size" if name == "SIGKILL" else ""
         return StageError(f"error: {stage}: ended by {name}{hint}", log, 1)
     _, found, trace = text.rpartition("Traceback (most recent call last):\n")
-    words = next((line for line in trace.splitlines() if line.strip() and not line.startswith(" ")), last) if found else last
-    return StageError(f"error: {stage}: {words.strip()} (exit code {returncode}, a bug: please report it with the log)", log, 1)
+    words = (
+        next((line for line in trace.splitlines() if line.strip() and not line.startswith(" ")), last)
+        if found
+        else last
+    )
+    return StageError(
+        f"error: {stage}: {words.strip()} (exit code {returncode}, a bug: please report it with the log)", log, 1
+    )
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

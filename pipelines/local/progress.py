@@ -36,7 +36,9 @@ class Lines:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         self.file.flush()
 
     def started(self, stage: str) -> None:
@@ -66,24 +68,38 @@ class Bars:
             BarColumn(bar_width=24),
             TimeElapsedColumn(),
             TextColumn("{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
-            console=Console(file=file), expand=True, redirect_stdout=False, redirect_stderr=False, refresh_per_second=8)
+            console=Console(file=file),
+            expand=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+            refresh_per_second=8,
+        )
         self.tasks: dict[str, Any] = {}
 
     def __enter__(self) -> Self:
         self.bars.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         self.bars.stop()
 
     def started(self, stage: str) -> None:
         self.tasks[stage] = self.bars.add_task("", total=None, stage=stage)
 
     def report(self, stage: str, report: dict[str, Any]) -> None:
-        figures = "  ".join(f"{name} {value:g}" for name, value in report.items()
-                            if name not in ("progress", "done", "total") and isinstance(value, int | float))
-        self.bars.update(self.tasks[stage], completed=report["done"], total=report["total"] or None,
-                         description=f"{report['progress']} {report['done']}/{report['total']}  {figures}".rstrip())
+        figures = "  ".join(
+            f"{name} {value:g}"
+            for name, value in report.items()
+            if name not in ("progress", "done", "total") and isinstance(value, int | float)
+        )
+        self.bars.update(
+            self.tasks[stage],
+            completed=report["done"],
+            total=report["total"] or None,
+            description=f"{report['progress']} {report['done']}/{report['total']}  {figures}".rstrip(),
+        )
 
     def ended(self, stage: str, outcome: str) -> None:
         if stage not in self.tasks:

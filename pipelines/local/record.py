@@ -11,11 +11,13 @@ from pipelines.local.progress import Bars, Lines
 
 
 class StageError(Exception):
-    """A stage ended badly: its own error line, its log, and gleaner's exit code (2 for bad input, 1 for anything else)."""
+    """A stage ended badly: its own error line, its log, and gleaner's exit code (2 for bad input, otherwise 1)."""
 
     def __init__(self, line: str, log: Path, code: int) -> None:
         super().__init__(line)
-        self.line, self.log, self.code = line, log, code
+        self.line = line
+        self.log = log
+        self.code = code
 
 
 @dataclass
@@ -42,7 +44,11 @@ class Run:
         return self.folder / "logs" / f"{name}.log"
 
     def cached(self, name: str, outputs: dict[str, Any]) -> None:
-        found = {key: {"uri": artifact.uri, "metadata": artifact.metadata} for key, artifact in outputs.items() if hasattr(artifact, "uri")}
+        found = {
+            key: {"uri": artifact.uri, "metadata": artifact.metadata}
+            for key, artifact in outputs.items()
+            if hasattr(artifact, "uri")
+        }
         self.stages.append(Stage(name, None, found))
         self.display.ended(name, "cached")
 
@@ -51,9 +57,17 @@ class Run:
 
     def save(self, arguments: dict[str, Any]) -> None:
         """Write run.json: what was asked, and what came of each stage."""
-        write_json(self.folder / "run.json", {
-            "format": 1, "arguments": arguments, "seconds": round(self.seconds(), 1), "peak_memory": peak_memory(),
-            "stages": [asdict(stage) for stage in self.stages], "failure": self.failure.line if self.failure else None})
+        write_json(
+            self.folder / "run.json",
+            {
+                "format": 1,
+                "arguments": arguments,
+                "seconds": round(self.seconds(), 1),
+                "peak_memory": peak_memory(),
+                "stages": [asdict(stage) for stage in self.stages],
+                "failure": self.failure.line if self.failure else None,
+            },
+        )
 
 
 def new_run(workdir: Path, name: str, display: Bars | Lines, threads: int) -> Run:

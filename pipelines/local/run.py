@@ -41,9 +41,15 @@ def run_config(settings: RunConfig, workdir: Path, display: Bars | Lines, fresh:
     return run
 
 
-def run_pipeline(spec: PipelineSpec, arguments: dict[str, Any], run: Run, cache_folder: Path, fresh: bool = False,
-                 digest_of: Callable[[str], str] = code_digest) -> None:
-    """Run a compiled pipeline of container components; raises StageError. `digest_of`: the digest of a module's code."""
+def run_pipeline(
+    spec: PipelineSpec,
+    arguments: dict[str, Any],
+    run: Run,
+    cache_folder: Path,
+    fresh: bool = False,
+    digest_of: Callable[[str], str] = code_digest,
+) -> None:
+    """Run a compiled pipeline of container components; raises StageError. `digest_of`: digests a module's code."""
     try:
         with _seam(run, StageCache(cache_folder, run.cached, fresh)):
             pipeline_orchestrator.run_local_pipeline(_with_local_images(spec, digest_of), arguments)

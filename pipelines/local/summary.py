@@ -13,13 +13,17 @@ from pipelines.local.record import Run, Stage, peak_memory
 
 Row = tuple[str, str]
 PURPOSES = ("train", "validation", "calibration", "test")
-PAGES = (("report", "evaluate", "evaluation", "report.html"),
-         ("data report", "ingest", "dataset", "report.html"),
-         ("contact sheet", "sample", "candidates", "contact_sheet.html"))
+PAGES = (
+    ("report", "evaluate", "evaluation", "report.html"),
+    ("data report", "ingest", "dataset", "report.html"),
+    ("contact sheet", "sample", "candidates", "contact_sheet.html"),
+)
 
 
 def print_summary(run: Run, store: str, file: TextIO | None = None, object_store: str = "") -> None:
-    """A table on a terminal, `label: value` lines elsewhere; paths are never cut. `object_store`: the folder that keeps an S3 `store`."""
+    """A table on a terminal, `label: value` lines elsewhere; paths are never cut. `object_store`: the folder that keeps
+    an S3 `store`.
+    """
     file = file or sys.stdout
     rows = list(summary(run, store, object_store))
     if not file.isatty():
@@ -50,8 +54,17 @@ def summary(run: Run, store: str, object_store: str = "") -> Iterator[Row]:
     published = _figures(stages, "sample", "candidates").get("published")
     if published:
         yield "candidates", _in_store(store, published)
-    yield "stages", ", ".join(f"{stage.name} {'cached' if stage.seconds is None else seconds(stage.seconds)}" for stage in run.stages)
-    memory = f", at most {peak_memory() / 1e9:.2f} GB in one process" if any(stage.seconds is not None for stage in run.stages) else ""
+    yield (
+        "stages",
+        ", ".join(
+            f"{stage.name} {'cached' if stage.seconds is None else seconds(stage.seconds)}" for stage in run.stages
+        ),
+    )
+    memory = (
+        f", at most {peak_memory() / 1e9:.2f} GB in one process"
+        if any(stage.seconds is not None for stage in run.stages)
+        else ""
+    )
     yield "total", f"{seconds(run.seconds())}{memory}"
     yield "run", _relative(run.folder)
 
@@ -63,7 +76,10 @@ def _labels(dataset: dict[str, Any], labels: dict[str, Any]) -> Iterator[Row]:
         yield "images", f"{dataset['images']:g} ({', '.join(counts)}){refused}"
     if "train" in labels:
         source = f" (answered by: {labels['source']})" if "source" in labels else ""
-        yield "labels used", ", ".join(f"{labels[purpose]:g} {purpose}" for purpose in PURPOSES if purpose in labels) + source
+        yield (
+            "labels used",
+            ", ".join(f"{labels[purpose]:g} {purpose}" for purpose in PURPOSES if purpose in labels) + source,
+        )
 
 
 def _accuracy(stages: dict[str, Stage]) -> Iterator[Row]:
@@ -73,7 +89,8 @@ def _accuracy(stages: dict[str, Stage]) -> Iterator[Row]:
     if "accuracy" in figures:
         interval = ""
         if {"accuracy_low", "accuracy_high", "images"} <= figures.keys():
-            low, high = _percent(figures["accuracy_low"]), _percent(figures["accuracy_high"])
+            low = _percent(figures["accuracy_low"])
+            high = _percent(figures["accuracy_high"])
             interval = f" (95 % interval {low} to {high}, {figures['images']:g} test images)"
         yield "accuracy, final", _percent(figures["accuracy"]) + interval
     final = _figures(stages, "pseudolabel", "classifier")
@@ -82,7 +99,10 @@ def _accuracy(stages: dict[str, Stage]) -> Iterator[Row]:
     if {"ece_before", "ece_after"} <= figures.keys():
         temperature = _figures(stages, "calibrate", "metrics").get("temperature")
         by = f" (temperature {temperature:.3f})" if temperature is not None else ""
-        yield "calibration error", f"{_percent(figures['ece_before'])} before, {_percent(figures['ece_after'])} after{by}"
+        yield (
+            "calibration error",
+            f"{_percent(figures['ece_before'])} before, {_percent(figures['ece_after'])} after{by}",
+        )
 
 
 def _gates(evaluation: dict[str, Any]) -> Iterator[Row]:

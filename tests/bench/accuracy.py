@@ -1,4 +1,5 @@
-"""MNIST-5k, three seeds: warm-up, pseudo-labels and training from scratch on the same labels, measured on the test split.
+"""MNIST-5k, three seeds: warm-up, pseudo-labels and training from scratch on the same labels, measured on the test
+split.
 
 The demo's configuration; nothing in it was chosen by looking at the test split.
 """
@@ -37,11 +38,20 @@ def main() -> None:
         gleaner("example", "mnist", str(root / "mnist"))
         for budget in BUDGETS:
             runs = [one_run(root, seed, budget) for seed in SEEDS]
-            print(f"MNIST-5k, {budget} chosen training labels + 50 validation + 100 calibration, {runs[0]['images']} test images")
+            print(
+                f"MNIST-5k, {budget} chosen training labels + 50 validation + 100 calibration, "
+                f"{runs[0]['images']} test images"
+            )
             for name in ("scratch", "warmup_accuracy", "accuracy", "ece_before", "ece_after"):
                 print(f"  {NAMES[name]:42} {spread([run[name] for run in runs], 100, 2, ' %')}")
-            print(f"  {NAMES['gain']:42} {spread([run['accuracy'] - run['warmup_accuracy'] for run in runs], 100, 2, ' points')}")
-            print(f"  {'seconds of the stages that ran':42} {spread([run['seconds'] for run in runs], 1, 0, ' s')}\n", flush=True)
+            print(
+                f"  {NAMES['gain']:42} "
+                f"{spread([run['accuracy'] - run['warmup_accuracy'] for run in runs], 100, 2, ' points')}"
+            )
+            print(
+                f"  {'seconds of the stages that ran':42} {spread([run['seconds'] for run in runs], 1, 0, ' s')}\n",
+                flush=True,
+            )
 
 
 ARTIFACTS = (("ingest", "dataset"), ("sample", "labels"), ("warmup", "classifier"))
@@ -58,9 +68,19 @@ NAMES = {
 def one_run(root: Path, seed: int, budget: int) -> dict[str, Any]:
     """Figures of one run of the whole pipeline; runs of one seed share the encoder through the cache."""
     workdir = root / "work"
-    gleaner("run", str(CONFIG), f"source={root / 'mnist'}", f"store={root / 'store'}", f"seed={seed}", f"sample.train_budget={budget}",
-            "--workdir", str(workdir))
-    record = json.loads(max((workdir / "runs").glob("*/run.json"), key=lambda path: path.stat().st_mtime_ns).read_text())
+    gleaner(
+        "run",
+        str(CONFIG),
+        f"source={root / 'mnist'}",
+        f"store={root / 'store'}",
+        f"seed={seed}",
+        f"sample.train_budget={budget}",
+        "--workdir",
+        str(workdir),
+    )
+    record = json.loads(
+        max((workdir / "runs").glob("*/run.json"), key=lambda path: path.stat().st_mtime_ns).read_text()
+    )
     stages = {stage["name"]: stage for stage in record["stages"]}
     figures: dict[str, Any] = stages["evaluate"]["outputs"]["metrics"]["metadata"]
     data, labels, warm = (Path(stages[stage]["outputs"][name]["uri"]) for stage, name in ARTIFACTS)
@@ -68,7 +88,9 @@ def one_run(root: Path, seed: int, budget: int) -> dict[str, Any]:
 
 
 def scratch(dataset: Path, labels: Path, warm: Path, store: str, seed: int, threads: int = 2) -> float:
-    """Test accuracy of the same network, trained from random weights on the same labels with the same changes of the images."""
+    """Test accuracy of the same network, trained from random weights on the same labels with the same changes of the
+    images.
+    """
     set_threads(threads)
     data = load_dataset(dataset)
     table, about = load_labels(labels)

@@ -1,4 +1,6 @@
-"""Near-duplicates: false groups among real images that are all different, copies found among real photos, and time and memory by size."""
+"""Near-duplicates: false groups among real images that are all different, copies found among real photos, and time and
+memory by size.
+"""
 
 import gzip
 import subprocess
@@ -16,7 +18,8 @@ from components.ingest.duplicates.thumbnails import SIDE, thumbnail
 from components.ingest.example import mnist
 from tests import natural
 
-FASHION = [Path(f"/usr/share/datasets/fashion-mnist/{part}-images-idx3-ubyte.gz") for part in ("train", "t10k")]  # a Debian package
+# a Debian package
+FASHION = [Path(f"/usr/share/datasets/fashion-mnist/{part}-images-idx3-ubyte.gz") for part in ("train", "t10k")]
 PATCH, STEP = 160, 48  # pixels
 SYNTHETIC, NEW, CHUNK = (20_000, 200_000), 5_000, 1000
 
@@ -32,7 +35,8 @@ seconds, work = time.perf_counter() - start, time.process_time() - work
 sizes = np.unique(list(group.values()), return_counts=True)[1]
 largest = f", the largest of {max(sizes)}" if len(sizes) else ""
 peak = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")) / 1024
-print(f"{len(group)} in {len(sizes)} groups{largest}; {seconds:.1f} s ({work:.1f} s of processors), at most {peak:.0f} MiB")
+cost = f"{seconds:.1f} s ({work:.1f} s of processors), at most {peak:.0f} MiB"
+print(f"{len(group)} in {len(sizes)} groups{largest}; {cost}")
 """
 
 
@@ -44,10 +48,15 @@ def main() -> None:
         digits, _ = mnist()
         start = time.perf_counter()
         path.write_bytes(_thumbnails(digits))
-        print(f"  thumbnails of 28 x 28 pixels               {(time.perf_counter() - start) / len(digits) * 1e6:.0f} us each")
+        print(
+            "  thumbnails of 28 x 28 pixels               "
+            f"{(time.perf_counter() - start) / len(digits) * 1e6:.0f} us each"
+        )
         _measure("MNIST-5k", path, len(digits))
         if all(file.is_file() for file in FASHION):
-            clothes = np.concatenate([np.frombuffer(gzip.decompress(file.read_bytes())[16:], np.uint8) for file in FASHION])
+            clothes = np.concatenate(
+                [np.frombuffer(gzip.decompress(file.read_bytes())[16:], np.uint8) for file in FASHION]
+            )
             path.write_bytes(_thumbnails(clothes.reshape(-1, 28, 28)))
             for count in (5_000, 20_000, 70_000):
                 _measure(f"Fashion-MNIST, the first {count:,}", path, count)
@@ -61,8 +70,12 @@ def main() -> None:
 
 def _measure(name: str, path: Path, count: int, new: int | None = None) -> None:
     """In a process of its own, that imports only what it measures: print what is found, and at what cost."""
-    printed = subprocess.run([sys.executable, "-c", MEASURED, str(path), str(count), str(new or count)],
-                             capture_output=True, check=True, text=True).stdout
+    printed = subprocess.run(
+        [sys.executable, "-c", MEASURED, str(path), str(count), str(new or count)],
+        capture_output=True,
+        check=True,
+        text=True,
+    ).stdout
     print(f"  {name:42} {printed}", end="", flush=True)
 
 

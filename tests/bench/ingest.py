@@ -1,4 +1,5 @@
-"""Ingest of a folder of small PNGs to S3, beside boto3 with one object per file and 16 threads: the same files, the same SeaweedFS.
+"""Ingest of a folder of small PNGs to S3, beside boto3 with one object per file and 16 threads: the same files, the
+same SeaweedFS.
 
 Ours is the stage's own command, from the start of its process: it decodes, checks, hashes, splits and reports too.
 """
@@ -49,8 +50,11 @@ def main() -> None:
             ingest(root, proxy.endpoint, server, "counted")
     print(f"ingest of {IMAGES:,} PNGs of 28x28 pixels, local folder to S3 (SeaweedFS)")
     print(f"  boto3, one object per file, {THREADS} threads  {spread(theirs, digits=1, unit=' s')}, {IMAGES:,} PUT")
-    print(f"  ours, the stage's command              {spread([run.seconds for run in ours], digits=1, unit=' s')}, "
-          f"{proxy.methods['PUT']} PUT of {proxy.counts['requests']} requests, {max(run.memory for run in ours) / 1e6:.0f} MB")
+    print(
+        f"  ours, the stage's command              {spread([run.seconds for run in ours], digits=1, unit=' s')}, "
+        f"{proxy.methods['PUT']} PUT of {proxy.counts['requests']} requests, "
+        f"{max(run.memory for run in ours) / 1e6:.0f} MB"
+    )
     ratios = [other / run.seconds for other, run in zip(theirs, ours, strict=True)]
     print(f"  ratio                                  {spread(ratios, digits=1, unit='x')}\n", flush=True)
 
@@ -72,15 +76,21 @@ def world(images: int) -> Iterator[tuple[Path, S3Server]]:
 def picture(digits: np.ndarray, number: int) -> np.ndarray:
     """One of many different images made of 5,000 digits: turned by quarters first, then laid over each other."""
     count = len(digits)
-    turned, layer = np.rot90(digits[number % count], number // count % 4), number // (4 * count)
+    turned = np.rot90(digits[number % count], number // count % 4)
+    layer = number // (4 * count)
     return turned if not layer else np.maximum(turned, digits[(number + 487 * layer) % count][::-1])
 
 
 def one_object_per_file(photos: Path, server: S3Server, bucket: str) -> float:
     """Seconds that the usual way takes."""
     client: Any = boto3.Session().client(
-        "s3", endpoint_url=server.endpoint, aws_access_key_id=server.access_key, aws_secret_access_key=server.secret_key,
-        region_name="us-east-1", config=Config(max_pool_connections=THREADS, proxies={}))
+        "s3",
+        endpoint_url=server.endpoint,
+        aws_access_key_id=server.access_key,
+        aws_secret_access_key=server.secret_key,
+        region_name="us-east-1",
+        config=Config(max_pool_connections=THREADS, proxies={}),
+    )
     client.create_bucket(Bucket=bucket)
     files = sorted(path for path in photos.rglob("*.png"))
 
@@ -100,9 +110,25 @@ def ingest(root: Path, endpoint: str, server: S3Server, bucket: str) -> Ingested
     subprocess.run([sys.executable, "-c", make], env={**environment, **server.environment()}, check=True)
     out = root / bucket
     out.mkdir()
-    command = [sys.executable, "-m", "components.ingest", "--source", str(root / "photos"), "--source-version", "1", "--name", "digits",
-               "--store", f"s3://{bucket}/bench", "--settings", json.dumps({"mode": "L", "processes": os.cpu_count()}),
-               "--dataset", str(out / "dataset"), "--report", str(out / "report.html")]
+    command = [
+        sys.executable,
+        "-m",
+        "components.ingest",
+        "--source",
+        str(root / "photos"),
+        "--source-version",
+        "1",
+        "--name",
+        "digits",
+        "--store",
+        f"s3://{bucket}/bench",
+        "--settings",
+        json.dumps({"mode": "L", "processes": os.cpu_count()}),
+        "--dataset",
+        str(out / "dataset"),
+        "--report",
+        str(out / "report.html"),
+    ]
     with (out / "log").open("wb") as log:
         start = time.perf_counter()
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)

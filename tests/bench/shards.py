@@ -1,4 +1,5 @@
-"""Shards beside WebDataset's writer and reader and the standard library's: the same images, the same disk, one thread each.
+"""Shards beside WebDataset's writer and reader and the standard library's: the same images, the same disk, one thread
+each.
 
 Nobody calls fsync. Ours includes the sha256 of every shard and the index; its readers' first pass verifies that sha256.
 """
@@ -66,16 +67,27 @@ def written(files: Files, folder: Path) -> None:
 
         return run
 
-    compare(len(files), {"write: ours, sha256 and index included": fresh(ours), "webdataset.TarWriter": fresh(theirs),
-                         "tarfile": fresh(standard)})
+    compare(
+        len(files),
+        {
+            "write: ours, sha256 and index included": fresh(ours),
+            "webdataset.TarWriter": fresh(theirs),
+            "tarfile": fresh(standard),
+        },
+    )
 
 
 def read(files: Files, folder: Path) -> None:
     with ShardWriter(folder, "x", WHOLE) as writer:
         places = [writer.add(f"{name}.png", data) for name, data in files]
-    packed, store = writer.shards[0], open_store(str(folder))
-    columns = {"id": [name for name, _ in files], "shard": [number for number, _ in places], "offset": [start for _, start in places],
-               "size": [len(data) for _, data in files]}
+    packed = writer.shards[0]
+    store = open_store(str(folder))
+    columns = {
+        "id": [name for name, _ in files],
+        "shard": [number for number, _ in places],
+        "offset": [start for _, start in places],
+        "size": [len(data) for _, data in files],
+    }
     rows = {name: columns.get(name, pa.nulls(len(files), INDEX.field(name).type)) for name in INDEX.names}
     shards = (Shard(packed.path.name, packed.sha256, packed.size, len(files)),)
     dataset = Dataset("bench", "0", "RGB", (), shards, pa.table(rows, schema=INDEX))
@@ -93,11 +105,16 @@ def read(files: Files, folder: Path) -> None:
             drain(file.read() for info in tar if (file := tar.extractfile(info)))
 
     assert [warm.image_bytes(row) for row in order] == [files[row][1] for row in order]
-    compare(len(files), {
-        "read: ours, at random": in_order(warm, order),
-        "ours, at random, with a new reader that verifies": lambda: in_order(ShardReader(dataset, store), order)(),
-        "ours, in order": in_order(warm, list(range(len(files)))),
-        "webdataset, in order (it cannot at random)": theirs, "tarfile, in order": standard})
+    compare(
+        len(files),
+        {
+            "read: ours, at random": in_order(warm, order),
+            "ours, at random, with a new reader that verifies": lambda: in_order(ShardReader(dataset, store), order)(),
+            "ours, in order": in_order(warm, list(range(len(files)))),
+            "webdataset, in order (it cannot at random)": theirs,
+            "tarfile, in order": standard,
+        },
+    )
 
 
 def drain(images: Iterator[bytes]) -> None:
@@ -106,7 +123,7 @@ def drain(images: Iterator[bytes]) -> None:
 
 
 def compare(images: int, works: dict[str, Callable[[], None]]) -> None:
-    """Print images per second of each, and the ratio of the first to it; the runs take turns, after one that warms up."""
+    """Print images per second of each, and the ratio of the first to it; the runs take turns, after a first one."""
     rates: dict[str, list[float]] = {name: [] for name in works}
     for turn in range(RUNS + 1):
         for name, work in works.items():

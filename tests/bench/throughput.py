@@ -33,8 +33,10 @@ def main() -> None:
     print(f"  ratio of the means                         {np.mean(ours) / np.mean(peers):.1f}\n")
     spec = ModelSpec("resnet9", 16, "3x3", 28, "L", (0.13,), (0.31,))
     for name in ("auto", "float32"):
-        print(f"SimCLR step, ResNet-9 width 16, 28 pixels, batch {BATCH}, {name:8} images/s  "
-              f"{spread(rates(simclr_step(spec, name)), digits=0)}")
+        print(
+            f"SimCLR step, ResNet-9 width 16, 28 pixels, batch {BATCH}, {name:8} images/s  "
+            f"{spread(rates(simclr_step(spec, name)), digits=0)}"
+        )
 
 
 def rates(work: Callable[[], object]) -> list[float]:
@@ -50,13 +52,17 @@ def rates(work: Callable[[], object]) -> list[float]:
 
 def per_image(pixels: torch.Tensor, changes: Augment) -> Callable[[], object]:
     v2 = torchvision().transforms.v2
-    compose = v2.Compose([
-        v2.RandomResizedCrop(32, scale=(changes.crop, 1), ratio=(1 / changes.aspect, changes.aspect), antialias=True),
-        v2.RandomRotation(changes.rotate),
-        v2.ColorJitter(changes.brightness, changes.contrast, changes.saturation, changes.hue),
-        v2.RandomGrayscale(changes.greyscale),
-        v2.ToDtype(torch.float32, scale=True),
-    ])
+    compose = v2.Compose(
+        [
+            v2.RandomResizedCrop(
+                32, scale=(changes.crop, 1), ratio=(1 / changes.aspect, changes.aspect), antialias=True
+            ),
+            v2.RandomRotation(changes.rotate),
+            v2.ColorJitter(changes.brightness, changes.contrast, changes.saturation, changes.hue),
+            v2.RandomGrayscale(changes.greyscale),
+            v2.ToDtype(torch.float32, scale=True),
+        ]
+    )
     return lambda: torch.stack([compose(image) for image in pixels])
 
 

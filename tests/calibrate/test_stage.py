@@ -37,7 +37,16 @@ def test_the_temperature_follows_from_the_calibration_labels_alone(tiny_world, t
     assert written["after"]["nll"] == pytest.approx(nll(softmax(z, choice.temperature), true), rel=1e-5)
     assert written["images"] == shown["images"] == len(rows)
     assert written["classifier"] == sha256_file(tiny_world.classifier / "classifier.safetensors")
-    assert {"temperature", "ece_before", "ece_after", "nll_before", "nll_after", "brier_before", "brier_after", "images"} == set(shown)
+    assert {
+        "temperature",
+        "ece_before",
+        "ece_after",
+        "nll_before",
+        "nll_after",
+        "brier_before",
+        "brier_after",
+        "images",
+    } == set(shown)
 
 
 def test_a_second_run_gives_equal_bytes(tiny_world, tmp_path):
@@ -48,7 +57,11 @@ def test_a_second_run_gives_equal_bytes(tiny_world, tmp_path):
 
 @pytest.mark.parametrize("images", [0, 5])
 def test_without_enough_labels_one_is_kept_and_nothing_is_claimed(tiny_world, tmp_path, images):
-    tiny.labels(tmp_path / "labels", tiny_world.data, {**tiny_world.rows, "calibration": tiny_world.rows["calibration"][:images]})
+    tiny.labels(
+        tmp_path / "labels",
+        tiny_world.data,
+        {**tiny_world.rows, "calibration": tiny_world.rows["calibration"][:images]},
+    )
     written, shown = calibrate(tiny_world._replace(labels=tmp_path / "labels"), tmp_path)
     assert (written["temperature"], written["helped"], written["images"]) == (1.0, False, images)
     assert f"{images} calibration labels are too few" in written["why"]

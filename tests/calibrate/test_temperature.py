@@ -11,8 +11,10 @@ from components.calibrate.temperature import LOG_BOUND, choose_temperature, fit_
 from components.common.metrics import nll, softmax
 
 
-def drawn(images: int, classes: int, temperature: float, seed: int, spread: float = 3.0) -> tuple[np.ndarray, np.ndarray]:
-    """Logits of a model that is right about its confidence at `temperature`, and labels drawn from those probabilities."""
+def drawn(
+    images: int, classes: int, temperature: float, seed: int, spread: float = 3.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Logits of a model that is right about its confidence at `temperature`, and labels drawn from them."""
     rng = np.random.default_rng(seed)
     logits = rng.normal(size=(images, classes)) * spread
     draws = rng.random((images, 1))
@@ -34,7 +36,9 @@ def test_no_temperature_on_a_fine_grid_is_better(seed, temperature, images, prio
 
 @pytest.mark.parametrize(("right", "margin"), [(90, 8.0), (70, 0.5), (55, 1.0)])
 def test_one_margin_and_two_classes_have_a_closed_form(right, margin):
-    """`right` of 100 images are right, all by one margin m: the best confidence is the accuracy p, so T = m / log(p / (1-p))."""
+    """`right` of 100 images are right, all by one margin m: the best confidence is the accuracy p, so T = m / log(p /
+    (1-p)).
+    """
     logits = np.tile([margin, 0.0], (100, 1))
     true = np.array([0] * right + [1] * (100 - right))
     assert fit_temperature(logits, true, prior=0) == pytest.approx(margin / log(right / (100 - right)), rel=1e-10)
@@ -67,11 +71,14 @@ def test_scikit_learn_finds_the_same():
     logits, true = drawn(3_000, 4, 2.665, seed=2)
     logits = logits.astype(np.float64)
     peer = CalibratedClassifierCV(FrozenEstimator(Logits().fit(logits, true)), method="temperature").fit(logits, true)
-    assert fit_temperature(logits, true, prior=0) == pytest.approx(1 / peer.calibrated_classifiers_[0].calibrators[0].beta_, rel=1e-3)
+    assert fit_temperature(logits, true, prior=0) == pytest.approx(
+        1 / peer.calibrated_classifiers_[0].calibrators[0].beta_, rel=1e-3
+    )
 
 
 def test_labels_that_are_all_right_sharpen_but_never_to_certainty():
-    logits, true = np.tile([2.0, 0.0], (100, 1)), np.zeros(100, dtype=int)
+    logits = np.tile([2.0, 0.0], (100, 1))
+    true = np.zeros(100, dtype=int)
     assert fit_temperature(logits, true, prior=0) == exp(-LOG_BOUND)
     assert fit_temperature(logits, 1 - true, prior=0) == exp(LOG_BOUND)
     choice = choose_temperature(logits, true)

@@ -55,13 +55,16 @@ def test_settings_come_from_a_file(tmp_path: Path):
     assert knobs("--settings", f"@{tmp_path}/s.json") == Knobs(title="cats")
 
 
-@pytest.mark.parametrize(("words", "said"), [
-    (["--epochs", "-1"], "toy.epochs: Input should be greater than or equal to 0 (got -1)"),
-    (["--epochs", "many"], "toy.epochs: Input should be a valid integer"),
-    (["--strategy", "best"], "toy.strategy: Input should be 'typiclust' or 'random' (got 'best')"),
-    (["--settings", "{"], "--settings is not JSON"),
-    (["--settings", "[1]", "--epochs", "2"], "Input should be a valid dictionary"),
-])
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--epochs", "-1"], "toy.epochs: Input should be greater than or equal to 0 (got -1)"),
+        (["--epochs", "many"], "toy.epochs: Input should be a valid integer"),
+        (["--strategy", "best"], "toy.strategy: Input should be 'typiclust' or 'random' (got 'best')"),
+        (["--settings", "{"], "--settings is not JSON"),
+        (["--settings", "[1]", "--epochs", "2"], "Input should be a valid dictionary"),
+    ],
+)
 def test_a_mistake_names_the_setting(words, said):
     with pytest.raises(BadInputError) as error:
         knobs(*words)

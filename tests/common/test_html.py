@@ -9,7 +9,7 @@ from PIL import Image
 
 from components.common import html
 
-HOSTILE = '<script>alert("x")</script> & \'quoted\''
+HOSTILE = "<script>alert(\"x\")</script> & 'quoted'"
 
 
 class Texts(HTMLParser):
@@ -36,8 +36,13 @@ def picture() -> bytes:
 
 
 def test_values_are_shown_and_never_read_as_html(picture: bytes) -> None:
-    parts = [html.table([HOSTILE], [[HOSTILE]], [HOSTILE]), html.thumbnails([(picture, HOSTILE)]), html.figures([(HOSTILE, HOSTILE)]),
-             html.note(HOSTILE), html.named_rows([(HOSTILE, "")])]
+    parts = [
+        html.table([HOSTILE], [[HOSTILE]], [HOSTILE]),
+        html.thumbnails([(picture, HOSTILE)]),
+        html.figures([(HOSTILE, HOSTILE)]),
+        html.note(HOSTILE),
+        html.named_rows([(HOSTILE, "")]),
+    ]
     page = Texts(html.page(HOSTILE, [(HOSTILE, "".join(parts))], HOSTILE))
     assert "script" not in {tag for tag, _ in page.tags}
     assert page.text.count(HOSTILE) == 4 + 3 + 1 + 2 + 1 + 1

@@ -13,7 +13,8 @@ from components.common import metrics
 @st.composite
 def predictions(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
     """Probabilities (images, classes) and true classes."""
-    images, classes = draw(st.integers(1, 30)), draw(st.integers(2, 5))
+    images = draw(st.integers(1, 30))
+    classes = draw(st.integers(2, 5))
     rng = np.random.default_rng(draw(st.integers(0, 1_000_000)))
     sharpness = draw(st.sampled_from([0.1, 1.0, 30.0]))
     return metrics.softmax(rng.normal(size=(images, classes)) * sharpness), rng.integers(classes, size=images)
@@ -41,24 +42,32 @@ def test_nll_and_brier_are_the_sums_of_their_definitions(case):
     one_hot = [[float(c == label) for c in range(probabilities.shape[1])] for label in true]
     surprise = -sum(log(row[c]) for row, c in zip(probabilities, true, strict=True))
     assert metrics.nll(probabilities, true) == pytest.approx(surprise / len(true))
-    squares = sum((p - t) ** 2 for row, target in zip(probabilities, one_hot, strict=True) for p, t in zip(row, target, strict=True))
+    squares = sum(
+        (p - t) ** 2
+        for row, target in zip(probabilities, one_hot, strict=True)
+        for p, t in zip(row, target, strict=True)
+    )
     assert metrics.brier(probabilities, true) == pytest.approx(squares / len(true), abs=1e-12)
 
 
 @given(predictions())
 def test_the_confusion_matrix_counts_each_pair_and_its_figures_follow(case):
     probabilities, true = case
-    classes, predicted = probabilities.shape[1], probabilities.argmax(axis=1)
+    classes = probabilities.shape[1]
+    predicted = probabilities.argmax(axis=1)
     matrix = metrics.confusion_matrix(true, predicted, classes)
     figures = metrics.per_class(matrix)
     for c in range(classes):
         assert list(matrix[c]) == [sum((true == c) & (predicted == p)) for p in range(classes)]
-        found, called, support = sum((true == c) & (predicted == c)), sum(predicted == c), sum(true == c)
+        found = sum((true == c) & (predicted == c))
+        called = sum(predicted == c)
+        support = sum(true == c)
         assert figures.support[c] == support
         assert figures.precision[c] == pytest.approx(found / called) if called else isnan(figures.precision[c])
         assert figures.recall[c] == pytest.approx(found / support) if support else isnan(figures.recall[c])
         if found:
-            p, r = found / called, found / support
+            p = found / called
+            r = found / support
             assert figures.f1[c] == pytest.approx(2 * p * r / (p + r))
     assert np.trace(matrix) / len(true) == metrics.accuracy(true, predicted)
 

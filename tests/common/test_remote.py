@@ -60,13 +60,16 @@ def test_an_upload_that_broke_off_leaves_the_old_artifact_or_none(s3_bucket, tmp
     old = folder(tmp_path / "old")
     upload(old, f"{s3_bucket}/x")
     store = type(open_store(s3_bucket))
-    monkeypatch.setattr(store, "write", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))  # the moment before the manifest
+    # the moment before the manifest
+    monkeypatch.setattr(store, "write", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     for place in ("x", "y"):
         with pytest.raises(KeyboardInterrupt):
             upload(folder(tmp_path / "new", **{"a.txt": "other"}), f"{s3_bucket}/{place}")
     download(f"{s3_bucket}/x", tmp_path / "out")
     assert sha256_tree(tmp_path / "out") == sha256_tree(old)
-    with pytest.raises(BadInputError, match=r"s3://.*/y: holds no manifest.json; expected an artifact that a stage has written"):
+    with pytest.raises(
+        BadInputError, match=r"s3://.*/y: holds no manifest.json; expected an artifact that a stage has written"
+    ):
         download(f"{s3_bucket}/y", tmp_path / "none")
     assert not (tmp_path / "none").exists()
 
@@ -84,10 +87,18 @@ def test_a_changed_byte_and_a_lost_object_are_seen(s3_bucket, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize(("body", "said"), [
-    (b"{", "is not the list of an artifact's files"), (b"[1]", "is not the list"), (b'{"format": 9}', "is not the list"),
-    (b'{"format": 1, "file": false, "files": {"../x": {}}, "about": {}}', "names '../x', which is outside the artifact"),
-])
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"{", "is not the list of an artifact's files"),
+        (b"[1]", "is not the list"),
+        (b'{"format": 9}', "is not the list"),
+        (
+            b'{"format": 1, "file": false, "files": {"../x": {}}, "about": {}}',
+            "names '../x', which is outside the artifact",
+        ),
+    ],
+)
 def test_a_strange_manifest_is_one_line(tmp_path, body, said):
     open_store(str(tmp_path / "s")).write(MANIFEST, body)
     with pytest.raises(BadInputError, match=said) as error:
@@ -97,7 +108,12 @@ def test_a_strange_manifest_is_one_line(tmp_path, body, said):
 
 def test_a_stage_sees_paths_and_its_outputs_are_kept_before_anything_is_thrown_away(s3_bucket, tmp_path):
     upload(folder(tmp_path / "in"), f"{s3_bucket}/data")
-    values = {"dataset": Uri(f"{s3_bucket}/data"), "store": s3_bucket, "settings": Knobs(), "model": Uri(f"{s3_bucket}/model")}
+    values = {
+        "dataset": Uri(f"{s3_bucket}/data"),
+        "store": s3_bucket,
+        "settings": Knobs(),
+        "model": Uri(f"{s3_bucket}/model"),
+    }
     kept: list[bool] = []
     with local_paths(values, OUTPUTS, True) as (paths, about):
         assert sha256_tree(paths["dataset"]) == sha256_tree(tmp_path / "in")
@@ -138,13 +154,22 @@ def test_work_is_done_where_equal_inputs_and_settings_made_it(s3_bucket, tmp_pat
 def test_any_stage_takes_uris(s3_bucket, tmp_path):
     (tmp_path / "before").write_text("xyz")
     upload(tmp_path / "before", f"{s3_bucket}/before")
-    flags = {"before": f"{s3_bucket}/before", "settings": '{"say": "hi"}', "after": f"{s3_bucket}/after",
-             "figures": str(tmp_path / "figures")}
+    flags = {
+        "before": f"{s3_bucket}/before",
+        "settings": '{"say": "hi"}',
+        "after": f"{s3_bucket}/after",
+        "figures": str(tmp_path / "figures"),
+    }
 
     def toy(**changes: str) -> "subprocess.CompletedProcess[str]":
         words = (word for name, value in {**flags, **changes}.items() for word in (f"--{name}", value))
-        return subprocess.run([sys.executable, "-m", "tests.toy", *words], capture_output=True, text=True, cwd=ROOT,
-                              env={**os.environ, "TOY_JOURNAL": str(tmp_path / "journal")})
+        return subprocess.run(
+            [sys.executable, "-m", "tests.toy", *words],
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, "TOY_JOURNAL": str(tmp_path / "journal")},
+        )
 
     done = toy()
     assert done.returncode == 0, done.stderr

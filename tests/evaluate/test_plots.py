@@ -1,4 +1,4 @@
-"""Charts of the ordinary and of the odd: equal inputs give equal pictures, and no class name or empty class breaks one."""
+"""Charts of the ordinary and of the odd: equal inputs give equal pictures, and no name or empty class breaks one."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,9 @@ def drawn(classes: int) -> tuple[list[str], np.ndarray]:
     rng = np.random.default_rng(classes)
     true = rng.integers(classes - 1, size=300)  # the last class has no image
     said = np.where(rng.random(300) < 0.8, true, rng.integers(classes - 1, size=300))
-    return [f"${index}_{'long name ' * (classes > 20)}$" for index in range(classes)], confusion_matrix(true, said, classes)
+    return [f"${index}_{'long name ' * (classes > 20)}$" for index in range(classes)], confusion_matrix(
+        true, said, classes
+    )
 
 
 @pytest.mark.parametrize("classes", [2, 10, 45])
@@ -48,10 +50,18 @@ def test_findings_say_what_the_figures_say():
     assert findings.most_mistaken(names, np.array([[8, 2], [1, 9]])) == "Most often, cat is taken for dog: 2 of 10"
     assert findings.most_mistaken(names, np.eye(2, dtype=int)) == "No test image was mistaken"
     assert findings.weakest(names, np.array([0.5, np.nan])) == "The weakest class is cat, with an F1 of 50.0 %"
-    about = {"images": 498, "accuracy": 0.962, "warmup_accuracy": 0.928, "accuracy_low": 0.941, "accuracy_high": 0.975,
-             "provenance": {"classifier": {"handed_on": False}}}
-    assert findings.headline(about) == ("The final model is right on 96.2 % of 498 test images, 3.4 points above the warm-up model; "
-                                        "the 95 % interval reaches from 94.1 to 97.5 %.")
+    about = {
+        "images": 498,
+        "accuracy": 0.962,
+        "warmup_accuracy": 0.928,
+        "accuracy_low": 0.941,
+        "accuracy_high": 0.975,
+        "provenance": {"classifier": {"handed_on": False}},
+    }
+    assert findings.headline(about) == (
+        "The final model is right on 96.2 % of 498 test images, 3.4 points above the warm-up model; "
+        "the 95 % interval reaches from 94.1 to 97.5 %."
+    )
     assert "below" in findings.comparison({**about, "accuracy": 0.9})
     assert "did not improve" in findings.comparison({**about, "provenance": {"classifier": {"handed_on": True}}})
     assert findings.headline({"images": 0}).startswith("Not measured")

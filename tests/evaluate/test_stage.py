@@ -1,4 +1,4 @@
-"""The stage on the tiny world: figures against scikit-learn, the page self-contained, equal bytes, and no test labels."""
+"""The stage on the tiny world: figures against scikit-learn, a self-contained page, equal bytes, no test labels."""
 
 import json
 import re
@@ -26,10 +26,15 @@ def test_the_figures_are_scikit_learns(tiny_world, tiny_evaluated):
     assert rows["label"] == list(tiny_world.data.column("label")[tiny_world.rows["test"]])
     assert figures["accuracy"] == sk.accuracy_score(rows["label"], rows["predicted"])
     assert figures["warmup_accuracy"] == sk.accuracy_score(rows["label"], rows["warmup_predicted"])
-    assert figures["confusion"] == sk.confusion_matrix(rows["label"], rows["predicted"], labels=figures["classes"]).tolist()
+    assert (
+        figures["confusion"]
+        == sk.confusion_matrix(rows["label"], rows["predicted"], labels=figures["classes"]).tolist()
+    )
     low, high = wilson_interval(round(figures["accuracy"] * figures["images"]), figures["images"])
     assert (figures["accuracy_low"], figures["accuracy_high"]) == (low, high)
-    precision, recall, f1, support = sk.precision_recall_fscore_support(rows["label"], rows["predicted"], labels=figures["classes"])
+    precision, recall, f1, support = sk.precision_recall_fscore_support(
+        rows["label"], rows["predicted"], labels=figures["classes"]
+    )
     for name, values in (("precision", precision), ("recall", recall), ("f1", f1), ("support", support)):
         assert [line[name] for line in figures["per_class"]] == pytest.approx(list(values))
     assert figures["macro_f1"] == pytest.approx(np.mean(f1))
@@ -43,8 +48,17 @@ def test_kubeflow_is_told_in_its_own_form(tiny_evaluated):
     theirs.log_confusion_matrix(figures["classes"], figures["confusion"])
     assert tiny_evaluated.metadata["confusion"] == theirs.metadata == read_json(tiny_evaluated.confusion)
     assert all(isinstance(value, int | float) for value in tiny_evaluated.metadata["metrics"].values())
-    assert {"accuracy", "accuracy_low", "accuracy_high", "warmup_accuracy", "ece_before", "ece_after", "nll", "brier", "images"} <= set(
-        read_json(tiny_evaluated.metrics))
+    assert {
+        "accuracy",
+        "accuracy_low",
+        "accuracy_high",
+        "warmup_accuracy",
+        "ece_before",
+        "ece_after",
+        "nll",
+        "brier",
+        "images",
+    } <= set(read_json(tiny_evaluated.metrics))
     gates = json.loads(tiny_evaluated.metadata["evaluation"]["gates"])
     assert gates == read_json(tiny_evaluated.evaluation / "gate.json")["gates"]
     assert [gate["name"] for gate in gates] == ["max_ece", "max_drop"]
@@ -66,11 +80,20 @@ def test_the_page_is_whole_without_code_and_without_the_web(tiny_world, tiny_eva
     assert "Traceback" not in page
 
 
-def test_a_second_run_gives_equal_bytes_whatever_kernels_are_installed(tiny_world, tiny_evaluated, tmp_path, monkeypatch):
+def test_a_second_run_gives_equal_bytes_whatever_kernels_are_installed(
+    tiny_world, tiny_evaluated, tmp_path, monkeypatch
+):
     home = tmp_path / "home"  # read-only, with a kernel named python3 that cannot start
-    write_json(home / ".local/share/jupyter/kernels/python3/kernel.json", {"argv": ["false"], "display_name": "No", "language": "python"})
+    write_json(
+        home / ".local/share/jupyter/kernels/python3/kernel.json",
+        {"argv": ["false"], "display_name": "No", "language": "python"},
+    )
     home.chmod(0o555)
-    for name, value in {"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache"), "XDG_CONFIG_HOME": str(home / "config")}.items():
+    for name, value in {
+        "HOME": str(home),
+        "XDG_CACHE_HOME": str(home / "cache"),
+        "XDG_CONFIG_HOME": str(home / "config"),
+    }.items():
         monkeypatch.setenv(name, value)
     again = tiny.evaluated(tiny_world, tmp_path / "again")
     for first, second in zip(tiny_evaluated[:-1], again[:-1], strict=True):
@@ -95,6 +118,17 @@ def test_without_test_labels_the_run_ends_and_the_gates_fail(tiny_world, tmp_pat
 def test_a_calibration_of_another_classifier_is_refused(tiny_world, tiny_evaluated, tmp_path):
     outputs = [tmp_path / name for name in ("evaluation", "report", "metrics", "confusion")]
     with pytest.raises(BadInputError, match="fitted for another classifier; run calibrate"):
-        run(tiny_world.dataset, tiny_world.embeddings, tiny_world.labels, tiny_world.warm, tiny_world.warm, tiny_evaluated.calibration,
-            tiny_world.store, 0, 1, EvaluateSettings(), *outputs)
+        run(
+            tiny_world.dataset,
+            tiny_world.embeddings,
+            tiny_world.labels,
+            tiny_world.warm,
+            tiny_world.warm,
+            tiny_evaluated.calibration,
+            tiny_world.store,
+            0,
+            1,
+            EvaluateSettings(),
+            *outputs,
+        )
     assert not any(path.exists() for path in outputs)

@@ -27,8 +27,14 @@ class Built:
     references: dict[str, str]
 
     def gleaner(self, *words: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run([sys.executable, "-m", "pipelines", *words], cwd=self.clone, capture_output=True, text=True, timeout=1500,
-                              env={**self.environment, "PYTHONPATH": str(self.clone)})
+        return subprocess.run(
+            [sys.executable, "-m", "pipelines", *words],
+            cwd=self.clone,
+            capture_output=True,
+            text=True,
+            timeout=1500,
+            env={**self.environment, "PYTHONPATH": str(self.clone)},
+        )
 
     def podman(self, *words: str) -> "subprocess.CompletedProcess[str]":
         return podman(self.environment, *words)
@@ -42,8 +48,12 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("registry")
     port = free_port()
     address = f"127.0.0.1:{port}"
-    settings = {"version": 0.1, "log": {"level": "error"}, "http": {"addr": address},
-                "storage": {"filesystem": {"rootdirectory": str(folder / "data")}}}
+    settings = {
+        "version": 0.1,
+        "log": {"level": "error"},
+        "http": {"addr": address},
+        "storage": {"filesystem": {"rootdirectory": str(folder / "data")}},
+    }
     (folder / "config.yml").write_text(yaml.safe_dump(settings))
     command = ["docker-registry", "serve", str(folder / "config.yml")]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -67,7 +77,9 @@ def built(tmp_path_factory: pytest.TempPathFactory, registry: str) -> Built:
     clone = folder / "clone"
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
     made = Built(clone, environment, registry, {})
-    answer = made.gleaner("images", "build", "--engine", "podman", "--torch", "cpu", "--base", BASE, "--registry", f"{registry}/ml")
+    answer = made.gleaner(
+        "images", "build", "--engine", "podman", "--torch", "cpu", "--base", BASE, "--registry", f"{registry}/ml"
+    )
     assert answer.returncode == 0, answer.stderr[-3000:]
     made.references.update((role, reference) for role, reference in map(str.split, answer.stdout.splitlines()))
     return made

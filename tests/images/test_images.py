@@ -17,8 +17,10 @@ pytestmark = pytest.mark.images
 BUDGET = {"data": 400, "train": 2300, "report": 1800}
 """MB on top of the base, at most; train and report with torch's CPU build."""
 KNOWN = json.loads((ROOT / "docker" / "images.json").read_text(encoding="utf-8"))
-EXECUTORS = {name.removeprefix("exec-"): each["container"]
-             for name, each in parse(COMPILED.read_text(encoding="utf-8"))[0]["deploymentSpec"]["executors"].items()}
+EXECUTORS = {
+    name.removeprefix("exec-"): each["container"]
+    for name, each in parse(COMPILED.read_text(encoding="utf-8"))[0]["deploymentSpec"]["executors"].items()
+}
 
 
 LOOK = """
@@ -28,7 +30,7 @@ print(json.dumps({
     "tools": [tool for tool in ("gcc", "cc", "g++", "make", "git", "curl") if shutil.which(tool)],
     "libraries": [name for name in ("torch", "kfp") if importlib.util.find_spec(name)],
     "writable": [folder for folder in ("/", "/etc", "/usr/local") if os.access(folder, os.W_OK)],
-    "left": [str(path) for path in map(pathlib.Path, ("/src", "/installed", "/locks")) if path.exists() and list(path.iterdir())],
+    "left": [name for name in ("/src", "/installed", "/locks") if pathlib.Path(name).exists() and os.listdir(name)],
 }))
 """
 
@@ -45,7 +47,9 @@ def size(built, image: str) -> float:
 @pytest.mark.parametrize("image", ROLES)
 def test_labels_user_and_size(built, image):
     (about,) = json.loads(built.podman("image", "inspect", built.references[image]).stdout)
-    commit = subprocess.run(["git", "-C", built.clone, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+    commit = subprocess.run(
+        ["git", "-C", built.clone, "rev-parse", "HEAD"], capture_output=True, text=True, check=True
+    ).stdout.strip()
     labels = {key.removeprefix("org.opencontainers.image."): value for key, value in about["Config"]["Labels"].items()}
     assert labels["revision"] == commit
     assert labels["title"] == f"gleaner-{image}"
@@ -58,7 +62,13 @@ def test_labels_user_and_size(built, image):
 @pytest.mark.parametrize("image", ROLES)
 def test_nothing_is_left_of_the_build(built, image):
     answer = built.podman(*locked_down(), built.references[image], "python", "-c", LOOK)
-    assert json.loads(answer.stdout) == {"uid": NOBODY, "tools": [], "libraries": ["torch"] * (image != "data"), "writable": [], "left": []}
+    assert json.loads(answer.stdout) == {
+        "uid": NOBODY,
+        "tools": [],
+        "libraries": ["torch"] * (image != "data"),
+        "writable": [],
+        "left": [],
+    }
     layers = built.podman("history", "--format", "{{.CreatedBy}}", "--no-trunc", built.references[image]).stdout
     assert "PIP_NO_CACHE_DIR=1" in layers
 
@@ -73,7 +83,9 @@ def test_each_stage_starts_in_its_image(built, task):
 
 
 def test_both_loaders_are_in_the_train_image(built):
-    imports = "from components.common.learning.vision import torchvision; import nvidia.dali; print(torchvision.__name__)"
+    imports = (
+        "from components.common.learning.vision import torchvision; import nvidia.dali; print(torchvision.__name__)"
+    )
     answer = built.podman(*locked_down(), built.references["train"], "python", "-c", imports)
     assert answer.stdout.strip() == "torchvision", answer.stderr
 

@@ -11,8 +11,19 @@ from tests.images.conftest import ROOT
 
 LOCKS = ROOT / "docker" / "locks"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-HERE = {"python_version": "3.11", "python_full_version": "3.11.13", "sys_platform": "linux", "platform_machine": "x86_64"}
-LAYERS = {"data": [], "train": ["learn", "many", "dali"], "report": ["learn", "report"], "torch-cuda": ["torch"], "torch-cpu": ["torch"]}
+HERE = {
+    "python_version": "3.11",
+    "python_full_version": "3.11.13",
+    "sys_platform": "linux",
+    "platform_machine": "x86_64",
+}
+LAYERS = {
+    "data": [],
+    "train": ["learn", "many", "dali"],
+    "report": ["learn", "report"],
+    "torch-cuda": ["torch"],
+    "torch-cpu": ["torch"],
+}
 
 
 def pins(name: str) -> dict[str, str]:
@@ -30,7 +41,10 @@ def pins(name: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("name", LAYERS)
 def test_locks_hold_what_the_project_asks_for(name):
-    asked = [*PROJECT["dependencies"], *(each for extra in LAYERS[name] for each in PROJECT["optional-dependencies"][extra])]
+    asked = [
+        *PROJECT["dependencies"],
+        *(each for extra in LAYERS[name] for each in PROJECT["optional-dependencies"][extra]),
+    ]
     locked = pins(name)
     for each in map(Requirement, asked):
         assert canonicalize_name(each.name) in locked, f"{name}: {each.name}; run: make lock"

@@ -20,8 +20,15 @@ from tests.images.test_images import role
 from tests.test_end_to_end import CONFIG, TASKS
 
 pytestmark = pytest.mark.images
-HOST = ("AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "OMP_NUM_THREADS", "MKL_NUM_THREADS",
-        "OPENBLAS_NUM_THREADS")
+HOST = (
+    "AWS_ENDPOINT_URL",
+    "AWS_DEFAULT_REGION",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+)
 
 
 def in_pods(built: Built, folder: Path) -> type[StageProcess]:
@@ -53,8 +60,11 @@ def test_the_pipeline_runs_in_the_images(built, s3_server, s3_bucket, tmp_path, 
         for image in sorted((tmp_path / "all" / str(number)).iterdir())[:40]:
             client.upload_file(str(image), s3_bucket.removeprefix("s3://"), f"photos/{number}/{image.name}")
     shutil.rmtree(tmp_path / "all")
-    (tmp_path / "tiny.yaml").write_text(CONFIG.replace("source: photos", f"source: {s3_bucket}/photos")
-                                        .replace("store: store", f"store: {s3_bucket}/store"))
+    (tmp_path / "tiny.yaml").write_text(
+        CONFIG.replace("source: photos", f"source: {s3_bucket}/photos").replace(
+            "store: store", f"store: {s3_bucket}/store"
+        )
+    )
     place = tmp_path / "pods"
     place.mkdir()
     for parent in [place, *place.parents][:3]:

@@ -11,9 +11,12 @@ from tests.ingest.test_ingest import ingest, picture
 from tests.s3 import S3Server
 
 
-def test_ingest_over_a_rough_network_gives_equal_bytes(s3_server: S3Server, s3_bucket: str, tmp_path: Path,
-                                                        monkeypatch: pytest.MonkeyPatch) -> None:
-    source, counts, found = open_store(f"{s3_bucket}/source"), {}, {}
+def test_ingest_over_a_rough_network_gives_equal_bytes(
+    s3_server: S3Server, s3_bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = open_store(f"{s3_bucket}/source")
+    counts = {}
+    found = {}
     for number in range(120):
         source.write(f"{'cat' if number % 2 else 'dog'}/{number:03d}.png", picture(number))
     for name, faults in (("calm", Faults()), ("rough", ROUGH)):

@@ -39,7 +39,9 @@ def fill(folder: Path, files: dict[str, bytes]) -> str:
     return str(folder)
 
 
-def ingest(source: str, out: Path, store: str = "", name: str = "pets", **settings: Any) -> tuple[Dataset, dict[str, Any], str]:
+def ingest(
+    source: str, out: Path, store: str = "", name: str = "pets", **settings: Any
+) -> tuple[Dataset, dict[str, Any], str]:
     """The dataset, its figures and the report."""
     chosen = IngestSettings(**{"processes": 1, **settings})
     about = run(source, "", name, store or str(out / "store"), chosen, out / "dataset", out / "report.html")
@@ -78,8 +80,15 @@ def test_a_shard_holds_one_split_and_the_store_the_whole_dataset(tmp_path: Path)
     root = f"datasets/pets/{dataset.id}"
     thumbnails = [stat.key for stat in store.list("datasets/pets/thumbnails/")]
     assert len(thumbnails) == 1
-    assert {stat.key for stat in store.list()} == {shard.key[:-4] + end for shard in dataset.shards for end in (".tar", ".idx")} | {
-        *thumbnails, "datasets/pets/latest.json", f"{root}/index.parquet", f"{root}/quality.json", f"{root}/dataset.json"}
+    assert {stat.key for stat in store.list()} == {
+        shard.key[:-4] + end for shard in dataset.shards for end in (".tar", ".idx")
+    } | {
+        *thumbnails,
+        "datasets/pets/latest.json",
+        f"{root}/index.parquet",
+        f"{root}/quality.json",
+        f"{root}/dataset.json",
+    }
     assert json.loads(store.read("datasets/pets/latest.json")) == {"format": 1, "id": dataset.id, "previous": None}
     assert store.read(f"{root}/dataset.json") == (tmp_path / "dataset" / "dataset.json").read_bytes()
     assert store.read(f"{root}/index.parquet") == (tmp_path / "dataset" / "index.parquet").read_bytes()
@@ -103,7 +112,8 @@ def test_equal_sources_give_equal_bytes_whatever_the_workers_and_the_place(
     afar = {stat.key: stat.size for stat in open_store(f"{s3_bucket}/store").list()}
     assert afar.pop(f"datasets/pets/{first.id}/sources.parquet"), "etags say next time what need not be read again"
     assert near == afar
-    here, there = ShardReader(first, FolderStore(tmp_path / "two" / "store")), ShardReader(third, open_store(f"{s3_bucket}/store"))
+    here = ShardReader(first, FolderStore(tmp_path / "two" / "store"))
+    there = ShardReader(third, open_store(f"{s3_bucket}/store"))
     assert here.image_bytes(0) == there.image_bytes(0)
     again, _, _ = ingest(source, tmp_path / "one")
     assert again == second == third
@@ -111,7 +121,11 @@ def test_equal_sources_give_equal_bytes_whatever_the_workers_and_the_place(
 
 def test_another_image_label_or_mode_is_another_dataset(tmp_path: Path) -> None:
     source = fill(tmp_path / "pets", PETS)
-    ids = [ingest(source, tmp_path)[0].id, ingest(source, tmp_path, mode="L")[0].id, ingest(source, tmp_path, labels="none")[0].id]
+    ids = [
+        ingest(source, tmp_path)[0].id,
+        ingest(source, tmp_path, mode="L")[0].id,
+        ingest(source, tmp_path, labels="none")[0].id,
+    ]
     (tmp_path / "pets/cat/01.png").rename(tmp_path / "pets/dog/01.png")
     ids.append(ingest(source, tmp_path)[0].id)
     (tmp_path / "pets/dog/01.png").unlink()
@@ -120,7 +134,8 @@ def test_another_image_label_or_mode_is_another_dataset(tmp_path: Path) -> None:
 
 
 def test_shards_are_closed_at_their_size(tmp_path: Path) -> None:
-    source = fill(tmp_path / "big", {f"{n}.bmp": picture(n, "BMP", (400, 500)) for n in range(5)})  # 600 kB of noise each
+    # 600 kB of noise each
+    source = fill(tmp_path / "big", {f"{n}.bmp": picture(n, "BMP", (400, 500)) for n in range(5)})
     dataset, _, _ = ingest(source, tmp_path, shard_size=1 << 20)
     assert max(shard.images for shard in dataset.shards) == 2
 
@@ -145,7 +160,10 @@ def test_labels_from_a_csv_in_the_source(tmp_path: Path) -> None:
 
 
 def test_given_splits_are_kept(tmp_path: Path) -> None:
-    files = {f"{'test' if number % 3 == 0 else 'train'}/{'ab'[number % 2]}/{number}.png": picture(number) for number in range(40)}
+    files = {
+        f"{'test' if number % 3 == 0 else 'train'}/{'ab'[number % 2]}/{number}.png": picture(number)
+        for number in range(40)
+    }
     dataset, _, html = ingest(fill(tmp_path / "given", files), tmp_path)
     for key, row in by_source(dataset).items():
         assert (row["split"] == TEST) == key.startswith("test/")
@@ -155,21 +173,38 @@ def test_given_splits_are_kept(tmp_path: Path) -> None:
 
 
 def test_duplicates_are_dropped_and_listed(tmp_path: Path) -> None:
-    one, two = picture(1), picture(2)
-    files = {"train/a/z.png": one, "train/a/b.png": one, "train/a/c.png": two, "test/a/y.png": two, "test/a/x.png": two,
-             "train/a/d.png": picture(3)}
+    one = picture(1)
+    two = picture(2)
+    files = {
+        "train/a/z.png": one,
+        "train/a/b.png": one,
+        "train/a/c.png": two,
+        "test/a/y.png": two,
+        "test/a/x.png": two,
+        "train/a/d.png": picture(3),
+    }
     dataset, figures, html = ingest(fill(tmp_path / "pets", files), tmp_path)
     rows = by_source(dataset)
     assert sorted(rows) == ["test/a/x.png", "train/a/b.png", "train/a/d.png"]
     assert rows["test/a/x.png"]["split"] == TEST
     assert figures["duplicates"] == 3
-    for text in ("train/a/z.png", "test/a/y.png, train/a/c.png", "lies in test and train: kept for test, and never trained on"):
+    for text in (
+        "train/a/z.png",
+        "test/a/y.png, train/a/c.png",
+        "lies in test and train: kept for test, and never trained on",
+    ):
         assert text in html
 
 
 def test_a_contradiction_is_listed_and_nothing_learns_from_it(tmp_path: Path) -> None:
     same = picture(1)
-    files = {"cat/a.png": same, "dog/a.png": same, "dog/b.png": picture(2), "cat/c.png": picture(3), "d.png": picture(2)}
+    files = {
+        "cat/a.png": same,
+        "dog/a.png": same,
+        "dog/b.png": picture(2),
+        "cat/c.png": picture(3),
+        "d.png": picture(2),
+    }
     dataset, figures, html = ingest(fill(tmp_path / "pets", files), tmp_path)
     rows = by_source(dataset)
     assert rows["cat/a.png"]["label"] is None
@@ -181,25 +216,39 @@ def test_a_contradiction_is_listed_and_nothing_learns_from_it(tmp_path: Path) ->
 
 def test_refusals_are_listed_and_stop_nothing(tmp_path: Path) -> None:
     jpeg = picture(1, "JPEG", (64, 64))
-    files = {"a/good.png": picture(2), "a/cut.jpg": jpeg[: len(jpeg) // 2], "a/empty.png": b"", "a/text.gif": b"hello",
-             "a/large.png": picture(3, "PNG", (60, 60)), 'a/<script>alert("x")<b>.png': b"no", "notes.txt": b""}
+    files = {
+        "a/good.png": picture(2),
+        "a/cut.jpg": jpeg[: len(jpeg) // 2],
+        "a/empty.png": b"",
+        "a/text.gif": b"hello",
+        "a/large.png": picture(3, "PNG", (60, 60)),
+        'a/<script>alert("x")<b>.png': b"no",
+        "notes.txt": b"",
+    }
     source = fill(tmp_path / "pets", files)
     (tmp_path / "pets" / "a" / os.fsdecode(b"\xff.png")).write_bytes(picture(4))
     (tmp_path / "pets" / "a" / "gone.png").symlink_to("nowhere.png")
     dataset, figures, html = ingest(source, tmp_path, max_pixels=3000, processes=2)
     assert list(by_source(dataset)) == ["a/good.png"]
     assert figures["refused"] == 7
-    for name, reason in (("a/cut.jpg", "more than 3000 pixels: 64 x 64"), ("a/empty.png", "empty file"), ("a/text.gif", "not a JPEG"),
-                         ("a/large.png", "more than 3000 pixels: 60 x 60"), ("a/gone.png", "not there: a broken link"),
-                         ("a/\\xff.png", "its name is not UTF-8"),
-                         ("a/&lt;script&gt;alert(&quot;x&quot;)&lt;b&gt;.png", "not a JPEG")):
+    for name, reason in (
+        ("a/cut.jpg", "more than 3000 pixels: 64 x 64"),
+        ("a/empty.png", "empty file"),
+        ("a/text.gif", "not a JPEG"),
+        ("a/large.png", "more than 3000 pixels: 60 x 60"),
+        ("a/gone.png", "not there: a broken link"),
+        ("a/\\xff.png", "its name is not UTF-8"),
+        ("a/&lt;script&gt;alert(&quot;x&quot;)&lt;b&gt;.png", "not a JPEG"),
+    ):
         assert f"<tr><td>{name}</td><td>{reason}" in html
     assert "1 .txt" in html
     assert "<script" not in html
 
 
 def test_a_hostile_class_name_is_escaped(tmp_path: Path) -> None:
-    dataset, _, html = ingest(fill(tmp_path / "pets", {"<script>x/a.png": picture(1), "b&c/b.png": picture(2)}), tmp_path)
+    dataset, _, html = ingest(
+        fill(tmp_path / "pets", {"<script>x/a.png": picture(1), "b&c/b.png": picture(2)}), tmp_path
+    )
     assert dataset.classes == ("<script>x", "b&c")
     assert "&lt;script&gt;x" in html
     assert "b&amp;c" in html
@@ -217,8 +266,12 @@ def test_nothing_readable_stops_the_run_and_publishes_nothing(tmp_path: Path) ->
 def test_what_is_stored_is_upright_and_in_mode(tmp_path: Path) -> None:
     tags = Image.Exif()
     tags[ORIENTATION] = 6
-    files = {"a/turned.jpg": picture(1, "JPEG", exif=tags), "a/plain.jpg": picture(2, "JPEG"), "a/page.tif": picture(3, "TIFF"),
-             "a/web.webp": picture(4, "WEBP")}
+    files = {
+        "a/turned.jpg": picture(1, "JPEG", exif=tags),
+        "a/plain.jpg": picture(2, "JPEG"),
+        "a/page.tif": picture(3, "TIFF"),
+        "a/web.webp": picture(4, "WEBP"),
+    }
     dataset, _, html = ingest(fill(tmp_path / "pets", files), tmp_path)
     reader = ShardReader(dataset, open_store(str(tmp_path / "store")))
     for row, entry in enumerate(dataset.index.to_pylist()):
@@ -240,12 +293,31 @@ def test_a_name_must_fit_into_an_object_name(tmp_path: Path, name: str) -> None:
 
 def test_as_a_command_with_few_lines_of_progress(tmp_path: Path) -> None:
     source = fill(tmp_path / "pets", {f"{number % 3}/{number}.png": picture(number) for number in range(301)})
-    command = [sys.executable, "-m", "components.ingest", "--source", source, "--source-version", "1", "--name", "pets",
-               "--store", str(tmp_path / "store"), "--dataset", str(tmp_path / "out" / "d"), "--report", str(tmp_path / "out" / "r")]
-    done = subprocess.run([*command, "--settings", json.dumps({"processes": 2})], capture_output=True, text=True, check=True)
+    command = [
+        sys.executable,
+        "-m",
+        "components.ingest",
+        "--source",
+        source,
+        "--source-version",
+        "1",
+        "--name",
+        "pets",
+        "--store",
+        str(tmp_path / "store"),
+        "--dataset",
+        str(tmp_path / "out" / "d"),
+        "--report",
+        str(tmp_path / "out" / "r"),
+    ]
+    done = subprocess.run(
+        [*command, "--settings", json.dumps({"processes": 2})], capture_output=True, text=True, check=True
+    )
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert lines[-1] == {"progress": "checking images", "done": 301, "total": 301}
     assert len(lines) <= 52
-    failed = subprocess.run([*command, "--settings", json.dumps({"labels": "none.csv"})], capture_output=True, text=True, check=False)
+    failed = subprocess.run(
+        [*command, "--settings", json.dumps({"labels": "none.csv"})], capture_output=True, text=True, check=False
+    )
     assert (failed.returncode, failed.stderr.count("\n")) == (2, 1)
     assert failed.stderr.startswith("error: ingest: none.csv: no such file")

@@ -74,4 +74,8 @@ def pod_specs(value: Any) -> list[dict[str, Any]]:
         return [spec for item in value for spec in pod_specs(item)]
     if not isinstance(value, dict):
         return []
-    return [value] if isinstance(value.get("containers"), list) else [spec for item in value.values() for spec in pod_specs(item)]
+    return (
+        [value]
+        if isinstance(value.get("containers"), list)
+        else [spec for item in value.values() for spec in pod_specs(item)]
+    )

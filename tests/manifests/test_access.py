@@ -32,13 +32,19 @@ def objects(request: pytest.FixtureRequest) -> list[dict[str, Any]]:
 
 def rights(objects: list[dict[str, Any]], account: str, namespace: str = "gleaner") -> list[dict[str, Any]]:
     """The rules that bindings give to a service account."""
-    roles = [each["roleRef"]["name"] for each in objects if each["kind"] == "RoleBinding"
-             if {"kind": "ServiceAccount", "name": account, "namespace": namespace} in each["subjects"]]
+    roles = [
+        each["roleRef"]["name"]
+        for each in objects
+        if each["kind"] == "RoleBinding"
+        if {"kind": "ServiceAccount", "name": account, "namespace": namespace} in each["subjects"]
+    ]
     return [rule for role in roles for rule in named(objects, "Role", role)["rules"]]
 
 
 def asked_of_kubeflow(folder: Path, store: str) -> set[str]:
-    """What a server asks Kubernetes about the reconciler while it makes, disables and deletes a schedule: `resource: verb`."""
+    """What a server asks Kubernetes about the reconciler while it makes, disables and deletes a schedule: `resource:
+    verb`.
+    """
     with serve(store=store, multi_user=True) as server:
         if store == "kubernetes":
             server.add_version(PIPELINE, version_name(), "team")
@@ -60,16 +66,23 @@ def test_the_reconciler_may_do_exactly_what_it_does(name, store, tmp_path):
 
 
 def test_stages_read_what_they_name_and_nothing_else(objects):
-    rules = [rule for rule in rights(objects, "gleaner-pipeline") if rule["apiGroups"] == [""] and "pods" not in rule["resources"][0]]
+    rules = [
+        rule
+        for rule in rights(objects, "gleaner-pipeline")
+        if rule["apiGroups"] == [""] and "pods" not in rule["resources"][0]
+    ]
     assert {(rule["resources"][0], *rule["resourceNames"], *rule["verbs"]) for rule in rules} == {
-        ("configmaps", "kfp-launcher", "get"), ("secrets", "gleaner-storage", "get")}
+        ("configmaps", "kfp-launcher", "get"),
+        ("secrets", "gleaner-storage", "get"),
+    }
 
 
 def test_kubeflows_ui_reads_what_it_needs_to_show_artifacts(objects):
     launcher = yaml.safe_load(named(objects, "ConfigMap", "kfp-launcher")["data"]["providers"])["s3"]["default"]
     secret = launcher["credentials"]["secretRef"]["secretName"]
     assert rights(objects, "ml-pipeline-ui", "kubeflow") == [
-        {"apiGroups": [""], "resources": ["secrets"], "resourceNames": [secret], "verbs": ["get"]}]
+        {"apiGroups": [""], "resources": ["secrets"], "resourceNames": [secret], "verbs": ["get"]}
+    ]
 
 
 def test_rights_end_at_the_namespace_and_say_no_star(objects):
@@ -86,8 +99,13 @@ def test_rights_end_at_the_namespace_and_say_no_star(objects):
 def test_every_pod_has_an_account_of_its_own(objects):
     accounts = {each["metadata"]["name"] for each in objects if each["kind"] == "ServiceAccount"}
     assert {spec["serviceAccountName"] for spec in pod_specs(objects)} <= accounts
-    (token,) = [source["serviceAccountToken"] for volume in reconciler(objects)["volumes"] if "projected" in volume
-                for source in volume["projected"]["sources"] if "serviceAccountToken" in source]
+    (token,) = [
+        source["serviceAccountToken"]
+        for volume in reconciler(objects)["volumes"]
+        if "projected" in volume
+        for source in volume["projected"]["sources"]
+        if "serviceAccountToken" in source
+    ]
     assert token["audience"] == "pipelines.kubeflow.org"
 
 
@@ -101,7 +119,9 @@ def test_the_job_and_the_cron_job_run_one_pod(objects):
 
 
 def test_the_reconciler_reads_the_schedules_of_git(objects):
-    (sources,) = [volume["projected"]["sources"] for volume in reconciler(objects)["volumes"] if volume["name"] == "configs"]
+    (sources,) = [
+        volume["projected"]["sources"] for volume in reconciler(objects)["volumes"] if volume["name"] == "configs"
+    ]
     files: dict[str, str] = {}
     for source in (each["configMap"] for each in sources):
         data = named(objects, "ConfigMap", source["name"])["data"]
@@ -113,7 +133,9 @@ def test_the_reconciler_reads_the_schedules_of_git(objects):
 
 def test_the_reconciler_knows_the_pipelines_of_git(objects):
     (source,) = [volume["configMap"] for volume in reconciler(objects)["volumes"] if volume["name"] == "compiled"]
-    compiled = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "pipelines" / "compiled").glob("*.yaml")}
+    compiled = {
+        path.name: path.read_text(encoding="utf-8") for path in (ROOT / "pipelines" / "compiled").glob("*.yaml")
+    }
     assert named(objects, "ConfigMap", source["name"])["data"] == compiled
     assert sum(map(len, compiled.values())) < 900_000, "a ConfigMap holds 1 MiB"
     places = {mount["name"]: mount["mountPath"] for mount in reconciler(objects)["containers"][0]["volumeMounts"]}
@@ -126,7 +148,9 @@ def test_scheduled_runs_have_an_account_that_exists(objects):
 
 
 def reached(objects: list[dict[str, Any]], labels: dict[str, str], direction: str) -> set[tuple[Any, int]]:
-    """Where pods with these labels may send (egress), or from whom they may receive (ingress): (peer, port); port 0 is any."""
+    """Where pods with these labels may send (egress), or from whom they may receive (ingress): (peer, port); port 0 is
+    any.
+    """
     found = set()
     for policy in (each["spec"] for each in objects if each["kind"] == "NetworkPolicy"):
         selector = policy["podSelector"].get("matchLabels", {})
@@ -156,7 +180,10 @@ def test_who_talks_to_whom(objects):
     kind = "seaweedfs" in {each["metadata"]["name"] for each in objects}
     kubernetes = {(block, port) for block in PRIVATE for port in (443, 6443)}
     store = {(SEAWEEDFS, 8333)} if kind else {("0.0.0.0/0", 443)}
-    assert reached(objects, STAGE, "egress") == {(DNS, 53), (API, 8887), (API, 8888), (METADATA, 8080)} | kubernetes | store
+    assert (
+        reached(objects, STAGE, "egress")
+        == {(DNS, 53), (API, 8887), (API, 8888), (METADATA, 8080)} | kubernetes | store
+    )
     assert reached(objects, RECONCILER, "egress") == {(DNS, 53), (API, 8888)}
     assert reached(objects, STAGE, "ingress") == reached(objects, RECONCILER, "ingress") == set()
     if kind:
@@ -175,5 +202,10 @@ def test_quota_has_room_for_what_runs(objects):
     hard = named(objects, "ResourceQuota", "gleaner")["spec"]["hard"]
     gpus = sum(int(each["spec"]["limits"]["nvidia.com/gpu"]) for each in objects if each["kind"] == "NodePool")
     assert int(hard["requests.nvidia.com/gpu"]) == gpus
-    queues = [flavor for each in objects if each["kind"] == "ClusterQueue" for flavor in each["spec"]["resourceGroups"][0]["flavors"]]
+    queues = [
+        flavor
+        for each in objects
+        if each["kind"] == "ClusterQueue"
+        for flavor in each["spec"]["resourceGroups"][0]["flavors"]
+    ]
     assert sum(int(flavor["resources"][2]["nominalQuota"]) for flavor in queues) == gpus

@@ -1,4 +1,6 @@
-"""Argo CD's applications: their folders exist, their waves are ordered, their projects allow what they apply and no more."""
+"""Argo CD's applications: their folders exist, their waves are ordered, their projects allow what they apply and no
+more.
+"""
 
 import re
 from typing import Any
@@ -30,10 +32,18 @@ def wave_of(each: dict[str, Any]) -> int:
 
 def test_folders_exist_and_are_those_of_the_environment(environment):
     name, objects = environment
-    own = {each["metadata"]["name"]: each["spec"]["source"] for each in applications(objects) if "path" in each["spec"]["source"]}
+    own = {
+        each["metadata"]["name"]: each["spec"]["source"]
+        for each in applications(objects)
+        if "path" in each["spec"]["source"]
+    }
     assert {source["repoURL"] for source in own.values()} == {REPOSITORY}
     folders = {source["path"] for source in own.values()}
-    parts = {f"manifests/overlays/{name}/{path.name}" for path in (ROOT / "manifests" / "overlays" / name).iterdir() if path.is_dir()}
+    parts = {
+        f"manifests/overlays/{name}/{path.name}"
+        for path in (ROOT / "manifests" / "overlays" / name).iterdir()
+        if path.is_dir()
+    }
     assert folders == parts | {f"argocd/{name}"}
     assert all((ROOT / folder / "kustomization.yaml").is_file() for folder in folders)
 
@@ -47,7 +57,11 @@ def test_one_root_keeps_them_all(environment):
 
 def test_waves_are_ordered(environment):
     _, objects = environment
-    waves = {each["metadata"]["name"].removeprefix("gleaner-"): wave_of(each) for each in objects if each["metadata"]["name"] != "gleaner"}
+    waves = {
+        each["metadata"]["name"].removeprefix("gleaner-"): wave_of(each)
+        for each in objects
+        if each["metadata"]["name"] != "gleaner"
+    }
     projects = [wave_of(each) for each in objects if each["kind"] == "AppProject"]
     order = [waves[part] for part in ("foundation", "kueue", "trainer", "queues", "workload") if part in waves]
     assert order == sorted(order)
@@ -73,7 +87,9 @@ def test_they_follow_git_by_themselves(environment):
         assert each["metadata"]["annotations"]["argocd.argoproj.io/compare-options"] == "ServerSideDiff=true"
 
 
-@pytest.mark.parametrize(("name", "folder", "more"), [("gleaner", "manifests/overlays", VERSION), ("gleaner-root", "argocd", set())])
+@pytest.mark.parametrize(
+    ("name", "folder", "more"), [("gleaner", "manifests/overlays", VERSION), ("gleaner-root", "argocd", set())]
+)
 def test_projects_allow_what_is_applied_and_nothing_else(name, folder, more):
     project = named(build(ROOT / "argocd" / "prod"), "AppProject", name)["spec"]
     applied = [each for environment in OVERLAYS for each in build(ROOT / folder / environment)]
@@ -81,7 +97,9 @@ def test_projects_allow_what_is_applied_and_nothing_else(name, folder, more):
     narrow = {kind(each) for each in applied if "namespace" in each["metadata"]} | more
     assert {(entry["group"], entry["kind"]) for entry in project.get("clusterResourceWhitelist", [])} == wide
     assert {(entry["group"], entry["kind"]) for entry in project["namespaceResourceWhitelist"]} == narrow
-    assert {entry["namespace"] for entry in project["destinations"]} == {each["metadata"].get("namespace", "gleaner") for each in applied}
+    assert {entry["namespace"] for entry in project["destinations"]} == {
+        each["metadata"].get("namespace", "gleaner") for each in applied
+    }
 
 
 def kind(each: dict[str, Any]) -> tuple[str, str]:
@@ -101,8 +119,14 @@ def test_what_must_outlive_git_is_never_pruned():
         return set(each["metadata"]["annotations"]["argocd.argoproj.io/sync-options"].split(","))
 
     for name in OVERLAYS:
-        assert {"Prune=false", "Delete=false"} <= options(named(build(ROOT / "manifests" / "overlays" / name), "Namespace", "gleaner"))
-    versions = [each for each in build(ROOT / "manifests" / "base" / "pipeline") if each["kind"] in ("Pipeline", "PipelineVersion")]
+        assert {"Prune=false", "Delete=false"} <= options(
+            named(build(ROOT / "manifests" / "overlays" / name), "Namespace", "gleaner")
+        )
+    versions = [
+        each
+        for each in build(ROOT / "manifests" / "base" / "pipeline")
+        if each["kind"] in ("Pipeline", "PipelineVersion")
+    ]
     assert versions
     assert all("Prune=false" in options(each) for each in versions)
 
@@ -115,12 +139,23 @@ def health(key: str, status: dict[str, Any] | None) -> str:
 
 
 def condition(type_: str, status: str) -> dict[str, Any]:
-    return {"conditions": [{"type": "Other", "status": "True", "message": "-"}, {"type": type_, "status": status, "message": "why"}]}
+    return {
+        "conditions": [
+            {"type": "Other", "status": "True", "message": "-"},
+            {"type": type_, "status": status, "message": "why"},
+        ]
+    }
 
 
-@pytest.mark.parametrize(("key", "type_"), [
-    ("kueue.x-k8s.io_ClusterQueue", "Active"), ("kueue.x-k8s.io_LocalQueue", "Active"), ("karpenter.sh_NodePool", "Ready"),
-    ("external-secrets.io_ExternalSecret", "Ready")])
+@pytest.mark.parametrize(
+    ("key", "type_"),
+    [
+        ("kueue.x-k8s.io_ClusterQueue", "Active"),
+        ("kueue.x-k8s.io_LocalQueue", "Active"),
+        ("karpenter.sh_NodePool", "Ready"),
+        ("external-secrets.io_ExternalSecret", "Ready"),
+    ],
+)
 def test_health_of_kinds_with_a_condition(key, type_):
     assert health(key, None) == health(key, {}) == health(key, condition(type_, "Unknown")) == "Progressing"
     assert health(key, condition(type_, "True")) == "Healthy"
@@ -130,14 +165,24 @@ def test_health_of_kinds_with_a_condition(key, type_):
 def test_health_of_the_other_kinds():
     application = "argoproj.io_Application"
     assert health(application, None) == "Progressing"
-    assert [health(application, {"health": {"status": word}}) for word in ("Healthy", "Degraded")] == ["Healthy", "Degraded"]
-    assert health("pipelines.kubeflow.org_Pipeline", None) == health("pipelines.kubeflow.org_PipelineVersion", None) == "Healthy"
+    assert [health(application, {"health": {"status": word}}) for word in ("Healthy", "Degraded")] == [
+        "Healthy",
+        "Degraded",
+    ]
+    assert (
+        health("pipelines.kubeflow.org_Pipeline", None)
+        == health("pipelines.kubeflow.org_PipelineVersion", None)
+        == "Healthy"
+    )
     assert health("pipelines.kubeflow.org_PipelineVersion", condition("any", "False")) == "Degraded"
 
 
 def test_every_custom_kind_of_ours_has_a_health_check_or_no_state():
     stateless = {"ResourceFlavor", "WorkloadPriorityClass", "TrainingRuntime", "AppProject"}
     parts = [ROOT / folder / name for folder in ("manifests/overlays", "argocd") for name in OVERLAYS]
-    known = re.compile(r"|apps|batch|(networking|rbac\.authorization)\.k8s\.io")  # whose health Argo CD knows, or that have none
+    # whose health Argo CD knows, or that have none
+    known = re.compile(r"|apps|batch|(networking|rbac\.authorization)\.k8s\.io")
     custom = {kind(each) for part in parts for each in build(part) if not known.fullmatch(kind(each)[0])} | VERSION
-    assert {f"{group}_{name}" for group, name in custom if name not in stateless} == {key.removeprefix(PREFIX) for key in HEALTH}
+    assert {f"{group}_{name}" for group, name in custom if name not in stateless} == {
+        key.removeprefix(PREFIX) for key in HEALTH
+    }

@@ -1,4 +1,6 @@
-"""Commit configuration and the cluster follows; `git revert` and it goes back: on a real repository, by what is built from it."""
+"""Commit configuration and the cluster follows; `git revert` and it goes back: on a real repository, by what is built
+from it.
+"""
 
 import shutil
 import subprocess
@@ -36,11 +38,21 @@ def edit(repository: Path, path: str, old: str, new: str) -> None:
     (repository / path).write_text(text.replace(old, new, 1), encoding="utf-8")
 
 
-@pytest.mark.parametrize(("path", "old", "new", "folder", "changed"), [
-    ("pipelines/configs/schedules.yaml", "0 30 2", "0 45 3", WORKLOAD, "gleaner-schedules-"),
-    ("pipelines/configs/cluster.yaml", "name: digits", "name: numbers", WORKLOAD, "gleaner-schedules-"),
-    ("manifests/components/gpu/node-pools.yaml", "consolidateAfter: 5m", "consolidateAfter: 9m", "manifests/overlays/dev/queues", "9m"),
-], ids=["schedule", "configuration", "pool"])
+@pytest.mark.parametrize(
+    ("path", "old", "new", "folder", "changed"),
+    [
+        ("pipelines/configs/schedules.yaml", "0 30 2", "0 45 3", WORKLOAD, "gleaner-schedules-"),
+        ("pipelines/configs/cluster.yaml", "name: digits", "name: numbers", WORKLOAD, "gleaner-schedules-"),
+        (
+            "manifests/components/gpu/node-pools.yaml",
+            "consolidateAfter: 5m",
+            "consolidateAfter: 9m",
+            "manifests/overlays/dev/queues",
+            "9m",
+        ),
+    ],
+    ids=["schedule", "configuration", "pool"],
+)
 def test_a_commit_changes_the_objects_and_a_revert_brings_them_back(repository, path, old, new, folder, changed):
     before = build_text(repository / folder)
     edit(repository, path, old, new)

@@ -1,4 +1,6 @@
-"""What Kubeflow and Argo Workflows look for in a namespace that runs pipelines, where no profile controller puts it there."""
+"""What Kubeflow and Argo Workflows look for in a namespace that runs pipelines, where no profile controller puts it
+there.
+"""
 
 from typing import Any
 
@@ -49,19 +51,30 @@ def test_the_namespace_is_let_in_by_kubeflow_and_left_alone_by_its_controllers(o
 
 def test_a_profile_is_of_the_namespace_and_a_step_of_the_readme():
     profile = yaml.safe_load((ROOT / "manifests" / "profile.yaml").read_text(encoding="utf-8"))
-    assert (profile["apiVersion"], profile["kind"], profile["metadata"]["name"]) == ("kubeflow.org/v1", "Profile", "gleaner")
+    assert (profile["apiVersion"], profile["kind"], profile["metadata"]["name"]) == (
+        "kubeflow.org/v1",
+        "Profile",
+        "gleaner",
+    )
     assert f"owner={profile['spec']['owner']['name']}" in (ROOT / "manifests" / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_quota_has_room_for_two_runs_beside_what_always_runs(objects):
-    """Of each run four packing pods, or one of the largest stage; beside a stage Argo's container, with the limit range's default."""
+    """Of each run four packing pods, or one of the largest stage; beside a stage Argo's container, with the limit
+    range's default.
+    """
     hard = named(objects, "ResourceQuota", "gleaner")["spec"]["hard"]
     (limits,) = named(objects, "LimitRange", "gleaner")["spec"]["limits"]
     assert not {"max", "min", "maxLimitRequestRatio"} & limits.keys()
     compiled = next(yaml.safe_load_all((ROOT / "pipelines" / "compiled" / "training.yaml").read_text(encoding="utf-8")))
     stages = {name: each["container"]["resources"] for name, each in compiled["deploymentSpec"]["executors"].items()}
-    always = [container["resources"]["limits"] for each in objects if each["kind"] in ("StatefulSet", "Job") for spec in pod_specs(each)
-              for container in spec["containers"]]
+    always = [
+        container["resources"]["limits"]
+        for each in objects
+        if each["kind"] in ("StatefulSet", "Job")
+        for spec in pod_specs(each)
+        for container in spec["containers"]
+    ]
     for key, stage in (("cpu", "resourceCpuLimit"), ("memory", "resourceMemoryLimit")):
         beside = _number(limits["default"][key])
         packing = 4 * (_number(stages["exec-pack"][stage]) + beside)

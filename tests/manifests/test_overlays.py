@@ -1,4 +1,4 @@
-"""Every environment and every combination of options builds, and what it builds is what the rules of the house allow."""
+"""Every environment and every combination of options builds, and what it builds is what the house allows."""
 
 import itertools
 import json
@@ -29,11 +29,17 @@ def objects(request: pytest.FixtureRequest) -> list[dict[str, Any]]:
     return overlay(request.param)
 
 
-@pytest.mark.parametrize("components", [(storage, store, *options) for storage, store, options
-                                        in itertools.product(STORAGE, STORES, OPTIONS)], ids="+".join)
+@pytest.mark.parametrize(
+    "components",
+    [(storage, store, *options) for storage, store, options in itertools.product(STORAGE, STORES, OPTIONS)],
+    ids="+".join,
+)
 def test_every_combination_of_components_builds(components, tmp_path):
     near = Path(os.path.relpath(MANIFESTS, tmp_path))
-    kustomization = {"resources": [str(near / "base")], "components": [str(near / "components" / name) for name in components]}
+    kustomization = {
+        "resources": [str(near / "base")],
+        "components": [str(near / "components" / name) for name in components],
+    }
     (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(kustomization), encoding="utf-8")
     built = build(tmp_path)
     keys = [(each["kind"], each["metadata"].get("namespace"), each["metadata"]["name"]) for each in built]
@@ -51,7 +57,12 @@ def test_every_component_is_in_a_combination():
 @pytest.mark.parametrize("name", OVERLAYS)
 def test_the_parts_are_the_whole(name):
     whole = overlay(name)
-    parts = [each for folder in sorted((MANIFESTS / "overlays" / name).iterdir()) if folder.is_dir() for each in build(folder)]
+    parts = [
+        each
+        for folder in sorted((MANIFESTS / "overlays" / name).iterdir())
+        if folder.is_dir()
+        for each in build(folder)
+    ]
     order = lambda each: (each["kind"], each["metadata"]["name"])  # noqa: E731
     assert sorted(parts, key=order) == sorted(whole, key=order)
 
@@ -94,7 +105,8 @@ def containers(spec: dict[str, Any]) -> list[dict[str, Any]]:
 
 def faults_of_restricted(spec: dict[str, Any]) -> list[str]:
     """What Pod Security `restricted` refuses (kubernetes.io/docs/concepts/security/pod-security-standards)."""
-    pod, found = spec.get("securityContext", {}), []
+    pod = spec.get("securityContext", {})
+    found = []
     found += [key for key in ("hostNetwork", "hostPID", "hostIPC") if spec.get(key)]
     kinds = {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret"}
     found += [f"volume {volume['name']}" for volume in spec.get("volumes", []) if not kinds & volume.keys()]
@@ -124,7 +136,12 @@ def test_our_pods_satisfy_restricted(objects):
 
 
 def test_the_check_of_restricted_can_fail():
-    assert faults_of_restricted({"containers": [{"name": "a"}]}) == ["not runAsNonRoot", "seccomp", "escalation", "capabilities"]
+    assert faults_of_restricted({"containers": [{"name": "a"}]}) == [
+        "not runAsNonRoot",
+        "seccomp",
+        "escalation",
+        "capabilities",
+    ]
     (plugin,) = [spec for spec in pod_specs(overlay("prod")) if spec.get("priorityClassName") == "system-node-critical"]
     assert "volume kubelet" in faults_of_restricted(plugin)
 
@@ -139,7 +156,11 @@ def test_no_secret_value_is_in_git(objects):
     named_only = {"name", "optional"}
     for spec in pod_specs(objects):
         for container in containers(spec):
-            assert all(source["secretRef"].keys() <= named_only for source in container.get("envFrom", []) if "secretRef" in source)
+            assert all(
+                source["secretRef"].keys() <= named_only
+                for source in container.get("envFrom", [])
+                if "secretRef" in source
+            )
             assert not [entry for entry in container.get("env", []) if "SECRET" in entry["name"] and "value" in entry]
     assert "AKIA" not in json.dumps(objects)
 

@@ -21,7 +21,7 @@ KIND = ROOT / "manifests" / "overlays" / "kind"
 def of(*start: str) -> list[list[str]]:
     """The words of the README's commands that start so; what `$(…)` would give stays as it is."""
     words = [shlex.split(command) for command in COMMANDS]
-    return [each for each in words if tuple(each[:len(start)]) == start]
+    return [each for each in words if tuple(each[: len(start)]) == start]
 
 
 def run(*words: str, given: str | None = None) -> str:
@@ -49,7 +49,11 @@ def test_the_secret_holds_what_the_pods_take_from_it():
     assert (secret["metadata"]["namespace"], secret["metadata"]["name"]) == ("gleaner", "gleaner-storage")
     launcher = yaml.safe_load(named(build(KIND), "ConfigMap", "kfp-launcher")["data"]["providers"])["s3"]["default"]
     reference = launcher["credentials"]["secretRef"]
-    assert reference == {"secretName": "gleaner-storage", "accessKeyKey": "AWS_ACCESS_KEY_ID", "secretKeyKey": "AWS_SECRET_ACCESS_KEY"}
+    assert reference == {
+        "secretName": "gleaner-storage",
+        "accessKeyKey": "AWS_ACCESS_KEY_ID",
+        "secretKeyKey": "AWS_SECRET_ACCESS_KEY",
+    }
     assert set(secret["data"]) == {reference["accessKeyKey"], reference["secretKeyKey"]}
     address = named(build(KIND), "ConfigMap", "gleaner-storage")["data"]["AWS_ENDPOINT_URL"]
     assert address == f"http://{launcher['endpoint']}"
@@ -57,7 +61,10 @@ def test_the_secret_holds_what_the_pods_take_from_it():
 
 def test_the_health_checks_are_a_patch_that_kubectl_takes():
     (words,) = of("kubectl", "-n", "argocd", "patch")
-    there = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: argocd-cm, namespace: argocd}\ndata: {url: https://argocd.example.com}\n"
+    there = (
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: argocd-cm, namespace: argocd}\ndata: {url: "
+        "https://argocd.example.com}\n"
+    )
     patched = yaml.safe_load(run("patch", "--local", "-f", "-", "--patch-file", words[-1], "-o", "yaml", given=there))
     assert patched["data"]["url"] == "https://argocd.example.com"
     assert len(patched["data"]) > 5
@@ -66,15 +73,23 @@ def test_the_health_checks_are_a_patch_that_kubectl_takes():
 def test_what_is_waited_for_looked_at_and_forwarded_is_there():
     objects = build(KIND)
     for words in of("kubectl", "-n", "gleaner"):
-        for kind, name in (word.split("/") for word in words if re.fullmatch(r"(job|statefulset|service)/[\w-]+", word)):
+        for kind, name in (
+            word.split("/") for word in words if re.fullmatch(r"(job|statefulset|service)/[\w-]+", word)
+        ):
             assert named(objects, {"job": "Job", "statefulset": "StatefulSet", "service": "Service"}[kind], name)
 
 
 def test_the_laptop_has_an_account_that_may_start_runs():
-    (account,), (binding,) = (of("kubectl", "-n", "gleaner", "create", kind) for kind in ("serviceaccount", "rolebinding"))
+    (account,), (binding,) = (
+        of("kubectl", "-n", "gleaner", "create", kind) for kind in ("serviceaccount", "rolebinding")
+    )
     made = [yaml.safe_load(run(*words[1:], "--dry-run=client", "-o", "yaml")) for words in (account, binding)]
     name = made[0]["metadata"]["name"]
-    assert made[1]["roleRef"] == {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "kubeflow-pipelines-edit"}
+    assert made[1]["roleRef"] == {
+        "apiGroup": "rbac.authorization.k8s.io",
+        "kind": "ClusterRole",
+        "name": "kubeflow-pipelines-edit",
+    }
     assert made[1]["subjects"] == [{"kind": "ServiceAccount", "name": name, "namespace": "gleaner"}]
     (token,) = [command for command in COMMANDS if " create token " in command]
     assert f"create token {name} --audience={AUDIENCE}" in token
@@ -101,7 +116,8 @@ def test_runs_are_started_under_an_account_that_is_there():
 
 
 def test_the_digits_go_where_the_run_looks_for_them():
-    (example,), (copy,) = of("gleaner", "example"), of("aws", "s3", "cp")
+    (example,) = of("gleaner", "example")
+    (copy,) = of("aws", "s3", "cp")
     assert copy[-2] == example[-1]
     assert copy[-1] == load_config(ROOT / "pipelines" / "configs" / "cluster.yaml").source
     assert f"(`source` is\n`{copy[-1]}` here)" in README

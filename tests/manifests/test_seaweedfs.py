@@ -35,11 +35,24 @@ def test_only_the_secrets_key_pair_gets_in(tmp_path):
     (container,) = pod["containers"]
     ports = _free_ports()
     replaced = ("-dir=", "-ip.bind=", "-s3.port=")  # what a pod has to itself: its disk, its address and its ports
-    command = [find_weed() or "weed", *(word for word in container["command"][1:] if not word.startswith(replaced)),
-               f"-dir={tmp_path}", "-ip.bind=127.0.0.1", *(f"-{name}={port}" for name, port in ports.items())]
-    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "AWS_ACCESS_KEY_ID": "gleaner", "AWS_SECRET_ACCESS_KEY": "right" * 8}
+    command = [
+        find_weed() or "weed",
+        *(word for word in container["command"][1:] if not word.startswith(replaced)),
+        f"-dir={tmp_path}",
+        "-ip.bind=127.0.0.1",
+        *(f"-{name}={port}" for name, port in ports.items()),
+    ]
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "AWS_ACCESS_KEY_ID": "gleaner",
+        "AWS_SECRET_ACCESS_KEY": "right" * 8,
+    }
     endpoint = f"http://127.0.0.1:{ports['s3.port']}"
-    with (tmp_path / "log").open("wb") as log, subprocess.Popen(command, env=environment, stdout=log, stderr=log) as server:
+    with (
+        (tmp_path / "log").open("wb") as log,
+        subprocess.Popen(command, env=environment, stdout=log, stderr=log) as server,
+    ):
         try:
             wait_for(endpoint + container["readinessProbe"]["httpGet"]["path"])
             end = time.monotonic() + 30

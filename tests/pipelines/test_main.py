@@ -31,7 +31,9 @@ def test_config_show_resolves_everything(capsys):
 
 def test_config_schema_is_the_committed_one(capsys):
     assert call("config", "schema") == 0
-    assert json.loads(capsys.readouterr().out) == json.loads((ROOT / "pipelines" / "configs" / "schema.json").read_text(encoding="utf-8"))
+    assert json.loads(capsys.readouterr().out) == json.loads(
+        (ROOT / "pipelines" / "configs" / "schema.json").read_text(encoding="utf-8")
+    )
 
 
 @pytest.mark.parametrize("words", [("config", "show"), ("run",)])
@@ -40,7 +42,10 @@ def test_a_mistake_is_one_line_and_exit_code_2(capsys, tmp_path, monkeypatch, wo
     assert call(*words, MNIST, "pretrain.epoch=3") == 2
     said = capsys.readouterr()
     assert said.out == ""
-    assert said.err == "error: override 'pretrain.epoch=3': unknown key 'pretrain.epoch'; did you mean 'pretrain.epochs'?\n"
+    assert (
+        said.err
+        == "error: override 'pretrain.epoch=3': unknown key 'pretrain.epoch'; did you mean 'pretrain.epochs'?\n"
+    )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -49,8 +54,10 @@ def test_compile_refuses_pods_that_no_node_can_run_and_writes_nothing(capsys, tm
     assert call("compile", MNIST, "resources.pretrain.gpu=h100", "--output", "new") == 2
     said = capsys.readouterr()
     assert said.out == ""
-    assert said.err == ("error: override 'resources.pretrain.gpu=h100': resources.pretrain.gpu: got 'h100', which no pool has; "
-                        "expected a pool with GPUs in `pools` first\n")
+    assert said.err == (
+        "error: override 'resources.pretrain.gpu=h100': resources.pretrain.gpu: got 'h100', which no pool has; "
+        "expected a pool with GPUs in `pools` first\n"
+    )
     assert list(tmp_path.iterdir()) == []
     assert call("compile", MNIST, "--output", "new") == 0
     assert sorted(capsys.readouterr().out.splitlines()) == sorted(str(path) for path in Path("new").iterdir())
@@ -74,10 +81,13 @@ def test_version(capsys):
     assert capsys.readouterr().out.startswith("gleaner ")
 
 
-@pytest.mark.parametrize(("words", "expected"), [
-    (["example", "cifar", "x"], "invalid choice"),
-    (["predict", "nowhere", "a.png"], "error: predict: nowhere"),
-])
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["example", "cifar", "x"], "invalid choice"),
+        (["predict", "nowhere", "a.png"], "error: predict: nowhere"),
+    ],
+)
 def test_commands_of_stages_take_all_that_follows(tmp_path, words, expected):
     command = [sys.executable, "-m", "pipelines", *words]
     done = subprocess.run(command, cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
@@ -96,10 +106,17 @@ def test_an_interrupt_is_130(monkeypatch, capsys):
     assert capsys.readouterr().err == "interrupted\n"
 
 
-@pytest.mark.parametrize(("imported", "absent"), [
-    ("pipelines.__main__, pipelines.configuration.config", ("kfp", "torch", "numpy", "rich", "boto3")),  # a wrong key is told at once
-    ("pipelines.local.run, pipelines.training", ("torch", "numpy", "pyarrow", "PIL")),
-])
+@pytest.mark.parametrize(
+    ("imported", "absent"),
+    [
+        # a wrong key is told at once
+        ("pipelines.__main__, pipelines.configuration.config", ("kfp", "torch", "numpy", "rich", "boto3")),
+        ("pipelines.local.run, pipelines.training", ("torch", "numpy", "pyarrow", "PIL")),
+    ],
+)
 def test_what_need_not_be_imported_is_not(imported, absent):
     code = f"import sys, {imported}; print(sorted({set(absent)} & sys.modules.keys()))"
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout == "[]\n"
+    assert (
+        subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        == "[]\n"
+    )

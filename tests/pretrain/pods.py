@@ -1,4 +1,6 @@
-"""Pods of a TrainJob as processes of this machine: node_command with the environment of Kubeflow Trainer, and a kubelet."""
+"""Pods of a TrainJob as processes of this machine: node_command with the environment of Kubeflow Trainer, and a
+kubelet.
+"""
 
 import os
 import subprocess
@@ -14,9 +16,17 @@ RESTARTS = 3  # of one pod, as the runtime's backoffLimit
 
 def pod_environment(folder: Path, rank: int, nodes: int, port: int) -> dict[str, str]:
     """What Kubeflow Trainer's torch plugin sets, one thread, and a cache of the pod's own."""
-    return {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive", "PET_NNODES": str(nodes), "PET_NPROC_PER_NODE": "1",
-            "PET_NODE_RANK": str(rank), "PET_MASTER_ADDR": "127.0.0.1", "PET_MASTER_PORT": str(port),
-            "XDG_CACHE_HOME": str(folder / f"cache-{rank}")}
+    return {
+        **os.environ,
+        "OMP_NUM_THREADS": "1",
+        "OMP_WAIT_POLICY": "passive",
+        "PET_NNODES": str(nodes),
+        "PET_NPROC_PER_NODE": "1",
+        "PET_NODE_RANK": str(rank),
+        "PET_MASTER_ADDR": "127.0.0.1",
+        "PET_MASTER_PORT": str(port),
+        "XDG_CACHE_HOME": str(folder / f"cache-{rank}"),
+    }
 
 
 class Pod:
@@ -33,7 +43,9 @@ class Pod:
 
     def start(self) -> None:
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(self.command, stdout=log, stderr=log, cwd=ROOT, env=self.environment, start_new_session=True)
+            self.process = subprocess.Popen(
+                self.command, stdout=log, stderr=log, cwd=ROOT, env=self.environment, start_new_session=True
+            )
 
     def look(self) -> bool:
         """Whether the pod has succeeded; a failed one is started again."""

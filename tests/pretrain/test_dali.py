@@ -19,13 +19,27 @@ from tests.stages import OFF, alone
 
 ROWS = np.arange(20)
 SIDE = 16
-CHANGES = [{"crop": 0.5}, {"flip_horizontal": 0.5}, {"flip_vertical": 0.5}, {"rotate": 40.0}, {"brightness": 0.4}, {"contrast": 0.4},
-           {"saturation": 0.6}, {"hue": 0.2}, {"greyscale": 0.5}, {"blur": 0.7}, {"cutout": 0.4}]
+CHANGES = [
+    {"crop": 0.5},
+    {"flip_horizontal": 0.5},
+    {"flip_vertical": 0.5},
+    {"rotate": 40.0},
+    {"brightness": 0.4},
+    {"contrast": 0.4},
+    {"saturation": 0.6},
+    {"hue": 0.2},
+    {"greyscale": 0.5},
+    {"blur": 0.7},
+    {"cutout": 0.4},
+]
 
 
 @pytest.fixture(scope="module")
 def colour(tmp_path_factory: pytest.TempPathFactory) -> ShardReader:
-    return reader(tmp_path_factory.mktemp("colour"), np.random.default_rng(0).integers(60, 200, (20, SIDE, SIDE, 3), dtype=np.uint8))
+    return reader(
+        tmp_path_factory.mktemp("colour"),
+        np.random.default_rng(0).integers(60, 200, (20, SIDE, SIDE, 3), dtype=np.uint8),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +52,16 @@ def reader(folder: Path, pixels: np.ndarray) -> ShardReader:
     return ShardReader(data, open_store(str(folder / "store")))
 
 
-def made(source: ShardReader, mode: str, changes: Augment, size: int = SIDE, seed: int = 0, epoch: int = 0, threads: int = 1,
-         rows: np.ndarray = ROWS) -> list[tuple[Tensor, Tensor]]:
+def made(
+    source: ShardReader,
+    mode: str,
+    changes: Augment,
+    size: int = SIDE,
+    seed: int = 0,
+    epoch: int = 0,
+    threads: int = 1,
+    rows: np.ndarray = ROWS,
+) -> list[tuple[Tensor, Tensor]]:
     settings = PretrainSettings(image_size=size, batch_size=8, augment=changes)
     return list(dali_views(source, mode, rows, settings, seed, epoch, threads))
 
@@ -50,7 +72,12 @@ def content(batches: list[tuple[Tensor, Tensor]]) -> bytes:
 
 def plain(source: ShardReader, mode: str, size: int) -> Tensor:
     order = epoch_windows(source.dataset, ROWS, 0, 0, HELD)[0].rows[:16]
-    return torch.from_numpy(np.stack([to_square(decode(source.image_bytes(row), mode, 1 << 20), size) for row in order.tolist()])) / 255
+    return (
+        torch.from_numpy(
+            np.stack([to_square(decode(source.image_bytes(row), mode, 1 << 20), size) for row in order.tolist()])
+        )
+        / 255
+    )
 
 
 def test_batches_have_their_shape_and_range(colour, grey):
@@ -73,7 +100,9 @@ def test_with_all_off_views_are_the_images_in_the_order_of_the_epoch(colour, siz
 
 def test_of_an_oblong_image_only_the_centre_square_is_seen(tmp_path):
     y, x = np.mgrid[0:SIDE, 0 : 3 * SIDE]
-    oblong = reader(tmp_path, np.stack([np.stack([x * 5, y * 15, np.full_like(x, i)], axis=2) for i in range(20)]).astype(np.uint8))
+    oblong = reader(
+        tmp_path, np.stack([np.stack([x * 5, y * 15, np.full_like(x, i)], axis=2) for i in range(20)]).astype(np.uint8)
+    )
     assert torch.equal(torch.cat([first for first, _ in made(oblong, "RGB", OFF)]), plain(oblong, "RGB", SIDE))
     cropped = torch.cat([first for first, _ in made(oblong, "RGB", alone(crop=0.4))]) * 255
     assert float(cropped[:, 0].min()) >= SIDE * 5 - 1
@@ -81,7 +110,9 @@ def test_of_an_oblong_image_only_the_centre_square_is_seen(tmp_path):
 
 
 def test_with_all_off_grey_views_are_the_images(grey):
-    torch.testing.assert_close(torch.cat([first for first, _ in made(grey, "L", OFF, size=8)]), plain(grey, "L", 8), atol=2 / 255, rtol=0)
+    torch.testing.assert_close(
+        torch.cat([first for first, _ in made(grey, "L", OFF, size=8)]), plain(grey, "L", 8), atol=2 / 255, rtol=0
+    )
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: next(iter(change)))
@@ -104,7 +135,9 @@ def test_hue_turns_as_far_as_its_share_of_the_circle(tmp_path):
     red[:, 0, 0, 0] = np.arange(400) % 250  # so that no two are the same file
     red[:, 0, 1, 0] = np.arange(400) // 250
     source = reader(tmp_path, red)
-    turned = torch.cat([first for first, _ in made(source, "RGB", alone(hue=0.25), size=8, rows=np.arange(400))])[:, :, 4, 4]
+    turned = torch.cat([first for first, _ in made(source, "RGB", alone(hue=0.25), size=8, rows=np.arange(400))])[
+        :, :, 4, 4
+    ]
     to_plane = torch.tensor([[0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
     i, q = to_plane @ turned.T
     start = to_plane @ torch.tensor([180.0, 90, 90])
@@ -117,10 +150,17 @@ def test_the_same_seed_and_epoch_give_the_same_bytes_on_any_number_of_threads(co
     one = content(made(colour, "RGB", everything, threads=1))
     assert content(made(colour, "RGB", everything, threads=1)) == one
     assert content(made(colour, "RGB", everything, threads=2)) == one
-    assert len({one, content(made(colour, "RGB", everything, seed=1)), content(made(colour, "RGB", everything, epoch=1))}) == 3
+    assert (
+        len({one, content(made(colour, "RGB", everything, seed=1)), content(made(colour, "RGB", everything, epoch=1))})
+        == 3
+    )
 
 
 def test_changes_are_drawn_anew_for_each_epoch_and_seed(colour):
     same = np.full(8, 7)  # one image, so that its place in the order does not show
-    drawn = {content(made(colour, "RGB", alone(crop=0.5), seed=seed, epoch=epoch, rows=same)) for seed in (0, 1) for epoch in (0, 1)}
+    drawn = {
+        content(made(colour, "RGB", alone(crop=0.5), seed=seed, epoch=epoch, rows=same))
+        for seed in (0, 1)
+        for epoch in (0, 1)
+    }
     assert len(drawn) == 4

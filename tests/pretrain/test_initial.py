@@ -24,7 +24,9 @@ def images(world: tiny.World) -> Images:
 
 
 def start(world: tiny.World, init: str, **changes: object) -> tuple[torch.nn.Module, object]:
-    settings = PretrainSettings.model_validate({"architecture": "resnet9", "width": 4, "image_size": 8, "init": init, **changes})
+    settings = PretrainSettings.model_validate(
+        {"architecture": "resnet9", "width": 4, "image_size": 8, "init": init, **changes}
+    )
     return initial_encoder(world.data, images(world), settings, 0)
 
 
@@ -47,16 +49,23 @@ def test_images_of_one_tone_do_not_divide_by_nothing(tmp_path):
 
 
 def test_random_weights_follow_from_the_seed(tiny_world):
-    (one, spec), (again, _) = start(tiny_world, "random"), start(tiny_world, "random")
+    (one, spec) = start(tiny_world, "random")
+    (again, _) = start(tiny_world, "random")
     assert weights(one) == weights(again)
-    other = initial_encoder(tiny_world.data, images(tiny_world), PretrainSettings(architecture="resnet9", width=4, image_size=8), 1)[0]
+    other = initial_encoder(
+        tiny_world.data, images(tiny_world), PretrainSettings(architecture="resnet9", width=4, image_size=8), 1
+    )[0]
     assert weights(one) != weights(other)
     assert spec.architecture == "resnet9"  # type: ignore[attr-defined]
 
 
 def with_head(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """As torchvision keeps them: copies of the weights, and the thousand classes."""
-    return {**{name: tensor.clone() for name, tensor in state.items()}, "fc.weight": torch.ones(1000, 512), "fc.bias": torch.ones(1000)}
+    return {
+        **{name: tensor.clone() for name, tensor in state.items()},
+        "fc.weight": torch.ones(1000, 512),
+        "fc.bias": torch.ones(1000),
+    }
 
 
 @pytest.mark.parametrize("stem", ["3x3", "7x7"])
@@ -97,12 +106,27 @@ def test_a_file_in_an_object_store_is_read_by_its_uri(tiny_world, s3_bucket, tmp
     assert weights(start(tiny_world, f"{s3_bucket}/old/encoder.safetensors")[0]) == weights(network)
 
 
-@pytest.mark.parametrize(("init", "changes", "said"), [
-    ("IMAGENET1K_V9", {"architecture": "resnet18"}, r"'ResNet18_Weights.IMAGENET1K_V9'; expected random, IMAGENET1K_V1, or a .safetensors"),
-    ("IMAGENET1K_V1", {"architecture": "resnet9"}, r"no .*'IMAGENET1K_V1' for resnet9; expected init: random, or architecture: resnet18"),
-    ("nowhere/x.safetensors", {}, r"nowhere/x.safetensors does not exist; expected an encoder.safetensors that `pretrain` wrote"),
-    ("FILE", {"width": 5}, r"encoder.safetensors: these are not the weights of this network \(size mismatch"),
-])
+@pytest.mark.parametrize(
+    ("init", "changes", "said"),
+    [
+        (
+            "IMAGENET1K_V9",
+            {"architecture": "resnet18"},
+            r"'ResNet18_Weights.IMAGENET1K_V9'; expected random, IMAGENET1K_V1, or a .safetensors",
+        ),
+        (
+            "IMAGENET1K_V1",
+            {"architecture": "resnet9"},
+            r"no .*'IMAGENET1K_V1' for resnet9; expected init: random, or architecture: resnet18",
+        ),
+        (
+            "nowhere/x.safetensors",
+            {},
+            r"nowhere/x.safetensors does not exist; expected an encoder.safetensors that `pretrain` wrote",
+        ),
+        ("FILE", {"width": 5}, r"encoder.safetensors: these are not the weights of this network \(size mismatch"),
+    ],
+)
 def test_what_cannot_be_loaded_is_one_line_that_says_what_can(tiny_world, tmp_path, init, changes, said):
     if init == "FILE":
         init = str(tmp_path / "encoder.safetensors")

@@ -21,7 +21,8 @@ def views(n: int, features: int, seed: int) -> tuple[Tensor, Tensor]:
 
 def slow_nt_xent(z0: Tensor, z1: Tensor, temperature: float) -> float:
     z = [row.double() / row.double().norm() for row in [*z0, *z1]]
-    n, total = len(z0), 0.0
+    n = len(z0)
+    total = 0.0
     for i in range(2 * n):
         others = sum(math.exp(float(z[i] @ z[k]) / temperature) for k in range(2 * n) if k != i)
         total -= math.log(math.exp(float(z[i] @ z[(i + n) % (2 * n)]) / temperature) / others)
@@ -39,7 +40,9 @@ def test_the_loss_is_the_papers_double_loop(n, features, temperature, seed):
 @pytest.mark.parametrize("temperature", [0.2, 0.5, 1.0])
 def test_identical_views_that_share_nothing_cost_only_the_negatives(n, temperature):
     z = torch.eye(n)
-    assert float(nt_xent(z, z, temperature)) == pytest.approx(math.log(1 + (2 * n - 2) * math.exp(-1 / temperature)), rel=1e-5)
+    assert float(nt_xent(z, z, temperature)) == pytest.approx(
+        math.log(1 + (2 * n - 2) * math.exp(-1 / temperature)), rel=1e-5
+    )
 
 
 def test_on_one_point_all_others_are_as_near_as_the_positive():

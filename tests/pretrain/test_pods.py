@@ -22,8 +22,17 @@ PATIENCE = 120  # seconds
 
 
 def settings(**changes: object) -> str:
-    small = {"architecture": "resnet9", "width": 4, "image_size": 8, "epochs": 9, "batch_size": 63, "min_spread": 0.0, "loader": "torch",
-             "precision": "float32", "augment": DIGITS}
+    small = {
+        "architecture": "resnet9",
+        "width": 4,
+        "image_size": 8,
+        "epochs": 9,
+        "batch_size": 63,
+        "min_spread": 0.0,
+        "loader": "torch",
+        "precision": "float32",
+        "augment": DIGITS,
+    }
     return PretrainSettings.model_validate({**small, **changes}).model_dump_json()
 
 
@@ -53,7 +62,11 @@ def test_pods_that_are_killed_come_back_and_end_in_the_bytes_of_an_undisturbed_r
     world = tiny.build(tmp_path / "tiny", store=s3_bucket)
     upload(world.dataset, f"{s3_bucket}/jobs/dataset")
     flags = {"store": s3_bucket, "seed": "0", "threads": "1", "settings": settings()}
-    addresses = {"dataset": f"{s3_bucket}/jobs/dataset", "encoder": f"{s3_bucket}/jobs/encoder", "metrics": f"{s3_bucket}/jobs/metrics"}
+    addresses = {
+        "dataset": f"{s3_bucket}/jobs/dataset",
+        "encoder": f"{s3_bucket}/jobs/encoder",
+        "metrics": f"{s3_bucket}/jobs/metrics",
+    }
     port = free_port()
     with started(tmp_path, port, {**flags, **addresses}) as pods:
         for victim, epoch in ((1, 2), (0, 5)):
@@ -73,7 +86,11 @@ def test_pods_that_are_killed_come_back_and_end_in_the_bytes_of_an_undisturbed_r
     assert read_json(tmp_path / "encoder" / "encoder.json")["processes"] == 2
     assert pods[0].command[3:] == pods[1].command[3:]
 
-    local = {"dataset": str(world.dataset), "encoder": str(tmp_path / "straight"), "metrics": str(tmp_path / "straight-metrics")}
+    local = {
+        "dataset": str(world.dataset),
+        "encoder": str(tmp_path / "straight"),
+        "metrics": str(tmp_path / "straight-metrics"),
+    }
     run({**flags, **local}, 2)
     assert sha256_tree(tmp_path / "encoder") == sha256_tree(tmp_path / "straight")
     assert sha256_tree(tmp_path / "metrics") == sha256_tree(tmp_path / "straight-metrics")
@@ -83,6 +100,16 @@ def test_pods_that_are_killed_come_back_and_end_in_the_bytes_of_an_undisturbed_r
 
 
 def run(flags: dict[str, str], processes: int) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "components.pretrain", *(word for name, value in flags.items() for word in (f"--{name}", value))]
-    environment = {**os.environ, "GLEANER_PROCESSES": str(processes), "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
+    command = [
+        sys.executable,
+        "-m",
+        "components.pretrain",
+        *(word for name, value in flags.items() for word in (f"--{name}", value)),
+    ]
+    environment = {
+        **os.environ,
+        "GLEANER_PROCESSES": str(processes),
+        "OMP_NUM_THREADS": "1",
+        "OMP_WAIT_POLICY": "passive",
+    }
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=PATIENCE)

@@ -1,4 +1,6 @@
-"""The stage on 8x8 digits: equal bytes, no look at hidden labels, collapse said aloud, and an interruption that leaves no trace."""
+"""The stage on 8x8 digits: equal bytes, no look at hidden labels, collapse said aloud, and an interruption that leaves
+no trace.
+"""
 
 import json
 import multiprocessing
@@ -47,7 +49,12 @@ def test_the_artifact_says_how_it_came_about(tiny_world, done):
     _, spec, about = load_encoder(folder / "encoder")
     records = [json.loads(line) for line in (folder / "encoder" / "history.jsonl").read_text().splitlines()]
     assert (spec.architecture, spec.width, spec.image_size, spec.mode) == ("resnet9", 4, 8, "L")
-    assert (about["dataset"], about["seed"], about["threads"], about["precision"]) == (tiny_world.data.id, 0, 1, "float32")
+    assert (about["dataset"], about["seed"], about["threads"], about["precision"]) == (
+        tiny_world.data.id,
+        0,
+        1,
+        "float32",
+    )
     assert about["settings"]["loader"] == "torch"
     assert [record["epoch"] for record in records] == [1, 2]
     assert all({"loss", "spread", "knn_accuracy", "learning_rate"} <= record.keys() for record in records)
@@ -62,7 +69,9 @@ def test_a_second_run_gives_equal_bytes_and_another_seed_does_not(tiny_world, tm
     for name, seed in (("one", 0), ("two", 0), ("three", 1)):
         pretrain(tiny_world, tmp_path / name, seed, loader=loader, epochs=1)
     assert sha256_tree(tmp_path / "one") == sha256_tree(tmp_path / "two")
-    assert sha256_file(tmp_path / "one/encoder/encoder.safetensors") != sha256_file(tmp_path / "three/encoder/encoder.safetensors")
+    assert sha256_file(tmp_path / "one/encoder/encoder.safetensors") != sha256_file(
+        tmp_path / "three/encoder/encoder.safetensors"
+    )
 
 
 def with_labels(data: Dataset, labels: pa.Array) -> pa.Table:
@@ -71,7 +80,10 @@ def with_labels(data: Dataset, labels: pa.Array) -> pa.Table:
 
 def test_hidden_training_labels_are_never_looked_at(tiny_world, done, tmp_path):
     data = load_dataset(tiny_world.dataset)
-    hidden = [None if split == TRAIN else label for split, label in zip(data.column("split"), data.column("label"), strict=True)]
+    hidden = [
+        None if split == TRAIN else label
+        for split, label in zip(data.column("split"), data.column("label"), strict=True)
+    ]
     blind = tmp_path / "dataset"
     save_dataset(blind, replace(data, index=with_labels(data, pa.array(hidden, pa.string()))))
     pretrain(tiny_world._replace(dataset=blind), tmp_path)
@@ -80,7 +92,10 @@ def test_hidden_training_labels_are_never_looked_at(tiny_world, done, tmp_path):
 
 def test_without_any_labels_it_trains_and_measures_nothing(tiny_world, done, tmp_path):
     data = load_dataset(tiny_world.dataset)
-    save_dataset(tmp_path / "dataset", replace(data, classes=(), index=with_labels(data, pa.nulls(data.index.num_rows, pa.string()))))
+    save_dataset(
+        tmp_path / "dataset",
+        replace(data, classes=(), index=with_labels(data, pa.nulls(data.index.num_rows, pa.string()))),
+    )
     metadata = pretrain(tiny_world._replace(dataset=tmp_path / "dataset"), tmp_path)
     assert "knn_accuracy" not in metadata["metrics"]
     assert sha256_file(tmp_path / "encoder/encoder.safetensors") == sha256_file(done[0] / "encoder/encoder.safetensors")
@@ -105,7 +120,10 @@ def test_a_batch_is_at_most_the_train_split_and_too_few_images_are_refused(tiny_
     metadata = pretrain(tiny_world, tmp_path, batch_size=4096, epochs=1)
     assert metadata["metrics"]["epochs"] == 1
     assert load_encoder(tmp_path / "encoder")[2]["settings"]["batch_size"] == len(tiny_world.data.rows(TRAIN))
-    save_dataset(tmp_path / "dataset", replace(tiny_world.data, index=tiny_world.data.index.slice(int(tiny_world.rows[TRAIN][0]), 1)))
+    save_dataset(
+        tmp_path / "dataset",
+        replace(tiny_world.data, index=tiny_world.data.index.slice(int(tiny_world.rows[TRAIN][0]), 1)),
+    )
     with pytest.raises(BadInputError, match="1 images in the train split; expected at least 2"):
         pretrain(tiny_world._replace(dataset=tmp_path / "dataset"), tmp_path / "refused")
 
@@ -120,12 +138,15 @@ def test_accuracy_by_neighbours_is_that_of_validation_images_alone(tiny_world):
     rows = tiny_world.rows["validation"]
     vectors = images.batch(rows).float().flatten(1).numpy() - 76.5  # what normalise makes of pixels, up to a scale
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    assert measure(nn.Flatten()) == pytest.approx(knn_accuracy(vectors, tiny_world.data.column("label")[rows].astype(int), 5), abs=0.011)
+    assert measure(nn.Flatten()) == pytest.approx(
+        knn_accuracy(vectors, tiny_world.data.column("label")[rows].astype(int), 5), abs=0.011
+    )
 
 
 def test_a_loop_that_was_broken_goes_on_as_if_it_had_not_been(tiny_world, tmp_path):
     settings = PretrainSettings(epochs=3, batch_size=64, image_size=8, min_spread=0, augment=DIGITS, loader="torch")
-    pool, store = tiny_world.data.rows(TRAIN)[:200], open_store(str(tmp_path / "store"))
+    pool = tiny_world.data.rows(TRAIN)[:200]
+    store = open_store(str(tmp_path / "store"))
     images = Images(tiny_world.data, open_store(tiny_world.store), "L", 8, 1)
     visited: list[int] = []
 
@@ -138,7 +159,9 @@ def test_a_loop_that_was_broken_goes_on_as_if_it_had_not_been(tiny_world, tmp_pa
 
         visited.clear()
         encoder = initialise(lambda: build_encoder(SPEC), 0)
-        history = train(encoder, SPEC, make_views(images, pool, settings, 0, 1), 3, settings, 0, measure, Checkpoints(store, key))
+        history = train(
+            encoder, SPEC, make_views(images, pool, settings, 0, 1), 3, settings, 0, measure, Checkpoints(store, key)
+        )
         return {name: tensor.numpy().tobytes() for name, tensor in encoder.state_dict().items()}, history
 
     straight = learn("straight", 0)
@@ -151,14 +174,37 @@ def test_a_loop_that_was_broken_goes_on_as_if_it_had_not_been(tiny_world, tmp_pa
 
 def test_a_killed_run_resumes_to_equal_bytes_and_leaves_no_checkpoint(tiny_world, tmp_path, capsys):
     epochs = 15
-    settings = PretrainSettings(architecture="resnet9", width=4, image_size=8, epochs=epochs, batch_size=64, min_spread=0, augment=DIGITS,
-                                loader="torch", precision="float32")
-    flags = {"dataset": tiny_world.dataset, "store": tmp_path / "store", "seed": 0, "threads": 1, "settings": settings.model_dump_json(),
-             "encoder": tmp_path / "killed" / "encoder", "metrics": tmp_path / "killed" / "metrics"}
+    settings = PretrainSettings(
+        architecture="resnet9",
+        width=4,
+        image_size=8,
+        epochs=epochs,
+        batch_size=64,
+        min_spread=0,
+        augment=DIGITS,
+        loader="torch",
+        precision="float32",
+    )
+    flags = {
+        "dataset": tiny_world.dataset,
+        "store": tmp_path / "store",
+        "seed": 0,
+        "threads": 1,
+        "settings": settings.model_dump_json(),
+        "encoder": tmp_path / "killed" / "encoder",
+        "metrics": tmp_path / "killed" / "metrics",
+    }
     for stat in FolderStore(Path(tiny_world.store)).list("datasets/"):
         FolderStore(tmp_path / "store").upload(stat.key, Path(tiny_world.store) / stat.key)
-    command = [sys.executable, "-m", "components.pretrain", *(word for name, value in flags.items() for word in (f"--{name}", str(value)))]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}) as process:
+    command = [
+        sys.executable,
+        "-m",
+        "components.pretrain",
+        *(word for name, value in flags.items() for word in (f"--{name}", str(value))),
+    ]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    ) as process:
         assert process.stdout is not None
         for line in process.stdout:
             if json.loads(line)["epoch"] == 3:
@@ -177,16 +223,21 @@ def test_a_killed_run_resumes_to_equal_bytes_and_leaves_no_checkpoint(tiny_world
 
 
 @pytest.mark.parametrize(("loader", "segment", "died"), [("torch", 200, 27), ("dali", 200, 27), ("dali", 4, 29)])
-def test_a_run_killed_inside_an_epoch_goes_on_there_to_equal_bytes(tiny_world, tmp_path, loader, segment, died, monkeypatch):
+def test_a_run_killed_inside_an_epoch_goes_on_there_to_equal_bytes(
+    tiny_world, tmp_path, loader, segment, died, monkeypatch
+):
     # 20 steps an epoch; 29 lies inside the third DALI segment of four steps of the second epoch, and two more follow
-    small = {"epochs": 2, "batch_size": 32, "loader": loader, "checkpoint_minutes": 1e-9}  # a checkpoint after every step
+    # a checkpoint after every step
+    small = {"epochs": 2, "batch_size": 32, "loader": loader, "checkpoint_minutes": 1e-9}
     assert len(tiny_world.data.rows(TRAIN)) // 32 == 20
     store = FolderStore(tmp_path / "store")
     for stat in FolderStore(Path(tiny_world.store)).list("datasets/"):
         store.upload(stat.key, Path(tiny_world.store) / stat.key)
     world = tiny_world._replace(store=str(tmp_path / "store"))
     monkeypatch.setenv("OMP_WAIT_POLICY", "passive")
-    child = multiprocessing.get_context("spawn").Process(target=die_after, args=(died, segment, world, tmp_path / "killed", small))
+    child = multiprocessing.get_context("spawn").Process(
+        target=die_after, args=(died, segment, world, tmp_path / "killed", small)
+    )
     child.start()
     child.join(180)
     child.kill()
@@ -202,12 +253,16 @@ def test_a_run_killed_inside_an_epoch_goes_on_there_to_equal_bytes(tiny_world, t
 
 
 def die_after(steps: int, segment: int, world: tiny.World, folder: Path, small: dict[str, Any]) -> None:
-    """In a process of its own: pretrain, and die of SIGKILL once so many steps are done and the next one's batch is there."""
+    """In a process of its own: pretrain, and die of SIGKILL once so many steps are done and the next one's batch is
+    there.
+    """
     taken = count_steps(setattr, segment, lambda: os.kill(os.getpid(), signal.SIGKILL) if len(taken) == steps else None)
     pretrain(world, folder, **small)
 
 
-def count_steps(patch: Callable[[Any, str, Any], None], segment: int, before: Callable[[], Any] = lambda: None) -> list[None]:
+def count_steps(
+    patch: Callable[[Any, str, Any], None], segment: int, before: Callable[[], Any] = lambda: None
+) -> list[None]:
     """A list that grows by one with each training step, from now on; DALI's segments are of so many steps."""
     taken: list[None] = []
 

@@ -29,8 +29,11 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module", params=[2, 4])
-def together(request: pytest.FixtureRequest, tiny_world: tiny.World, tmp_path_factory: pytest.TempPathFactory) -> Results:
-    folder, count = tmp_path_factory.mktemp("together"), request.param
+def together(
+    request: pytest.FixtureRequest, tiny_world: tiny.World, tmp_path_factory: pytest.TempPathFactory
+) -> Results:
+    folder = tmp_path_factory.mktemp("together")
+    count = request.param
     spawn = multiprocessing.get_context("spawn")
     given = (count, folder, tiny_world.dataset, tiny_world.store)
     processes = [spawn.Process(target=process, args=(number, *given)) for number in range(count)]
@@ -82,7 +85,8 @@ def test_loss_and_gradient_are_those_of_the_union_and_of_the_paper(together, alo
 
 
 def test_a_part_of_identical_views_costs_its_share_of_the_negatives():
-    z, mine = torch.eye(8), Part(0, 8, 8)
+    z = torch.eye(8)
+    mine = Part(0, 8, 8)
     assert float(nt_xent(z, z, 0.5, mine)) == pytest.approx(math.log(1 + 14 * math.exp(-2)), rel=1e-5)
 
 
@@ -104,12 +108,15 @@ def test_steps_lead_where_one_process_goes_and_all_end_with_equal_weights(togeth
             np.testing.assert_allclose(together[0][name], value, rtol=1e-3, atol=1e-4, err_msg=name)
             assert all(np.array_equal(result[name], together[0][name]) for result in together)
     np.testing.assert_allclose(together[0]["history"], alone["history"], rtol=1e-4)
-    assert all(np.array_equal(result["history"], together[0]["history"]) for result in together)  # knn_accuracy is the first one's
+    # knn_accuracy is the first one's
+    assert all(np.array_equal(result["history"], together[0]["history"]) for result in together)
 
 
 def test_the_first_speaks_for_all(together):
-    assert all(result["told"].tobytes() == b"first" and result["nothing"] and result["shared"] and result["no_checkpoint"]
-               for result in together)
+    assert all(
+        result["told"].tobytes() == b"first" and result["nothing"] and result["shared"] and result["no_checkpoint"]
+        for result in together
+    )
 
 
 def test_dali_loads_each_process_its_part_of_every_step(together):

@@ -1,6 +1,5 @@
 """Two views per image: each epoch an exact shuffle, and the same bytes whenever it is made again."""
 
-
 import numpy as np
 import pytest
 import torch
@@ -20,15 +19,20 @@ def images(tiny_world: tiny.World) -> Images:
     return Images(tiny_world.data, open_store(tiny_world.store), "L", 8, 1)
 
 
-def made(images: Images, rows: np.ndarray, seed: int = 0, epoch: int = 0, batch: int = 16,
-         changes: Augment = DIGITS) -> list[tuple[Tensor, Tensor]]:
+def made(
+    images: Images, rows: np.ndarray, seed: int = 0, epoch: int = 0, batch: int = 16, changes: Augment = DIGITS
+) -> list[tuple[Tensor, Tensor]]:
     return list(torch_views(images, rows, batch, changes, 8, seed, epoch))
 
 
 def test_an_incomplete_last_batch_is_dropped(images):
     batches = made(images, np.arange(40))
     assert [tuple(first.shape) for first, _ in batches] == [(16, 1, 8, 8)] * 2
-    assert all(view.dtype == torch.float32 and float(view.min()) >= 0 and float(view.max()) <= 1 for pair in batches for view in pair)
+    assert all(
+        view.dtype == torch.float32 and float(view.min()) >= 0 and float(view.max()) <= 1
+        for pair in batches
+        for view in pair
+    )
 
 
 def test_an_epoch_repeats_to_the_byte_and_differs_from_others(images):

@@ -32,8 +32,17 @@ from components.pretrain.simclr import Checkpoints, train
 BATCH = 11  # rows: no number of processes divides it
 SPEC = ModelSpec("resnet9", 4, "3x3", 8, "L", (0.3,), (0.35,))
 EVERYTHING = Augment(crop=0.5, flip_vertical=0.5, rotate=30, blur=0.5, cutout=0.3)
-SETTINGS = PretrainSettings(architecture="resnet9", width=4, image_size=8, batch_size=BATCH, epochs=3, min_spread=0, augment=EVERYTHING,
-                            precision="float32", learning_rate=1e-2)
+SETTINGS = PretrainSettings(
+    architecture="resnet9",
+    width=4,
+    image_size=8,
+    batch_size=BATCH,
+    epochs=3,
+    min_spread=0,
+    augment=EVERYTHING,
+    precision="float32",
+    learning_rate=1e-2,
+)
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:
@@ -67,8 +76,15 @@ def work(results: Path, store: FolderStore) -> None:
     y = norm(x)
     share = (y * random(BATCH, 3, 4, 4, seed=2)[here]).square().sum()
     share.backward()
-    saved |= {"norm": y, "norm_gradient": x.grad, "norm_sum": torch.tensor(add_up(norm, share)), "norm_weight": norm.weight.grad,
-              "norm_bias": norm.bias.grad, "norm_mean": norm.running_mean, "norm_var": norm.running_var}
+    saved |= {
+        "norm": y,
+        "norm_gradient": x.grad,
+        "norm_sum": torch.tensor(add_up(norm, share)),
+        "norm_weight": norm.weight.grad,
+        "norm_bias": norm.bias.grad,
+        "norm_mean": norm.running_mean,
+        "norm_var": norm.running_var,
+    }
 
     pixels = (random(BATCH, 3, 9, 9, seed=3).sigmoid() * 255).byte()
     saved["changed"] = augment(pixels[here], EVERYTHING, 8, PartDraws(torch.Generator().manual_seed(4), *mine))
@@ -76,10 +92,14 @@ def work(results: Path, store: FolderStore) -> None:
     network = initialise(lambda: build_encoder(SPEC), rank())  # different until shared
     share_weights(network)
     encoder = initialise(lambda: build_encoder(SPEC), 0)
-    saved["shared"] = torch.tensor(all(torch.equal(a, b) for a, b in zip(network.parameters(), encoder.parameters(), strict=True)))
+    saved["shared"] = torch.tensor(
+        all(torch.equal(a, b) for a, b in zip(network.parameters(), encoder.parameters(), strict=True))
+    )
     history = train(encoder, SPEC, views, 2, SETTINGS, 0, lambda _: 0.25 + rank(), Checkpoints(store, "c"))
     saved |= {f"trained.{name}": tensor for name, tensor in encoder.state_dict().items()}
-    saved["history"] = torch.tensor([[record[name] for name in ("loss", "spread", "knn_accuracy")] for record in history])
+    saved["history"] = torch.tensor(
+        [[record[name] for name in ("loss", "spread", "knn_accuracy")] for record in history]
+    )
     saved["told"] = np.frombuffer(bytes_of_first(lambda: b"first" if rank() == 0 else b"other") or b"", np.uint8)
     saved["nothing"] = torch.tensor(bytes_of_first(lambda: None) is None)
     optimizer = torch.optim.AdamW(network.parameters())
@@ -93,7 +113,9 @@ def of_dali(dataset: Path, store: FolderStore, results: Path) -> None:
     from components.pretrain.dali import dali_views
 
     loaded = list(dali_views(ShardReader(load_dataset(dataset), store), "L", np.arange(50), SETTINGS, 0, 0, 1))
-    np.savez(results / f"dali-{rank()}.npz", first=np.concatenate([first.numpy() for first, _ in loaded]), steps=len(loaded))
+    np.savez(
+        results / f"dali-{rank()}.npz", first=np.concatenate([first.numpy() for first, _ in loaded]), steps=len(loaded)
+    )
 
 
 def process(number: int, count: int, folder: Path, dataset: Path, store: str) -> None:

@@ -15,7 +15,9 @@ def random_probabilities(n: int, classes: int, seed: int) -> Tensor:
     return (2 * torch.randn(n, classes, generator=torch.Generator().manual_seed(seed))).softmax(dim=1)
 
 
-@pytest.mark.parametrize(("step", "weight"), [(0, 0), (99, 0), (100, 0), (250, 0.75), (400, 1.5), (550, 2.25), (700, 3), (10_000, 3)])
+@pytest.mark.parametrize(
+    ("step", "weight"), [(0, 0), (99, 0), (100, 0), (250, 0.75), (400, 1.5), (550, 2.25), (700, 3), (10_000, 3)]
+)
 def test_the_weight_is_nothing_to_t1_and_rises_in_a_line_to_t2(step, weight):
     assert unlabelled_weight(step, 100, 700, 3.0) == pytest.approx(weight)
 
@@ -46,16 +48,21 @@ def test_sharpening_by_one_is_nothing_and_by_little_is_a_choice():
 
 
 def test_alignment_divides_by_what_was_guessed_and_multiplies_by_what_is_expected():
-    p, expected, running = torch.tensor([[0.6, 0.4]]), torch.tensor([0.5, 0.5]), torch.tensor([0.75, 0.25])
+    p = torch.tensor([[0.6, 0.4]])
+    expected = torch.tensor([0.5, 0.5])
+    running = torch.tensor([0.75, 0.25])
     torch.testing.assert_close(align(p, expected, running), torch.tensor([[0.4, 0.8]]) / 1.2)
 
 
 @cases
 @given(st.integers(1, 6), st.integers(2, 5), st.integers(0, 99))
 def test_guesses_that_come_as_expected_stay_as_they_are(n, classes, seed):
-    p, expected = random_probabilities(n, classes, seed), random_probabilities(1, classes, seed + 1)[0]
+    p = random_probabilities(n, classes, seed)
+    expected = random_probabilities(1, classes, seed + 1)[0]
     torch.testing.assert_close(align(p, expected, expected), p)
-    torch.testing.assert_close(align(p, expected, random_probabilities(1, classes, seed + 2)[0]).sum(dim=1), torch.ones(n))
+    torch.testing.assert_close(
+        align(p, expected, random_probabilities(1, classes, seed + 2)[0]).sum(dim=1), torch.ones(n)
+    )
 
 
 def test_a_class_that_was_never_guessed_does_not_divide_by_nothing():
@@ -63,8 +70,10 @@ def test_a_class_that_was_never_guessed_does_not_divide_by_nothing():
 
 
 def test_mixup_is_the_convex_combination_of_both():
-    x, targets = torch.rand(3, 2, 4, 4), random_probabilities(3, 5, 0)
-    share, partner = torch.tensor([1.0, 0.75, 0.5]), torch.tensor([2, 0, 0])
+    x = torch.rand(3, 2, 4, 4)
+    targets = random_probabilities(3, 5, 0)
+    share = torch.tensor([1.0, 0.75, 0.5])
+    partner = torch.tensor([2, 0, 0])
     mixed, soft = mixup(x, targets, share, partner)
     for i, (own, other) in enumerate(zip(share.tolist(), partner.tolist(), strict=True)):
         torch.testing.assert_close(mixed[i], own * x[i] + (1 - own) * x[other])

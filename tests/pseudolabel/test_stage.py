@@ -38,7 +38,8 @@ def about(folder: Path) -> dict:
 
 def test_the_artifact_and_the_figures(tiny_world, done):
     folder, metadata = done
-    figures, facts = metadata["metrics"], about(folder)
+    figures = metadata["metrics"]
+    facts = about(folder)
     assert figures == read_json(folder / "metrics")
     assert (figures["labels"], figures["unlabelled"]) == (len(tiny_world.rows[TRAIN]), len(tiny_world.data.rows(TRAIN)))
     assert figures["validation_accuracy"] >= figures["warmup_validation_accuracy"]
@@ -80,7 +81,10 @@ def test_a_model_that_was_spoiled_is_replaced_by_the_warm_up_model_to_the_byte(t
 def test_no_steps_hand_on_the_warm_up_model_and_say_so(tiny_world, tmp_path):
     pseudolabel(tiny_world, tmp_path, steps=0)
     assert sha256_file(tmp_path / "classifier" / WEIGHTS) == sha256_file(tiny_world.warm / WEIGHTS)
-    assert (about(tmp_path)["handed_on"], about(tmp_path)["why"]) == (True, "pseudolabel.steps is 0; the warm-up model is handed on")
+    assert (about(tmp_path)["handed_on"], about(tmp_path)["why"]) == (
+        True,
+        "pseudolabel.steps is 0; the warm-up model is handed on",
+    )
 
 
 def test_without_validation_labels_it_claims_no_accuracy_but_still_watches_for_lost_classes(few, tmp_path):

@@ -21,7 +21,9 @@ from tests.stages import DIGITS, OFF
 
 
 def settings(**changes: Any) -> PseudolabelSettings:
-    return PseudolabelSettings.model_validate({"augment": DIGITS, "precision": "float32", "steps": 6, "batch_size": 8, **changes})
+    return PseudolabelSettings.model_validate(
+        {"augment": DIGITS, "precision": "float32", "steps": 6, "batch_size": 8, **changes}
+    )
 
 
 def warm(world: tiny.World) -> Classifier:
@@ -29,7 +31,8 @@ def warm(world: tiny.World) -> Classifier:
 
 
 def trained(world: tiny.World, seed: int = 0, **changes: Any) -> tuple[Classifier, list[dict[str, Any]]]:
-    images, rows = Images(world.data, open_store(world.store), "L", 8, 1), world.rows["train"]
+    images = Images(world.data, open_store(world.store), "L", 8, 1)
+    rows = world.rows["train"]
     labels = Labelled(rows[:40], world.data.column("label")[rows[:40]].astype(np.int64))
     return train(warm(world), tiny.SPEC, images, labels, rows, torch.full((10,), 0.1), settings(**changes), seed)
 
@@ -51,7 +54,8 @@ def test_confident_guesses_teach_and_are_sharpened():
 
 def test_alignment_follows_the_mean_guess():
     guesses = Guesses(torch.tensor([0.5, 0.5]), settings(threshold=0.0, target_temperature=1.0))
-    p, mean = torch.tensor([[0.9, 0.1], [0.7, 0.3]]), torch.tensor([0.5, 0.5])
+    p = torch.tensor([[0.9, 0.1], [0.7, 0.3]])
+    mean = torch.tensor([0.5, 0.5])
     for _ in range(3):
         targets, _ = guesses(p)
         mean = RUNNING * mean + (1 - RUNNING) * p.mean(dim=0)
@@ -82,15 +86,23 @@ def test_a_step_is_the_labelled_mean_and_the_weighted_confident_sum_over_all_unl
     targets = torch.rand(7, 10, generator=generator()).softmax(dim=1)
     confident = torch.tensor([True, False, True, False])
     slow = deepcopy(student).train()
-    losses = [-(target * score.log_softmax(dim=0)).sum() for target, score in zip(targets, slow(normalise(pixels, tiny.SPEC)), strict=True)]
-    supervised, unsupervised = sum(losses[:3]) / 3, (losses[3] + losses[5]) / 4
+    losses = [
+        -(target * score.log_softmax(dim=0)).sum()
+        for target, score in zip(targets, slow(normalise(pixels, tiny.SPEC)), strict=True)
+    ]
+    supervised = sum(losses[:3]) / 3
+    unsupervised = (losses[3] + losses[5]) / 4
     (supervised + weight * unsupervised).backward()
 
     optimizer = adamw(student, 0.0)
     set_rate(optimizer, 1e-12)
     plain = settings(augment=OFF, mixup=0)
-    figures = learn(student, optimizer, tiny.SPEC, pixels, targets, confident, weight, plain, np.random.default_rng(0), generator())
-    assert figures == pytest.approx({"loss": supervised.item(), "unlabelled_loss": unsupervised.item(), "confident": 0.5}, abs=1e-4)
+    figures = learn(
+        student, optimizer, tiny.SPEC, pixels, targets, confident, weight, plain, np.random.default_rng(0), generator()
+    )
+    assert figures == pytest.approx(
+        {"loss": supervised.item(), "unlabelled_loss": unsupervised.item(), "confident": 0.5}, abs=1e-4
+    )
     for (name, mine), theirs in zip(student.named_parameters(), slow.parameters(), strict=True):
         assert mine.grad is not None
         assert theirs.grad is not None
@@ -98,10 +110,13 @@ def test_a_step_is_the_labelled_mean_and_the_weighted_confident_sum_over_all_unl
 
 
 def test_mixing_keeps_labelled_confident_and_doubtful_images_apart():
-    n, confident = 4, torch.tensor([True, False, True, True, False])
+    n = 4
+    confident = torch.tensor([True, False, True, True, False])
     kind = torch.tensor([0, 0, 0, 0, 1, 2, 1, 1, 2])
     x = torch.eye(9).view(9, 1, 3, 3)  # each image is one pixel, so that what it is made of shows
-    mixed, targets = mix(x, nn.functional.one_hot(kind, 3).float(), confident, 0.7, np.random.default_rng(0), generator())
+    mixed, targets = mix(
+        x, nn.functional.one_hot(kind, 3).float(), confident, 0.7, np.random.default_rng(0), generator()
+    )
     made_of = mixed.view(9, 9)
     torch.testing.assert_close(made_of.sum(dim=1), torch.ones(9))
     assert bool((made_of.diagonal() >= 0.5).all())  # an image keeps more of itself than it takes
@@ -114,7 +129,8 @@ def test_mixing_keeps_labelled_confident_and_doubtful_images_apart():
 
 def test_statistics_move_even_where_weights_hardly_do(tiny_world):
     """The student learns in training mode; a classic is to forget that after an evaluation."""
-    before, (after, _) = warm(tiny_world).state_dict(), trained(tiny_world, learning_rate=1e-12, weight_decay=0)
+    before = warm(tiny_world).state_dict()
+    (after, _) = trained(tiny_world, learning_rate=1e-12, weight_decay=0)
     for name, tensor in after.state_dict().items():
         if "running" in name:
             assert not torch.allclose(tensor, before[name], rtol=1e-4), name
@@ -136,9 +152,20 @@ def test_no_steps_return_the_warm_up_model(tiny_world):
 
 
 def test_the_warm_up_model_itself_is_not_touched(tiny_world):
-    model, images, rows = warm(tiny_world), Images(tiny_world.data, open_store(tiny_world.store), "L", 8, 1), tiny_world.rows["train"][:20]
+    model = warm(tiny_world)
+    images = Images(tiny_world.data, open_store(tiny_world.store), "L", 8, 1)
+    rows = tiny_world.rows["train"][:20]
     before = weights(model)
-    train(model, tiny.SPEC, images, Labelled(rows, np.zeros(20, np.int64)), rows, torch.full((10,), 0.1), settings(steps=2), 0)
+    train(
+        model,
+        tiny.SPEC,
+        images,
+        Labelled(rows, np.zeros(20, np.int64)),
+        rows,
+        torch.full((10,), 0.1),
+        settings(steps=2),
+        0,
+    )
     assert weights(model) == before
 
 
@@ -166,4 +193,3 @@ def test_pools_smaller_than_a_batch_are_fine(tiny_world):
 def test_a_ramp_that_falls_is_refused():
     with pytest.raises(ValueError, match=r"t1 \(0.5\) must not exceed t2 \(0.3\)"):
         settings(t1=0.5, t2=0.3)
-

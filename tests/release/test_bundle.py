@@ -1,4 +1,6 @@
-"""The bundle in a folder and in a real S3 store: immutable, verified to the byte, one champion whatever number of releases race."""
+"""The bundle in a folder and in a real S3 store: immutable, verified to the byte, one champion whatever number of
+releases race.
+"""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -24,13 +26,17 @@ def test_the_version_is_the_digest_of_all_that_is_released():
     one = release(1)
     assert one == release(1)
     assert one["version"] == version_of(one) != release(2)["version"]
-    assert describe({**FILES, "weights": b"\x00\x02"}, {"model": "m"})["version"] != describe(FILES, {"model": "m"})["version"]
+    assert (
+        describe({**FILES, "weights": b"\x00\x02"}, {"model": "m"})["version"]
+        != describe(FILES, {"model": "m"})["version"]
+    )
     assert one["files"]["weights"]["size"] == 2
     assert len(one["version"]) >= 12
 
 
 def test_what_was_published_is_found_by_version_and_by_champion(place):
-    store, made = open_store(place), release(1)
+    store = open_store(place)
+    made = release(1)
     folder = publish(store, made, FILES)
     assert publish(store, made, FILES) == folder == f"releases/m/{made['version']}/"
     assert find(open_store(f"{place}/{folder}".rstrip("/"))) == ("", made)
@@ -49,7 +55,8 @@ def test_what_was_published_is_found_by_version_and_by_champion(place):
 
 
 def test_a_changed_byte_is_refused_with_its_name_what_was_expected_and_what_was_found(place):
-    store, made = open_store(place), release(1)
+    store = open_store(place)
+    made = release(1)
     folder = publish(store, made, FILES)
     for changed in (b"\x00\x03", b"\x00", b"\x00\x01\x02"):
         store.write(folder + "weights", changed)

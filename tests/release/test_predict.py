@@ -1,4 +1,4 @@
-"""`gleaner predict` on a release of the tiny model: the evaluation's own confidences, and every way it can be refused."""
+"""`gleaner predict` on a release of the tiny model: the evaluation's confidences, and every way it can be refused."""
 
 import json
 
@@ -19,8 +19,17 @@ def world(tiny_world, tiny_evaluated, tmp_path_factory):
     folder = tmp_path_factory.mktemp("released")
     write_json(folder / "evaluation" / "gate.json", {"format": 1, "passed": True, "gates": []})
     (folder / "evaluation" / "metrics.json").write_bytes((tiny_evaluated.evaluation / "metrics.json").read_bytes())
-    run(tiny_world.dataset, tiny_world.labels, tiny_world.classifier, tiny_evaluated.calibration, folder / "evaluation", "digits",
-        str(folder / "store"), ReleaseSettings(), folder / "release")
+    run(
+        tiny_world.dataset,
+        tiny_world.labels,
+        tiny_world.classifier,
+        tiny_evaluated.calibration,
+        folder / "evaluation",
+        "digits",
+        str(folder / "store"),
+        ReleaseSettings(),
+        folder / "release",
+    )
     reader = ShardReader(tiny_world.data, open_store(tiny_world.store))
     (folder / "images").mkdir()
     for row in tiny_world.rows["test"]:
@@ -53,15 +62,23 @@ def test_its_confidences_are_those_of_the_evaluation(world, tiny_evaluated, caps
         assert answer["class"] == line["predicted"]
         assert answer["confidence"] == pytest.approx(line["confidence"], abs=1e-5)
         assert answer["top"][0] == {"class": answer["class"], "confidence": answer["confidence"]}
-        assert [one["confidence"] for one in answer["top"]] == sorted((one["confidence"] for one in answer["top"]), reverse=True)
+        assert [one["confidence"] for one in answer["top"]] == sorted(
+            (one["confidence"] for one in answer["top"]), reverse=True
+        )
         assert len(answer["top"]) == 3
 
 
 def test_a_version_a_champion_and_a_record_name_one_release(world, capsys, monkeypatch):
     image = str(next((world / "images").iterdir()))
     published = read_json(world / "release" / "release.json")["published"]
-    places = [published, f"{published}/release.json", str(world / "store" / "releases" / "digits"), str(world / "release"),
-              str(world / "release" / "release.json"), str(world / "store" / "releases" / "digits" / "champion.json")]
+    places = [
+        published,
+        f"{published}/release.json",
+        str(world / "store" / "releases" / "digits"),
+        str(world / "release"),
+        str(world / "release" / "release.json"),
+        str(world / "store" / "releases" / "digits" / "champion.json"),
+    ]
     assert len({json.dumps(predicted(capsys, place, image)) for place in places}) == 1
 
 
@@ -96,7 +113,9 @@ def refused(capsys, release: str, image: str, *said: str) -> None:
         assert part in output.err
 
 
-@pytest.mark.parametrize("name", ["classifier.safetensors", "classifier.json", "preprocessing.json", "calibration.json", "metrics.json"])
+@pytest.mark.parametrize(
+    "name", ["classifier.safetensors", "classifier.json", "preprocessing.json", "calibration.json", "metrics.json"]
+)
 def test_one_changed_byte_anywhere_is_refused(world, bundle, capsys, name):
     data = bytearray((bundle / name).read_bytes())
     data[len(data) // 2] ^= 1
@@ -115,7 +134,9 @@ def test_a_changed_release_json_a_missing_file_and_a_missing_place_are_refused(w
     refused(capsys, str(bundle), image, "calibration.json: not there")
     refused(capsys, str(tmp_path / "nowhere"), image, "no such file or folder")
     refused(capsys, str(world / "images"), image, "neither release.json nor champion.json")
-    write_json(tmp_path / "record" / "release.json", {"promoted": False, "published": "", "why": "not released: max_ece: …"})
+    write_json(
+        tmp_path / "record" / "release.json", {"promoted": False, "published": "", "why": "not released: max_ece: …"}
+    )
     refused(capsys, str(tmp_path / "record"), image, "nothing was published: not released: max_ece")
 
 
@@ -128,10 +149,16 @@ def test_an_unreadable_image_is_a_line_and_the_others_are_still_answered(world, 
     assert end.value.code == 2
     output = capsys.readouterr()
     answers = json.loads(output.out)
-    assert [sorted(answer) for answer in answers] == [["class", "confidence", "image", "top"], ["error", "image"], ["error", "image"],
-                                                      ["class", "confidence", "image", "top"]]
-    assert output.err.splitlines() == [f"error: predict: {tmp_path / 'text.png'}: not a JPEG, PNG, WebP, BMP, TIFF or GIF image",
-                                       f"error: predict: {tmp_path / 'absent.png'}: No such file or directory"]
+    assert [sorted(answer) for answer in answers] == [
+        ["class", "confidence", "image", "top"],
+        ["error", "image"],
+        ["error", "image"],
+        ["class", "confidence", "image", "top"],
+    ]
+    assert output.err.splitlines() == [
+        f"error: predict: {tmp_path / 'text.png'}: not a JPEG, PNG, WebP, BMP, TIFF or GIF image",
+        f"error: predict: {tmp_path / 'absent.png'}: No such file or directory",
+    ]
     with pytest.raises(SystemExit):
         main([str(world / "store" / "releases" / "digits"), *images])
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["image", *good]

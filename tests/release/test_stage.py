@@ -1,4 +1,6 @@
-"""The stage on the tiny world: a bundle where the gates pass, a record where one does not, and equal bytes in any store."""
+"""The stage on the tiny world: a bundle where the gates pass, a record where one does not, and equal bytes in any
+store.
+"""
 
 import json
 import subprocess
@@ -17,10 +19,20 @@ from components.release.stage import run
 from tests import tiny
 
 
-def released(world: tiny.World, done: tiny.Evaluated, store: str, folder: Path, name: str = "digits",
-             promote: bool = True) -> tuple[dict, dict]:
-    metadata = run(world.dataset, world.labels, world.classifier, done.calibration, done.evaluation, name, store,
-                   ReleaseSettings(promote=promote), folder)
+def released(
+    world: tiny.World, done: tiny.Evaluated, store: str, folder: Path, name: str = "digits", promote: bool = True
+) -> tuple[dict, dict]:
+    metadata = run(
+        world.dataset,
+        world.labels,
+        world.classifier,
+        done.calibration,
+        done.evaluation,
+        name,
+        store,
+        ReleaseSettings(promote=promote),
+        folder,
+    )
     assert [path.name for path in folder.iterdir()] == ["release.json"]
     return read_json(folder / "release.json"), metadata["release"]
 
@@ -51,7 +63,11 @@ def test_a_release_holds_all_that_a_server_needs_and_where_it_came_from(tiny_wor
         assert expected == {"sha256": sha256_file(bundle / name), "size": (bundle / name).stat().st_size}
     assert about["classes"] == list(tiny_world.data.classes)
     assert about["temperature"] == read_json(passing.calibration / "calibration.json")["temperature"]
-    assert about["digests"] == {"dataset": tiny_world.data.id, "labels": load_labels(tiny_world.labels)[1]["sha256"], "code": code_digest()}
+    assert about["digests"] == {
+        "dataset": tiny_world.data.id,
+        "labels": load_labels(tiny_world.labels)[1]["sha256"],
+        "code": code_digest(),
+    }
     preprocessing = read_json(bundle / "preprocessing.json")
     assert (preprocessing["image_size"], preprocessing["mode"], preprocessing["mean"]) == (8, "L", [0.3])
     assert json.loads((bundle.parent / "champion.json").read_text())["version"] == shown["version"]
@@ -84,7 +100,9 @@ def test_without_promotion_the_champion_stays(tiny_world, passing, tmp_path):
 
 def test_parts_of_different_models_and_odd_names_are_refused(tiny_world, passing, tmp_path):
     with pytest.raises(BadInputError, match=r"calibrate saw .* run calibrate on this classifier"):
-        released(tiny_world._replace(classifier=tiny_world.warm), passing, str(tmp_path / "store"), tmp_path / "release")
+        released(
+            tiny_world._replace(classifier=tiny_world.warm), passing, str(tmp_path / "store"), tmp_path / "release"
+        )
     with pytest.raises(BadInputError, match="cannot be part of an address"):
         released(tiny_world, passing, str(tmp_path / "store"), tmp_path / "release", name="../up")
     assert not (tmp_path / "store").exists()

@@ -22,7 +22,9 @@ def rows(picks: list[Pick], purpose: str) -> list[int]:
 
 
 def budgets(**changes: object) -> SampleSettings:
-    return SampleSettings.model_validate({"train_budget": 12, "validation_budget": 7, "calibration_budget": 9, "test_budget": 5, **changes})
+    return SampleSettings.model_validate(
+        {"train_budget": 12, "validation_budget": 7, "calibration_budget": 9, "test_budget": 5, **changes}
+    )
 
 
 @pytest.mark.parametrize("strategy", ["typiclust", "random"])
@@ -32,14 +34,19 @@ def test_training_picks_are_new_images_of_the_train_split(tiny_world, strategy):
     chosen = rows(picks, TRAIN)
     assert len(chosen) == len(set(chosen)) == len(picks) == 12 - 4
     assert set(chosen) <= set(tiny_world.data.rows(TRAIN).tolist()) - set(answered.tolist())
-    assert all(pick.reason.startswith("typical of a cluster of " if strategy == "typiclust" else "random draw") for pick in picks)
+    assert all(
+        pick.reason.startswith("typical of a cluster of " if strategy == "typiclust" else "random draw")
+        for pick in picks
+    )
 
 
 @pytest.mark.parametrize("strategy", ["typiclust", "random"])
 def test_a_budget_that_is_spent_or_beyond_the_split_is_kept_to(tiny_world, strategy):
     pool = tiny_world.data.rows(TRAIN)
     assert training_picks(tiny_world.data, vectors(tiny_world), pool[:12], budgets(strategy=strategy), 0) == []
-    everything = training_picks(tiny_world.data, vectors(tiny_world), pool[:3], budgets(strategy=strategy, train_budget=10_000), 0)
+    everything = training_picks(
+        tiny_world.data, vectors(tiny_world), pool[:3], budgets(strategy=strategy, train_budget=10_000), 0
+    )
     assert sorted(pick.row for pick in everything) == pool[3:].tolist()
 
 
@@ -56,8 +63,14 @@ def test_held_out_picks_lie_in_their_splits(tiny_world):
     assert {split: len(rows(picks, split)) for split in HELD} == {VALIDATION: 7, CALIBRATION: 9, TEST: 5}
     for split in HELD:
         assert set(rows(picks, split)) <= set(tiny_world.data.rows(split).tolist())
-    assert rows(held_out_picks(tiny_world.data, budgets(test_budget=None), 0), TEST) != tiny_world.data.rows(TEST).tolist()  # in line
-    assert sorted(rows(held_out_picks(tiny_world.data, budgets(test_budget=None), 0), TEST)) == tiny_world.data.rows(TEST).tolist()
+    # in line
+    assert (
+        rows(held_out_picks(tiny_world.data, budgets(test_budget=None), 0), TEST) != tiny_world.data.rows(TEST).tolist()
+    )
+    assert (
+        sorted(rows(held_out_picks(tiny_world.data, budgets(test_budget=None), 0), TEST))
+        == tiny_world.data.rows(TEST).tolist()
+    )
 
 
 def test_a_larger_budget_only_adds_and_new_images_only_push_in(tiny_world):
@@ -66,15 +79,21 @@ def test_a_larger_budget_only_adds_and_new_images_only_push_in(tiny_world):
     assert more[:7] == few
     ids = tiny_world.data.column("id")
     part = replace(tiny_world.data, index=tiny_world.data.index.slice(0, 600))
-    before = [part.column("id")[row] for row in rows(held_out_picks(part, budgets(validation_budget=500), 3), VALIDATION)]
+    before = [
+        part.column("id")[row] for row in rows(held_out_picks(part, budgets(validation_budget=500), 3), VALIDATION)
+    ]
     after = [ids[row] for row in rows(held_out_picks(tiny_world.data, budgets(validation_budget=500), 3), VALIDATION)]
     assert [image for image in after if image in set(before)] == before
 
 
 def test_held_out_draws_are_random(tiny_world):
-    drawn = {split: [rows(held_out_picks(tiny_world.data, budgets(), seed), split) for seed in range(300)] for split in HELD}
+    drawn = {
+        split: [rows(held_out_picks(tiny_world.data, budgets(), seed), split) for seed in range(300)] for split in HELD
+    }
     for split in HELD:
-        counts = np.bincount([row for rows in drawn[split] for row in rows], minlength=len(tiny_world.data.column("id")))
+        counts = np.bincount(
+            [row for rows in drawn[split] for row in rows], minlength=len(tiny_world.data.column("id"))
+        )
         of_split = counts[tiny_world.data.rows(split)]
         expected = 300 * len(drawn[split][0]) / len(of_split)
         assert counts.sum() == of_split.sum()
@@ -87,4 +106,7 @@ def test_the_nearest_labelled_image_is_the_nearest_of_those_labelled_or_picked_b
     picks = [Pick(1, TRAIN, ""), Pick(4, VALIDATION, ""), Pick(2, TRAIN, ""), Pick(4, TRAIN, "")]
     assert nearest_labelled(x, picks, np.array([3])) == [3, 1, 1, 1]
     assert nearest_labelled(x, picks, np.array([], np.int64)) == [None, 1, 1, 1]
-    assert nearest_labelled(x, [Pick(4, VALIDATION, ""), Pick(2, VALIDATION, "")], np.array([], np.int64)) == [None, None]
+    assert nearest_labelled(x, [Pick(4, VALIDATION, ""), Pick(2, VALIDATION, "")], np.array([], np.int64)) == [
+        None,
+        None,
+    ]

@@ -17,8 +17,11 @@ from components.sample.picks import Pick
 from components.sample.publish import SHOWN, candidates_csv, label_studio_json, sheet
 from tests import tiny
 
-PICKS = [Pick(4, "train", "typical of a cluster of 9 (typicality 1.50)"), Pick(2, "train", "random draw"),
-         Pick(8, "validation", "random draw for validation")]
+PICKS = [
+    Pick(4, "train", "typical of a cluster of 9 (typicality 1.50)"),
+    Pick(2, "train", "random draw"),
+    Pick(8, "validation", "random draw for validation"),
+]
 HOSTILE = '"><script>alert(1)</script>,\n&'
 
 
@@ -36,7 +39,8 @@ def renamed(world: tiny.World, name: str) -> Dataset:
 def test_the_table_has_a_line_per_pick_with_all_its_fields(tiny_world):
     known = {2: Answer("7", "ann"), 11: Answer("3", "bob")}
     text = candidates_csv(tiny_world.data, PICKS, [None, 4, 2], known)
-    ids, sources = tiny_world.data.column("id"), tiny_world.data.column("source")
+    ids = tiny_world.data.column("id")
+    sources = tiny_world.data.column("source")
     rows = list(csv.DictReader(io.StringIO(text)))
     assert [list(row.values()) for row in rows] == [
         [ids[4], "1", "train", PICKS[0].reason, "", sources[4], ""],
@@ -75,7 +79,9 @@ def test_the_page_shows_every_pick_and_the_labels_that_are_known(tiny_world, rea
 
 
 def test_the_page_escapes_names_and_labels(tiny_world, reader):
-    page = sheet(renamed(tiny_world, HOSTILE), reader, [replace(PICKS[0], reason=HOSTILE)], {4: Answer(HOSTILE, HOSTILE)}, 0)
+    page = sheet(
+        renamed(tiny_world, HOSTILE), reader, [replace(PICKS[0], reason=HOSTILE)], {4: Answer(HOSTILE, HOSTILE)}, 0
+    )
     assert "<script" not in page
     assert "&lt;script&gt;" in page
 

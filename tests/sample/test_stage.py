@@ -59,7 +59,11 @@ def answer(folder: Path, world: tiny.World, rows: list[dict[str, str]]) -> Path:
 def test_the_outputs_are_what_the_contract_says(tiny_world, done):
     folder, metadata = done
     assert {path.name for path in folder.iterdir()} == OUTPUTS
-    assert {path.name for path in (folder / "candidates").iterdir()} == {"candidates.csv", "contact_sheet.html", "labelstudio.json"}
+    assert {path.name for path in (folder / "candidates").iterdir()} == {
+        "candidates.csv",
+        "contact_sheet.html",
+        "labelstudio.json",
+    }
     assert (folder / "sheet.html").read_bytes() == (folder / "candidates" / "contact_sheet.html").read_bytes()
     embeddings = load_embeddings(folder / "embeddings", tiny_world.data)
     assert (embeddings.dtype, embeddings.shape) == (np.float16, (900, 32))
@@ -85,7 +89,9 @@ def test_the_oracle_reveals_its_picks_and_nothing_else(tiny_world, done):
 def test_a_label_that_was_not_bought_changes_nothing(tiny_world, done, tmp_path):
     bought = {entry["id"] for entry in labels(done[0])}
     data = tiny_world.data
-    hidden = [label if image in bought else None for image, label in zip(data.column("id"), data.column("label"), strict=True)]
+    hidden = [
+        label if image in bought else None for image, label in zip(data.column("id"), data.column("label"), strict=True)
+    ]
     save_dataset(tmp_path / "dataset", with_labels(data, pa.array(hidden, pa.string())))
     sample(tiny_world._replace(dataset=tmp_path / "dataset"), tmp_path / "out")
     assert sha256_tree(tmp_path / "out") == sha256_tree(done[0])
@@ -104,7 +110,8 @@ def test_a_second_run_gives_equal_bytes_and_publishes_nothing_new(tiny_world, do
 
 def test_what_is_published_is_the_artifact(tiny_world, done):
     folder, metadata = done
-    store, key = FolderStore(Path(tiny_world.store)), metadata["candidates"]["published"]
+    store = FolderStore(Path(tiny_world.store))
+    key = metadata["candidates"]["published"]
     assert key.startswith("candidates/digits/")
     assert load_labels(folder / "labels")[1]["candidates"] == key
     for path in (folder / "candidates").iterdir():
@@ -128,7 +135,13 @@ def test_publishing_twice_writes_once(tmp_path):
 def test_labels_of_the_source_cost_nothing_and_still_do_not_cross_splits(tiny_world, tmp_path):
     metadata = sample(tiny_world, tmp_path / "out", label_access="source")
     counts = tiny_world.data.counts()
-    assert metadata["labels"] == {"train": counts[TRAIN], "validation": 8, "calibration": 6, "test": counts[TEST], "source": "source"}
+    assert metadata["labels"] == {
+        "train": counts[TRAIN],
+        "validation": 8,
+        "calibration": 6,
+        "test": counts[TEST],
+        "source": "source",
+    }
     assert not [row for row in candidates(tmp_path / "out") if row["purpose"] == TRAIN]  # all of them are answered
 
 
@@ -144,17 +157,29 @@ def test_a_second_round_keeps_the_answers_and_asks_for_more(tiny_world, tmp_path
     sample(tiny_world, tmp_path / "first", label_access="file", test_budget=5)
     asked = candidates(tmp_path / "first")
     file = answer(tmp_path, tiny_world, asked[:15] + [row for row in asked if row["purpose"] == VALIDATION])
-    metadata = sample(tiny_world, tmp_path / "second", label_access="file", test_budget=5, train_budget=25, labels_file=str(file))
+    metadata = sample(
+        tiny_world, tmp_path / "second", label_access="file", test_budget=5, train_budget=25, labels_file=str(file)
+    )
     assert metadata["labels"] == {"train": 15, "validation": 8, "calibration": 0, "test": 0, "source": "file"}
     again = candidates(tmp_path / "second")
     answered = {row["id"] for row in asked[:15]}
     fresh = [row for row in again if row["purpose"] == TRAIN and row["reason"] != "labelled before"]
     assert len(fresh) == 25 - 15
     assert not answered & {row["id"] for row in fresh}
-    assert [row["id"] for row in again if row["purpose"] != TRAIN] == [row["id"] for row in asked if row["purpose"] != TRAIN]
-    assert {row["id"] for row in again if row["label"]} == answered | {row["id"] for row in asked if row["purpose"] == VALIDATION}
-    third = sample(tiny_world, tmp_path / "third", label_access="file", test_budget=5, train_budget=25,
-                   labels_file=str(tmp_path / "second" / "candidates" / "candidates.csv"))
+    assert [row["id"] for row in again if row["purpose"] != TRAIN] == [
+        row["id"] for row in asked if row["purpose"] != TRAIN
+    ]
+    assert {row["id"] for row in again if row["label"]} == answered | {
+        row["id"] for row in asked if row["purpose"] == VALIDATION
+    }
+    third = sample(
+        tiny_world,
+        tmp_path / "third",
+        label_access="file",
+        test_budget=5,
+        train_budget=25,
+        labels_file=str(tmp_path / "second" / "candidates" / "candidates.csv"),
+    )
     assert third["labels"] == metadata["labels"]  # one file, filled in from round to round, holds every answer
     assert {entry["id"] for entry in labels(tmp_path / "second") if entry["purpose"] == TRAIN} == answered
     nearest = {row["nearest_labelled"] for row in fresh}

@@ -74,7 +74,8 @@ def test_on_a_line_the_middle_is_typical():
 
 def test_each_blob_gives_its_centre_the_largest_first():
     rng = np.random.default_rng(0)
-    sizes, centres = (30, 50, 40), np.eye(3) * 10
+    sizes = (30, 50, 40)
+    centres = np.eye(3) * 10
     x = np.repeat(centres, sizes, axis=0) + rng.normal(size=(120, 3))
     x[[0, 30, 80]] = centres
     rows, counts, _ = typiclust(x, 3, NONE, 100, 0)

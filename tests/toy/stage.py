@@ -20,7 +20,7 @@ class ToySettings(Settings):
 
 
 def run(before: Path, settings: ToySettings, after: Path, figures: Path) -> Metadata:
-    """Write what stands in `before`, if anything, and what the settings say; each execution is a line of $TOY_JOURNAL."""
+    """Write what stands in `before`, if anything, and what the settings say; each run is a line of $TOY_JOURNAL."""
     with Path(os.environ["TOY_JOURNAL"]).open("a") as journal:
         journal.write(f"{settings.say}\n")
     for step in range(3):

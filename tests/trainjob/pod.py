@@ -1,4 +1,4 @@
-"""The small pod: `python -m tests.trainjob`, with the environment and flags that Kubeflow gives it, as a real process."""
+"""The small pod: `python -m tests.trainjob`, with the environment and flags that Kubeflow gives it, really run."""
 
 import json
 import os
@@ -16,10 +16,23 @@ from tests.trainjob.state import State
 
 ROOT = Path(__file__).parents[2]
 POD = "digits-x7k2p-system-container-impl-1"
-WORKFLOW = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "name": "digits-x7k2p", "uid": "workflow-uid", "controller": True,
-            "blockOwnerDeletion": True}
-SPEC = {"image": "ghcr.io/gleaner-ml/gleaner-train:0.1.0", "nodes": 2, "cpu": "8", "memory": "32Gi", "gpus": 4, "queue": "gpu",
-        "priority": "gleaner-batch"}
+WORKFLOW = {
+    "apiVersion": "argoproj.io/v1alpha1",
+    "kind": "Workflow",
+    "name": "digits-x7k2p",
+    "uid": "workflow-uid",
+    "controller": True,
+    "blockOwnerDeletion": True,
+}
+SPEC = {
+    "image": "ghcr.io/gleaner-ml/gleaner-train:0.1.0",
+    "nodes": 2,
+    "cpu": "8",
+    "memory": "32Gi",
+    "gpus": 4,
+    "queue": "gpu",
+    "priority": "gleaner-batch",
+}
 
 
 @dataclass
@@ -54,10 +67,18 @@ def launch(state: State, folder: Path, store: str, spec: dict[str, Any] | None =
     return start(state, folder, "tests.trainjob", words, spec or SPEC, **environment)
 
 
-def start(state: State, folder: Path, module: str, words: dict[str, str], spec: dict[str, Any], **environment: str) -> Launched:
+def start(
+    state: State, folder: Path, module: str, words: dict[str, str], spec: dict[str, Any], **environment: str
+) -> Launched:
     """Start `python -m module` as the small pod of a TrainJob; it writes `encoder` and `metrics` into the folder."""
-    cluster = {"apiVersion": "v1", "kind": "Config", "current-context": "c", "clusters": [{"name": "k", "cluster": {"server": state.url}}],
-               "users": [{"name": "u", "user": {"token": TOKEN}}], "contexts": [{"name": "c", "context": {"cluster": "k", "user": "u"}}]}
+    cluster = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "c",
+        "clusters": [{"name": "k", "cluster": {"server": state.url}}],
+        "users": [{"name": "u", "user": {"token": TOKEN}}],
+        "contexts": [{"name": "c", "context": {"cluster": "k", "user": "u"}}],
+    }
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "kubeconfig").write_text(yaml.safe_dump(cluster), encoding="utf-8")
     outputs = {name: str(folder / name) for name in ("encoder", "metrics")}
@@ -66,8 +87,14 @@ def start(state: State, folder: Path, module: str, words: dict[str, str], spec: 
     pairs = {"executor-input": json.dumps(executor), **words, **outputs}
     command = [sys.executable, "-m", module, *(word for name, value in pairs.items() for word in (f"--{name}", value))]
     outside = {name: value for name, value in os.environ.items() if name != "KUBERNETES_SERVICE_HOST"}
-    given = {**outside, "KUBECONFIG": str(folder / "kubeconfig"), "POD_NAME": POD, "POD_NAMESPACE": "team",
-             "GLEANER_TRAINJOB": json.dumps(spec), **environment}
+    given = {
+        **outside,
+        "KUBECONFIG": str(folder / "kubeconfig"),
+        "POD_NAME": POD,
+        "POD_NAMESPACE": "team",
+        "GLEANER_TRAINJOB": json.dumps(spec),
+        **environment,
+    }
     process = subprocess.Popen(command, cwd=ROOT, env=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     return Launched(process, folder)
 
@@ -87,4 +114,8 @@ def write_outputs(job: dict[str, Any], folder: Path, accuracy: float = 0.9) -> N
     (folder / "encoder" / "encoder.json").write_text("{}", encoding="utf-8")
     (folder / "metrics").write_text(json.dumps({"knn_accuracy": accuracy}), encoding="utf-8")
     for name in ("encoder", "metrics"):
-        upload(folder / name, given[name], {"metadata": {"knn_accuracy": accuracy} if name == "metrics" else {"architecture": "resnet18"}})
+        upload(
+            folder / name,
+            given[name],
+            {"metadata": {"knn_accuracy": accuracy} if name == "metrics" else {"architecture": "resnet18"}},
+        )

@@ -37,4 +37,5 @@ def fails(codes: dict[int, int], logs: dict[int, list[str]], times: dict[int, st
         for index, pod in pods.items():
             state.end(job, pod, codes[index], times[index])
         state.job(job, Failed="jobset failed due to one or more job failures")
+
     return script

@@ -8,8 +8,8 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from tests.trainjob.state import Fault, RefusedError, State
 from tests.loopback import listen
+from tests.trainjob.state import Fault, RefusedError, State
 
 TOKEN = "eyJ-a-token-that-nobody-may-see"
 JOBS = "/apis/trainer.kubeflow.org/v1alpha1/namespaces/([^/]+)/(trainjobs)"
@@ -35,7 +35,9 @@ class _Handler(BaseHTTPRequestHandler):
             if fault and not fault.after and fault.lines < 0 and not fault.event:
                 return self._fail(fault)
             if verb in ("watch", "log"):
-                return self._stream(self._events(kind, query, fault) if verb == "watch" else self._log(name, query, fault))
+                return self._stream(
+                    self._events(kind, query, fault) if verb == "watch" else self._log(name, query, fault)
+                )
             answer = self._work(kind, name, verb, query, body)
             return self._fail(fault) if fault else self._send(200, answer)
         except RefusedError as refused:
@@ -47,15 +49,25 @@ class _Handler(BaseHTTPRequestHandler):
         match = PATHS.match(path)
         if match is None:
             raise RefusedError(404, "the server could not find the requested resource")
-        namespace, kind = match[1] or match[3], match[2] or match[4]
-        name, log = match[5] or "", match[6] or ""
-        verb = "log" if log else {"POST": "create", "DELETE": "delete"}.get(
-            self.command, "get" if name else "watch" if query.get("watch") else "list")
+        namespace = match[1] or match[3]
+        kind = match[2] or match[4]
+        name = match[5] or ""
+        log = match[6] or ""
+        verb = (
+            "log"
+            if log
+            else {"POST": "create", "DELETE": "delete"}.get(
+                self.command, "get" if name else "watch" if query.get("watch") else "list"
+            )
+        )
         self.state.requests.append(f"{verb} {kind}")
         self.state.rights.add("pods/log: get" if log else f"{kind}: {verb}")
         if namespace != self.state.namespace:
-            raise RefusedError(403, f'{kind} is forbidden: User "system:serviceaccount:team:default" cannot {verb} resource "{kind}" '
-                                    f'in the namespace "{namespace}"')
+            raise RefusedError(
+                403,
+                f'{kind} is forbidden: User "system:serviceaccount:team:default" cannot {verb} resource "{kind}" '
+                f'in the namespace "{namespace}"',
+            )
         if kind == "trainjobs" and self.state.missing_crd:
             raise RefusedError(404, "the server could not find the requested resource")
         return kind, name, verb
@@ -79,7 +91,8 @@ class _Handler(BaseHTTPRequestHandler):
             return state.delete_job(name)
 
     def _events(self, kind: str, query: dict[str, str], fault: Fault | None) -> Iterator[bytes]:
-        since, sent = int(query["resourceVersion"]), 0
+        since = int(query["resourceVersion"])
+        sent = 0
         while True:
             with self.state.lock:
                 if since < self.state.oldest:
@@ -103,7 +116,9 @@ class _Handler(BaseHTTPRequestHandler):
                 raise CutError
 
     def _log(self, name: str, query: dict[str, str], fault: Fault | None) -> Iterator[bytes]:
-        state, sent, done = self.state, 0, 0
+        state = self.state
+        sent = 0
+        done = 0
         if name not in state.logs:
             raise RefusedError(404, f'pods "{name}" not found')
         with state.lock:

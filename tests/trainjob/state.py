@@ -1,4 +1,6 @@
-"""What a Kubernetes API server keeps of TrainJobs and pods: versions, a history for watches, logs that grow, faults on demand."""
+"""What a Kubernetes API server keeps of TrainJobs and pods: versions, a history for watches, logs that grow, faults on
+demand.
+"""
 
 import itertools
 import threading
@@ -16,7 +18,8 @@ class RefusedError(Exception):
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
-        self.status, self.message = status, message
+        self.status = status
+        self.message = message
 
 
 class DeletedError(Exception):
@@ -124,14 +127,25 @@ class State:
                     job["spec"]["suspend"] = value
                 else:
                     others = [each for each in job["status"].get("conditions", []) if each["type"] != key]
-                    job["status"]["conditions"] = [*others, {"type": key, "status": "True", "message": value, "reason": "Jobs"}]
+                    job["status"]["conditions"] = [
+                        *others,
+                        {"type": key, "status": "True", "message": value, "reason": "Jobs"},
+                    ]
             self.put("trainjobs", job)
 
     def pod(self, job: dict[str, Any], index: int, suffix: str, phase: str = "Running") -> dict[str, Any]:
         name = f"{job['metadata']['name']}-node-0-{index}-{suffix}"
         labels = {"jobset.sigs.k8s.io/jobset-name": job["metadata"]["name"], INDEX: str(index)}
-        pod = {"metadata": {"name": name, "uid": f"uid-{job['metadata']['uid']}-{index}-{suffix}", "labels": labels,
-                            "creationTimestamp": now(), "namespace": self.namespace}, "status": {"phase": phase}}
+        pod = {
+            "metadata": {
+                "name": name,
+                "uid": f"uid-{job['metadata']['uid']}-{index}-{suffix}",
+                "labels": labels,
+                "creationTimestamp": now(),
+                "namespace": self.namespace,
+            },
+            "status": {"phase": phase},
+        }
         with self.lock:
             self._alive(job)
             self.put("pods", pod, "ADDED")
@@ -145,11 +159,21 @@ class State:
                 self.logs[pod["metadata"]["name"]].append((now(9), line))
                 self.lock.notify_all()
 
-    def end(self, job: dict[str, Any], pod: dict[str, Any], code: int, finished: str | None = None, **status: Any) -> None:
+    def end(
+        self, job: dict[str, Any], pod: dict[str, Any], code: int, finished: str | None = None, **status: Any
+    ) -> None:
         with self.lock:
             self._alive(job)
-            pod["status"] |= {"phase": "Failed" if code else "Succeeded", **status, "containerStatuses": [
-                {"name": "node", "state": {"terminated": {"exitCode": code, "finishedAt": finished or now(), "reason": "Error"}}}]}
+            pod["status"] |= {
+                "phase": "Failed" if code else "Succeeded",
+                **status,
+                "containerStatuses": [
+                    {
+                        "name": "node",
+                        "state": {"terminated": {"exitCode": code, "finishedAt": finished or now(), "reason": "Error"}},
+                    }
+                ],
+            }
             self.put("pods", pod)
 
     def _alive(self, job: dict[str, Any]) -> None:
@@ -169,7 +193,7 @@ class State:
 def now(digits: int = 0) -> str:
     time.sleep(1e-5)  # so that no two are equal
     text = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
-    return (text.ljust(20 + digits, "0")[:20 + digits] if digits else text[:19]) + "Z"
+    return (text.ljust(20 + digits, "0")[: 20 + digits] if digits else text[:19]) + "Z"
 
 
 def _copy(item: Any) -> Any:

@@ -7,16 +7,31 @@ import pytest
 from tests.trainjob.scripts import fails, trains
 from tests.trainjob.state import State
 
-TORCHRUN = ["torch.distributed.elastic.multiprocessing.errors.ChildFailedError: ", "Root Cause (first observed failure):", "-" * 20]
+TORCHRUN = [
+    "torch.distributed.elastic.multiprocessing.errors.ChildFailedError: ",
+    "Root Cause (first observed failure):",
+    "-" * 20,
+]
 
 
-@pytest.mark.parametrize(("codes", "log", "exit_code", "said"), [
-    ((1, 1), ["Traceback (most recent call last):", "  x", "[rank1]: ValueError: no such axis", *TORCHRUN], 1,
-     "exited with 1: ValueError: no such axis"),
-    ((1, 2), ["error: trainjob: dataset digits: 1 images; expected at least 2", *TORCHRUN], 2,
-     "exited with 2: dataset digits: 1 images; expected at least 2"),
-    ((143, 137), ["epoch 1"], 1, "exited with 137: epoch 1"),
-])
+@pytest.mark.parametrize(
+    ("codes", "log", "exit_code", "said"),
+    [
+        (
+            (1, 1),
+            ["Traceback (most recent call last):", "  x", "[rank1]: ValueError: no such axis", *TORCHRUN],
+            1,
+            "exited with 1: ValueError: no such axis",
+        ),
+        (
+            (1, 2),
+            ["error: trainjob: dataset digits: 1 images; expected at least 2", *TORCHRUN],
+            2,
+            "exited with 2: dataset digits: 1 images; expected at least 2",
+        ),
+        ((143, 137), ["epoch 1"], 1, "exited with 137: epoch 1"),
+    ],
+)
 def test_the_pod_that_failed_first_says_why(state, started, codes, log, exit_code, said):
     times = {0: "2026-11-24T10:00:05Z", 1: "2026-11-24T10:00:03Z"}
     state.script = fails(dict(enumerate(codes)), {0: ["error: trainjob: another went away"], 1: log}, times)
@@ -41,6 +56,7 @@ def test_a_job_that_someone_deletes_ends_it(state, started):
     def script(state: State, job: dict[str, Any]) -> None:
         state.wait(lambda: "watch trainjobs" in state.requests)
         state.delete_job(job["metadata"]["name"])
+
     state.script = script
     pod = started()
     assert pod.end() == 1

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from components.common.storage import open_store
+from tests.manifests.kubectl import ROOT, build, named
 from tests.trainjob.pod import SPEC, flags, write_outputs
 from tests.trainjob.scripts import PROGRESS, fails, trains
 from tests.trainjob.state import State
-from tests.manifests.kubectl import ROOT, build, named
 
 
 def test_a_stage_on_two_machines(state, started, s3_bucket, tmp_path):
@@ -22,6 +22,7 @@ def test_a_stage_on_two_machines(state, started, s3_bucket, tmp_path):
         state.wait(lambda: state.requests.count("watch trainjobs"))
         state.job(job, suspend=False)
         trains(tmp_path / "node")(state, job)
+
     state.script = script
     pod = started()
     assert pod.end() == 0, pod.err
@@ -29,7 +30,10 @@ def test_a_stage_on_two_machines(state, started, s3_bucket, tmp_path):
     (job,) = jobs
     name = job["metadata"]["name"]
     assert [line.removeprefix("trainjob: ") for line in pod.lines if "run" not in line] == [
-        f"TrainJob {name} is made (2 nodes)", f"TrainJob {name} waits in queue gpu", f"TrainJob {name} is admitted"]
+        f"TrainJob {name} is made (2 nodes)",
+        f"TrainJob {name} waits in queue gpu",
+        f"TrainJob {name} is admitted",
+    ]
     assert "trainjob: 2 of 2 pods run" in pod.lines
     assert json.loads((pod.folder / "metrics").read_text()) == {"knn_accuracy": 0.9}
     assert (pod.folder / "encoder" / "encoder.json").read_text() == "{}"
@@ -43,21 +47,34 @@ def test_a_stage_on_two_machines(state, started, s3_bucket, tmp_path):
 
 
 def check_shape(job: dict[str, Any], store: str) -> None:
-    metadata, trainer = job["metadata"], job["spec"]["trainer"]
+    metadata = job["metadata"]
+    trainer = job["spec"]["trainer"]
     key = metadata["name"].removeprefix("gleaner-trainjob-")
     assert len(key) == 12
-    assert metadata["ownerReferences"] == [{"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "name": "digits-x7k2p",
-                                            "uid": "workflow-uid"}]
-    assert metadata["labels"] == {"app.kubernetes.io/part-of": "gleaner", "app.kubernetes.io/component": "trainjob",
-                                  "kueue.x-k8s.io/queue-name": "gpu", "kueue.x-k8s.io/priority-class": "gleaner-batch"}
+    assert metadata["ownerReferences"] == [
+        {"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "name": "digits-x7k2p", "uid": "workflow-uid"}
+    ]
+    assert metadata["labels"] == {
+        "app.kubernetes.io/part-of": "gleaner",
+        "app.kubernetes.io/component": "trainjob",
+        "kueue.x-k8s.io/queue-name": "gpu",
+        "kueue.x-k8s.io/priority-class": "gleaner-batch",
+    }
     assert job["spec"].keys() == {"runtimeRef", "trainer"}
     assert trainer.keys() == {"image", "command", "numNodes", "resourcesPerNode"}
     assert trainer["resourcesPerNode"]["limits"] == {"cpu": "8", "memory": "32Gi", "nvidia.com/gpu": "4"}
     runtime = named(build(ROOT / "manifests" / "overlays" / "prod"), "TrainingRuntime", "gleaner-torch")
-    assert job["spec"]["runtimeRef"] == {"apiGroup": runtime["apiVersion"].partition("/")[0], "kind": runtime["kind"],
-                                         "name": runtime["metadata"]["name"]}
-    assert flags(job) == {"store": store, "seed": "7", "settings": '{"epochs":2}',
-                          **{name: f"{store}/jobs/trainjob/{key}/{name}" for name in ("dataset", "encoder", "metrics")}}
+    assert job["spec"]["runtimeRef"] == {
+        "apiGroup": runtime["apiVersion"].partition("/")[0],
+        "kind": runtime["kind"],
+        "name": runtime["metadata"]["name"],
+    }
+    assert flags(job) == {
+        "store": store,
+        "seed": "7",
+        "settings": '{"epochs":2}',
+        **{name: f"{store}/jobs/trainjob/{key}/{name}" for name in ("dataset", "encoder", "metrics")},
+    }
 
 
 def test_it_finds_its_job_again_after_a_kill(state, started, tmp_path):
@@ -69,6 +86,7 @@ def test_it_finds_its_job_again_after_a_kill(state, started, tmp_path):
         state.say(job, pod, "last")
         state.end(job, pod, 0)
         state.job(job, Complete="done")
+
     state.script = script
     first = started()
     state.wait(lambda: "log pods" in state.requests)
@@ -89,7 +107,12 @@ def test_a_node_that_is_taken_away_is_told_and_its_log_goes_on(state, started, t
         pods = [state.pod(job, index, "aaaaa") for index in range(2)]
         state.say(job, pods[0], "epoch 1")
         state.wait(lambda: state.requests.count("log pods"))
-        state.end(job, pods[0], 143, conditions=[{"type": "DisruptionTarget", "status": "True", "reason": "TerminationByKubelet"}])
+        state.end(
+            job,
+            pods[0],
+            143,
+            conditions=[{"type": "DisruptionTarget", "status": "True", "reason": "TerminationByKubelet"}],
+        )
         state.put("pods", pods[0], "DELETED")
         again = state.pod(job, 0, "bbbbb")
         state.say(job, again, "going on after epoch 1", "epoch 2")
@@ -97,6 +120,7 @@ def test_a_node_that_is_taken_away_is_told_and_its_log_goes_on(state, started, t
         for pod in (again, pods[1]):
             state.end(job, pod, 0)
         state.job(job, Complete="done")
+
     state.script = script
     pod = started()
     assert pod.end() == 0, pod.err
@@ -123,7 +147,10 @@ def test_a_job_that_gives_way_to_another_is_told(state, started, tmp_path):
     name = state.history[1][2]["metadata"]["name"]
     told = [line.removeprefix("trainjob: ") for line in pod.lines]
     assert [line for line in told if line.startswith("TrainJob")] == [
-        f"TrainJob {name} is made (2 nodes)", f"TrainJob {name} gave way to another and waits in queue gpu", f"TrainJob {name} is admitted"]
+        f"TrainJob {name} is made (2 nodes)",
+        f"TrainJob {name} gave way to another and waits in queue gpu",
+        f"TrainJob {name} is admitted",
+    ]
     assert "0 of 2 pods run" in told
 
 
@@ -148,8 +175,11 @@ def test_the_name_follows_from_the_work(state, started):
     def script(state: State, job: dict[str, Any]) -> None:
         names.append(job["metadata"]["name"])
         state.job(job, Complete="without outputs")
+
     state.script = script
-    for number, spec in enumerate([SPEC, SPEC, {**SPEC, "queue": "other"}, {**SPEC, "nodes": 3}, {**SPEC, "image": "another"}]):
+    for number, spec in enumerate(
+        [SPEC, SPEC, {**SPEC, "queue": "other"}, {**SPEC, "nodes": 3}, {**SPEC, "image": "another"}]
+    ):
         assert started(f"pod-{number}", spec=spec).end() == 1
     assert len(set(names)) == 3
     assert names[0] == names[1] == names[2]
@@ -161,5 +191,7 @@ def test_the_role_gives_exactly_the_rights_that_are_used(state, started, tmp_pat
     state.script = trains(tmp_path / "node")
     assert started("second").end() == 0
     rules = named(build(ROOT / "manifests" / "overlays" / "prod"), "Role", "gleaner-trainjobs")["rules"]
-    assert {f"{resource}: {verb}" for rule in rules for resource in rule["resources"] for verb in rule["verbs"]} == state.rights
+    assert {
+        f"{resource}: {verb}" for rule in rules for resource in rule["resources"] for verb in rule["verbs"]
+    } == state.rights
     assert {group for rule in rules for group in rule["apiGroups"]} == {"", "trainer.kubeflow.org"}

@@ -1,4 +1,6 @@
-"""The whole way: the small pod of pretrain, the TrainJob that it makes, and the very processes that this names, one of them killed."""
+"""The whole way: the small pod of pretrain, the TrainJob that it makes, and the very processes that this names, one of
+them killed.
+"""
 
 import json
 import subprocess
@@ -12,13 +14,22 @@ import pytest
 
 from components.common.storage import open_store
 from tests import tiny
-from tests.trainjob.pod import ROOT, SPEC, start
-from tests.trainjob.state import State
 from tests.pretrain.pods import pod_environment
 from tests.processes import free_port, kill_all
+from tests.trainjob.pod import ROOT, SPEC, start
+from tests.trainjob.state import State
 
-SETTINGS = {"architecture": "resnet9", "width": 4, "image_size": 8, "epochs": 3, "batch_size": 64, "min_spread": 0.0, "loader": "torch",
-            "precision": "float32", "augment": {"crop": 0.7, "flip_horizontal": 0}}
+SETTINGS = {
+    "architecture": "resnet9",
+    "width": 4,
+    "image_size": 8,
+    "epochs": 3,
+    "batch_size": 64,
+    "min_spread": 0.0,
+    "loader": "torch",
+    "precision": "float32",
+    "augment": {"crop": 0.7, "flip_horizontal": 0},
+}
 
 
 class Kubelet:
@@ -45,8 +56,15 @@ class Kubelet:
         environment = pod_environment(self.folder, index, 2, port)
         for attempt in ("aaaaa", "bbbbb"):
             pod = state.pod(job, index, attempt)
-            process = subprocess.Popen([sys.executable, *rest], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                       text=True, start_new_session=True)
+            process = subprocess.Popen(
+                [sys.executable, *rest],
+                cwd=ROOT,
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,
+            )
             self.processes.append(process)
             assert process.stdout is not None
             for line in process.stdout:
@@ -73,7 +91,13 @@ def kubelet(tmp_path: Path) -> Iterator[Kubelet]:
 def test_two_machines_train_and_one_is_lost_on_the_way(state, s3_bucket, tmp_path, kubelet):
     world = tiny.build(tmp_path / "world", store=f"{s3_bucket}/store")
     state.script = kubelet.play
-    words = {"dataset": str(world.dataset), "store": world.store, "seed": "0", "threads": "1", "settings": json.dumps(SETTINGS)}
+    words = {
+        "dataset": str(world.dataset),
+        "store": world.store,
+        "seed": "0",
+        "threads": "1",
+        "settings": json.dumps(SETTINGS),
+    }
     pod = start(state, tmp_path / "pod", "components.pretrain", words, {**SPEC, "gpus": 0})
     try:
         assert pod.end(180) == 0, pod.err

@@ -39,9 +39,12 @@ def probabilities(model: Classifier, x: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("smoothing", [0.1, 0.4])
 def test_where_classes_share_nothing_the_head_ends_at_its_smoothed_targets(smoothing):
-    x, y = np.eye(5), np.arange(5)
+    x = np.eye(5)
+    y = np.arange(5)
     expected = np.eye(5) * (1 - smoothing) + smoothing / 5
-    np.testing.assert_allclose(probabilities(fitted(x, y, label_smoothing=smoothing, head_steps=600), x), expected, atol=0.01)
+    np.testing.assert_allclose(
+        probabilities(fitted(x, y, label_smoothing=smoothing, head_steps=600), x), expected, atol=0.01
+    )
 
 
 def test_the_head_is_a_logistic_regression():
@@ -57,7 +60,8 @@ def test_the_head_is_a_logistic_regression():
 def test_the_head_starts_from_nothing_and_leaves_the_encoder_alone():
     encoder = nn.Linear(4, 4)
     encoder.features = 4  # type: ignore[assignment]
-    model, before = Classifier(encoder, 2), deepcopy(encoder.state_dict())
+    model = Classifier(encoder, 2)
+    before = deepcopy(encoder.state_dict())
     fit_head(model, np.eye(4), np.array([0, 1, 0, 1]), WarmupSettings(head_steps=0))
     assert not model.head.weight.any()
     assert not model.head.bias.any()
@@ -69,7 +73,11 @@ def test_the_head_starts_from_nothing_and_leaves_the_encoder_alone():
 @pytest.fixture(scope="module")
 def few(tiny_world: tiny.World) -> tuple[Images, np.ndarray, np.ndarray]:
     rows = tiny_world.rows["train"][:40]
-    return Images(tiny_world.data, open_store(tiny_world.store), "L", 8, 1), rows, tiny_world.data.column("label")[rows].astype(np.int64)
+    return (
+        Images(tiny_world.data, open_store(tiny_world.store), "L", 8, 1),
+        rows,
+        tiny_world.data.column("label")[rows].astype(np.int64),
+    )
 
 
 def tuned(few, folder, seed: int = 0, **changes: object) -> tuple[Classifier, list[dict]]:
@@ -87,7 +95,9 @@ def weights(model: nn.Module) -> list[bytes]:
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_the_same_seed_gives_the_same_weights_and_another_does_not(few, tmp_path, precision):
-    (one, history), (two, again), (three, _) = (tuned(few, tmp_path, seed, precision=precision, steps=6) for seed in (0, 0, 1))
+    (one, history), (two, again), (three, _) = (
+        tuned(few, tmp_path, seed, precision=precision, steps=6) for seed in (0, 0, 1)
+    )
     assert weights(one) == weights(two) != weights(three)
     assert history == again
 
@@ -100,4 +110,6 @@ def test_all_weights_and_statistics_learn_and_the_model_ends_in_evaluation(few, 
     assert not model.training
     assert none == []
     assert [record["step"] for record in history] == list(range(2, 41, 2))
-    assert np.mean([record["loss"] for record in history[-5:]]) < 0.8 * np.mean([record["loss"] for record in history[:5]])
+    assert np.mean([record["loss"] for record in history[-5:]]) < 0.8 * np.mean(
+        [record["loss"] for record in history[:5]]
+    )

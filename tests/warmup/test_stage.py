@@ -41,7 +41,10 @@ def test_the_artifact_and_the_figures(tiny_world, done):
     assert about["labels"] == read_json(tiny_world.labels / "labels.json")["sha256"]
     assert (about["seed"], about["threads"], about["precision"]) == (0, 1, "float32")
     assert figures == read_json(folder / "metrics")
-    assert (figures["labels"], figures["validation_images"]) == (len(tiny_world.rows[TRAIN]), len(tiny_world.rows["validation"]))
+    assert (figures["labels"], figures["validation_images"]) == (
+        len(tiny_world.rows[TRAIN]),
+        len(tiny_world.rows["validation"]),
+    )
     assert about["validation_accuracy"] == figures["validation_accuracy"] > 0.6
     assert metadata["classifier"] == {"stage": "warmup", "handed_on": False}
 
@@ -65,15 +68,22 @@ def test_a_class_without_a_label_is_named_with_what_to_do(tiny_world, tmp_path):
     with pytest.raises(BadInputError) as error:
         warmup(relabelled(tiny_world, tmp_path / "labels", without, list("0123456789")), tmp_path / "out")
     said = str(error.value)
-    assert said.startswith(f"no training label for class '3', '7' ({len(without)} labels in all); expected one of each class")
+    assert said.startswith(
+        f"no training label for class '3', '7' ({len(without)} labels in all); expected one of each class"
+    )
     assert "raise sample.train_budget" in said
     assert f"images of {tiny_world.store}/candidates/digits/abc/candidates.csv" in said
     assert "\n" not in said
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize(("classes", "said"), [(["4"], r"the labels name \['4'\]; expected at least two classes"),
-                                               ([], "no image is labelled yet; expected at least two classes")])
+@pytest.mark.parametrize(
+    ("classes", "said"),
+    [
+        (["4"], r"the labels name \['4'\]; expected at least two classes"),
+        ([], "no image is labelled yet; expected at least two classes"),
+    ],
+)
 def test_fewer_than_two_classes_is_one_line_that_points_at_the_candidates(tiny_world, tmp_path, classes, said):
     world = relabelled(tiny_world, tmp_path / "labels", tiny_world.rows[TRAIN], classes)
     with pytest.raises(BadInputError, match=said + ".*/candidates/digits/abc/candidates.csv and .*sample.labels_file"):
@@ -89,5 +99,7 @@ def test_no_labels_yet_names_every_class(tiny_world, tmp_path):
 
 def test_embeddings_of_another_dataset_are_refused(tiny_world, tmp_path):
     save_embeddings(tmp_path / "embeddings", np.zeros((900, 32)), replace(tiny_world.data, id="f" * 64))
-    with pytest.raises(BadInputError, match=r"embeddings of dataset ffffffffffff, not of .*; run `sample` on this dataset"):
+    with pytest.raises(
+        BadInputError, match=r"embeddings of dataset ffffffffffff, not of .*; run `sample` on this dataset"
+    ):
         warmup(tiny_world._replace(embeddings=tmp_path / "embeddings"), tmp_path / "out")

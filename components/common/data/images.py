@@ -11,8 +11,13 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
 ORIENTATION = 0x0112  # the EXIF tag
 UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM, 5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_90,
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
 }
 
 Image.MAX_IMAGE_PIXELS = None  # decode() has its own limit, and refuses where Pillow would only warn
@@ -35,9 +40,11 @@ class Canonical(NamedTuple):
 
 
 def decode(data: bytes, mode: str, max_pixels: int) -> Image.Image:
-    """The first frame, upright and in `mode` ("RGB" or "L"); transparent parts lie on white, 16 bits become their upper 8.
+    """The first frame, upright and in `mode` ("RGB" or "L"); transparent parts lie on white, 16 bits become their upper
+    8.
 
-    Raises ImageError where the file is no image, is truncated, has more than `max_pixels`, or has pixels without a known scale.
+    Raises ImageError where the file is no image, is truncated, has more than `max_pixels`, or has pixels without a
+    known scale.
     """
     image, orientation = _load(data, max_pixels)
     return _turned(_converted(image, mode), orientation)
@@ -58,9 +65,12 @@ def canonical_pixels(data: bytes, mode: str, max_pixels: int) -> tuple[Canonical
 
 
 def to_square(image: Image.Image, size: int) -> np.ndarray:
-    """The centre square, resized once with antialiasing: uint8 (channels, size, size). Training and prediction both use it."""
+    """The centre square, resized once with antialiasing: uint8 (channels, size, size). Training and prediction both use
+    it.
+    """
     side = min(image.size)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
+    left = (image.width - side) // 2
+    top = (image.height - side) // 2
     square = image.resize((size, size), Image.Resampling.BILINEAR, box=(left, top, left + side, top + side))
     pixels = np.asarray(square)
     return np.ascontiguousarray(pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1))
@@ -90,7 +100,9 @@ def _load(data: bytes, max_pixels: int) -> tuple[Image.Image, int]:
         raise
     except Exception as error:  # Pillow's plugins raise nearly anything on a broken file
         text = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ImageError("truncated" if "truncated" in text.lower() or isinstance(error, EOFError) else f"broken: {text}") from None
+        raise ImageError(
+            "truncated" if "truncated" in text.lower() or isinstance(error, EOFError) else f"broken: {text}"
+        ) from None
     try:
         orientation = image.getexif().get(ORIENTATION, 1)  # after load: TIFFs turn themselves
     except Exception:  # metadata that cannot be parsed says nothing about the pixels
@@ -99,7 +111,9 @@ def _load(data: bytes, max_pixels: int) -> tuple[Image.Image, int]:
 
 
 def _is_plain(image: Image.Image, data: bytes) -> bool:
-    """Whether every decoder makes the same pixels of the file: an 8-bit JPEG or PNG, opaque, of one frame, with its end."""
+    """Whether every decoder makes the same pixels of the file: an 8-bit JPEG or PNG, opaque, of one frame, with its
+    end.
+    """
     if image.format in ("JPEG", "MPO"):  # an MPO is a JPEG with more pictures behind it
         return data.rfind(b"\xff\xd9") > data.rfind(b"\xff\xda")  # the last scan has its end of image
     if image.format != "PNG" or "transparency" in image.info or getattr(image, "is_animated", False):

@@ -1,4 +1,6 @@
-"""Image bytes by row: shards come from the store when first needed, or ahead of that, and a bounded number of bytes is held."""
+"""Image bytes by row: shards come from the store when first needed, or ahead of that, and a bounded number of bytes is
+held.
+"""
 
 import mmap
 import threading
@@ -30,7 +32,9 @@ class ShardReader:
     """
 
     def __init__(self, dataset: Dataset, store: Store, held: int = HELD) -> None:
-        self.dataset, self.store, self.held = dataset, store, min(held, cache_bytes())
+        self.dataset = dataset
+        self.store = store
+        self.held = min(held, cache_bytes())
         self._shard, self._offset, self._size = (dataset.column(name) for name in ("shard", "offset", "size"))
         self._open: OrderedDict[int, Future[_Open]] = OrderedDict()  # last used last
         self._guard = threading.Lock()
@@ -83,7 +87,7 @@ class ShardReader:
                 room += self.dataset.shards[number].size
 
     def _let_go(self, number: int) -> bool:
-        """A mapping that another thread still reads stays valid until it has done so; a shard that is on its way stays."""
+        """A mapping that another thread reads stays valid until it has done so; a shard that is on its way stays."""
         if not self._open[number].done():
             return False
         self.store.let_go(self._open.pop(number).result().path)

@@ -12,7 +12,8 @@ from typing import NamedTuple
 BLOCK = 512
 END = bytes(2 * BLOCK)
 FLUSH = 1 << 20  # bytes that are digested and written at a time: sha256 of small pieces is half as fast
-# name, mode, uid, gid, size, mtime, checksum, type, link, magic, owner, group, device, prefix; fixed but for name, size and checksum.
+# name, mode, uid, gid, size, mtime, checksum, type, link, magic, owner, group, device, prefix; fixed but for name, size
+# and checksum.
 _BEFORE_SIZE = b"0000644\0" + b"0000000\0" + b"0000000\0"
 _AFTER_SIZE = b"\0" + b"00000000000\0"
 _AFTER_SUM = b"0" + bytes(100) + b"ustar\x0000" + bytes(32 + 32 + 8 + 8 + 155 + 12)
@@ -37,7 +38,8 @@ class Packed(NamedTuple):
 
 def header(name: str, size: int) -> bytes:
     """The 512 bytes before a member: mode 0644, owner 0, time 0 (POSIX.1-1988 ustar)."""
-    text, octal = name.encode("ascii"), b"%011o" % size
+    text = name.encode("ascii")
+    octal = b"%011o" % size
     if len(text) > 100 or len(octal) > 11:
         raise ValueError(f"{name!r} of {size} bytes does not fit a ustar header: at most 100 characters and 8 GiB")
     checksum = _FIXED + sum(text) + sum(octal)
@@ -51,7 +53,9 @@ class ShardWriter:
     """
 
     def __init__(self, folder: Path, stem: str, limit: int) -> None:
-        self.folder, self.stem, self.limit = folder, stem, limit
+        self.folder = folder
+        self.stem = stem
+        self.limit = limit
         self.shards: list[Packed] = []
         self._open: _Shard | None = None
 
@@ -59,7 +63,8 @@ class ShardWriter:
         """Append one member; returns the number of the shard and the offset of the contents in it."""
         if self._open is None:
             self._open = _Shard(self.folder / f"{self.stem}-{len(self.shards):05d}.tar")
-        number, offset = len(self.shards), self._open.add(name, data)
+        number = len(self.shards)
+        offset = self._open.add(name, data)
         if self._open.size >= self.limit:
             self._close()
         return number, offset
@@ -67,7 +72,9 @@ class ShardWriter:
     def __enter__(self) -> "ShardWriter":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         self._close()
 
     def _close(self) -> None:
@@ -78,7 +85,8 @@ class ShardWriter:
 
 class _Shard:
     def __init__(self, path: Path) -> None:
-        self.path, self.size = path, 0
+        self.path = path
+        self.size = 0
         self.members: list[Member] = []
         self.digest = hashlib.sha256()
         self.file = path.open("wb")
@@ -107,7 +115,8 @@ class _Shard:
         data = b"".join(self._pending)
         self.file.write(data)
         self.digest.update(data)
-        self._pending, self._flushed = [], self.size
+        self._pending = []
+        self._flushed = self.size
 
 
 def write_index(path: Path, members: list[Member]) -> None:

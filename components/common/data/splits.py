@@ -23,8 +23,8 @@ def unlabelled_pool(dataset: Dataset) -> np.ndarray:
 def labelled(dataset: Dataset, labels: pa.Table, classes: list[str], purpose: str) -> tuple[np.ndarray, np.ndarray]:
     """Rows (ascending) and class indices of the labels bought for one purpose, both int64.
 
-    Raises BadInputError where a label's image is unknown, lies in another split, or is of an unknown class: a label of a
-    held-out image must not train, nor one of a train image measure.
+    Raises BadInputError where a label's image is unknown, lies in another split, or is of an unknown class: a label of
+    a held-out image must not train, nor one of a train image measure.
     """
     if purpose not in SPLITS:
         raise ValueError(f"purpose {purpose!r} is not one of {SPLITS}")
@@ -40,7 +40,9 @@ def labelled(dataset: Dataset, labels: pa.Table, classes: list[str], purpose: st
             where = f"dataset {dataset.name}@{dataset.id[:12]}"
             raise BadInputError(f"labels: image {entry['id'][:12]} is not in {where}; run `sample` on it again")
         if splits[row] != purpose:
-            raise BadInputError(f"labels: image {entry['id'][:12]} is labelled for {purpose} but lies in the {splits[row]} split")
+            raise BadInputError(
+                f"labels: image {entry['id'][:12]} is labelled for {purpose} but lies in the {splits[row]} split"
+            )
         if entry["label"] not in index_of:
             raise BadInputError(f"labels: class {entry['label']!r} of image {entry['id'][:12]} is not one of {classes}")
         found.append((row, index_of[entry["label"]]))

@@ -26,10 +26,11 @@ class Window(NamedTuple):
 
 
 def epoch_windows(dataset: Dataset, rows: np.ndarray, seed: int, epoch: int, held: int) -> list[Window]:
-    """Every row once, in an order that follows from seed, epoch, dataset and `held` (bytes of shards held at once) alone.
+    """Every row once, in an order that follows from seed, epoch, dataset and `held` (bytes of shards held at once)
+    alone.
 
-    One exact shuffle where the rows' shards fit in `held`. Else the shards are shuffled and grouped to windows of half of
-    `held`, one at least each, and each window's rows are shuffled exactly.
+    One exact shuffle where the rows' shards fit in `held`. Else the shards are shuffled and grouped to windows of half
+    of `held`, one at least each, and each window's rows are shuffled exactly.
     """
     draws = seeded(seed, f"order {epoch}")[0]
     shards, which = np.unique(np.asarray(dataset.column("shard"))[rows], return_inverse=True)
@@ -53,11 +54,13 @@ def epoch_windows(dataset: Dataset, rows: np.ndarray, seed: int, epoch: int, hel
     return [Window(shards[group].tolist(), draws.permutation(part)) for group, part in zip(groups, parts, strict=True)]
 
 
-def row_batches(windows: list[Window], size: int, first: int, end: int, reader: ShardReader | None) -> Generator[np.ndarray, None, None]:
+def row_batches(
+    windows: list[Window], size: int, first: int, end: int, reader: ShardReader | None
+) -> Generator[np.ndarray, None, None]:
     """Rows of the batches first..end-1 of an epoch; the caller reads each batch's images before it asks for the next.
 
-    `reader` is made to hold the shards of the batch's windows, and fetches the next window's in threads; None fetches nothing.
-    An error of a fetch is raised where its shard is read.
+    `reader` is made to hold the shards of the batch's windows, and fetches the next window's in threads; None fetches
+    nothing. An error of a fetch is raised where its shard is read.
     """
     order = np.concatenate([window.rows for window in windows])
     starts = np.cumsum([0] + [len(window.rows) for window in windows])

@@ -60,7 +60,8 @@ def _rand(batch: int, draws: Draws) -> Tensor:
 
 def warp(x: Tensor, settings: Augment, size: int, draws: Draws) -> Tensor:
     """Crop, stretch, rotation and flips as one affine map, sampled once."""
-    n, device = len(x), x.device
+    n = len(x)
+    device = x.device
     area = uniform(n, settings.crop, 1, draws, device)
     reach = math.log(settings.aspect) if settings.crop < 1 else 0.0  # without a crop there is nothing to stretch
     stretch = uniform(n, -reach, reach, draws, device).exp()
@@ -71,7 +72,8 @@ def warp(x: Tensor, settings: Augment, size: int, draws: Draws) -> Tensor:
     angle = uniform(n, -settings.rotate, settings.rotate, draws, device) * math.pi / 180
     mirror = 1 - 2 * chance(n, settings.flip_horizontal, draws, device).float()
     upend = 1 - 2 * chance(n, settings.flip_vertical, draws, device).float()
-    cos, sin = angle.cos(), angle.sin()
+    cos = angle.cos()
+    sin = angle.sin()
     theta = torch.stack(
         [
             torch.stack([scale_x * cos * mirror, -scale_y * sin * upend, shift_x], dim=1),
@@ -85,7 +87,8 @@ def warp(x: Tensor, settings: Augment, size: int, draws: Draws) -> Tensor:
 
 def recolour(x: Tensor, settings: Augment, draws: Draws) -> Tensor:
     """Brightness, contrast, saturation, hue and loss of colour, as one matrix and one offset per image."""
-    n, device = len(x), x.device
+    n = len(x)
+    device = x.device
     bright = 1 + uniform(n, -settings.brightness, settings.brightness, draws, device)
     contrast = 1 + uniform(n, -settings.contrast, settings.contrast, draws, device)
     mean = x.mean(dim=(1, 2, 3))
@@ -103,9 +106,13 @@ def recolour(x: Tensor, settings: Augment, draws: Draws) -> Tensor:
 def colour_matrix(saturation: Tensor, turn: Tensor) -> Tensor:
     """(batch, 3, 3): turn the hue by `turn` radians in the plane of equal luma, and scale the distance from grey."""
     to_yiq = torch.tensor([LUMA, (0.596, -0.274, -0.322), (0.211, -0.523, 0.312)], device=turn.device)
-    cos, sin = saturation * turn.cos(), saturation * turn.sin()
-    zero, one = torch.zeros_like(turn), torch.ones_like(turn)
-    rotate = torch.stack([torch.stack(row, 1) for row in ([one, zero, zero], [zero, cos, -sin], [zero, sin, cos])], dim=1)
+    cos = saturation * turn.cos()
+    sin = saturation * turn.sin()
+    zero = torch.zeros_like(turn)
+    one = torch.ones_like(turn)
+    rotate = torch.stack(
+        [torch.stack(row, 1) for row in ([one, zero, zero], [zero, cos, -sin], [zero, sin, cos])], dim=1
+    )
     return torch.linalg.inv(to_yiq) @ rotate @ to_yiq
 
 
@@ -125,12 +132,17 @@ def blur(x: Tensor, probability: float, draws: Draws) -> Tensor:
 
 
 def cutout(x: Tensor, largest: float, draws: Draws) -> Tensor:
-    """Cover a square of random place and of up to `largest` of the area with the image's mean (DeVries and Taylor 2017)."""
+    """Cover a square of random place and of up to `largest` of the area with the image's mean (DeVries and Taylor
+    2017).
+    """
     n, _, height, width = x.shape
     device = x.device
     half = (uniform(n, 0, largest, draws, device)).sqrt() / 2
-    centre_y, centre_x = uniform(n, 0, 1, draws, device), uniform(n, 0, 1, draws, device)
+    centre_y = uniform(n, 0, 1, draws, device)
+    centre_x = uniform(n, 0, 1, draws, device)
     y = ((torch.arange(height, device=device) + 0.5) / height)[None, :, None]
     x_at = ((torch.arange(width, device=device) + 0.5) / width)[None, None, :]
-    covered = ((y - centre_y.view(-1, 1, 1)).abs() < half.view(-1, 1, 1)) & ((x_at - centre_x.view(-1, 1, 1)).abs() < half.view(-1, 1, 1))
+    covered = ((y - centre_y.view(-1, 1, 1)).abs() < half.view(-1, 1, 1)) & (
+        (x_at - centre_x.view(-1, 1, 1)).abs() < half.view(-1, 1, 1)
+    )
     return torch.where(covered[:, None], x.mean(dim=(1, 2, 3), keepdim=True), x)

@@ -73,18 +73,23 @@ class _AllSum(torch.autograd.Function):
 
 
 def gathered(rows: Tensor, mine: Part) -> Tensor:
-    """All processes' rows, (…, whole, features), from one's own, (…, rows, features); gradients flow back to each owner."""
+    """All processes' rows, (…, whole, features), from one's own, (…, rows, features); gradients flow back to each
+    owner.
+    """
     if world() == 1:
         return rows
     return _AllSum.apply(F.pad(rows, (0, 0, mine.start, mine.whole - mine.stop)))
 
 
 def add_up(network: nn.Module, loss: Tensor) -> float:
-    """Sum gradients over processes, in place, where each has differentiated its share of the loss; returns the sum of the shares."""
+    """Sum gradients over processes, in place, where each has differentiated its share of the loss; returns the sum of
+    the shares.
+    """
     if world() == 1:
         return float(loss.detach())
     gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
-    summed = _all_sum(torch.cat([*(gradient.reshape(-1) for gradient in gradients), loss.detach().reshape(1)]))  # one message
+    # one message
+    summed = _all_sum(torch.cat([*(gradient.reshape(-1) for gradient in gradients), loss.detach().reshape(1)]))
     sizes = [gradient.numel() for gradient in gradients]
     for gradient, new in zip(gradients, summed[:-1].split(sizes), strict=True):
         gradient.copy_(new.view(gradient.shape))
@@ -111,14 +116,18 @@ def bytes_of_first(make: Callable[[], bytes | None]) -> bytes | None:
         dist.broadcast(size, 0)
         if int(size) < 0:
             return None
-        body = torch.frombuffer(bytearray(data), dtype=torch.uint8) if data else torch.empty(int(size), dtype=torch.uint8)
+        body = (
+            torch.frombuffer(bytearray(data), dtype=torch.uint8) if data else torch.empty(int(size), dtype=torch.uint8)
+        )
         body = body.to(device())
         dist.broadcast(body, 0)
     return body.cpu().numpy().tobytes()
 
 
 class _Normalise(torch.autograd.Function):
-    """Batch normalisation over the rows of all processes (Ioffe and Szegedy 2015; as torch's SyncBatchNorm, which refuses a CPU)."""
+    """Batch normalisation over the rows of all processes (Ioffe and Szegedy 2015; as torch's SyncBatchNorm, which
+    refuses a CPU).
+    """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -131,7 +140,8 @@ class _Normalise(torch.autograd.Function):
         means, variances, counts = torch.stack(everyone).split([channels, channels, 1], dim=1)
         total = counts.sum()
         mean = (counts * means).sum(dim=0) / total
-        var = (counts * (variances + (means - mean).square())).sum(dim=0) / total  # no difference of large squares (Chan et al. 1979)
+        # no difference of large squares (Chan et al. 1979)
+        var = (counts * (variances + (means - mean).square())).sum(dim=0) / total
         ctx.save_for_backward(x, weight, mean, (var + eps).rsqrt(), total)
         ctx.mark_non_differentiable(mean, var, total)
         return F.batch_norm(x, mean, var, weight, bias, False, 0.0, eps), mean, var, total
@@ -142,7 +152,9 @@ class _Normalise(torch.autograd.Function):
         shape = (1, -1, 1, 1)
         y = gradients[0].float()
         normal = (x.float() - mean.view(shape)) * scale.view(shape)
-        bias_gradient, weight_gradient = y.sum(dim=(0, 2, 3)), (y * normal).sum(dim=(0, 2, 3))  # of this process's rows
+        # of this process's rows
+        bias_gradient = y.sum(dim=(0, 2, 3))
+        weight_gradient = (y * normal).sum(dim=(0, 2, 3))
         of_bias, of_weight = (_all_sum(torch.stack([bias_gradient, weight_gradient])) / total).unbind()
         gradient = (y - of_bias.view(shape) - normal * of_weight.view(shape)) * (weight * scale).view(shape)
         return gradient.to(x.dtype), weight_gradient, bias_gradient, None

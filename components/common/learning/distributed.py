@@ -1,15 +1,15 @@
 """One training on many processes: how they start, find each other, go on after one was lost, and end.
 
     python -m components.pretrain …       one process: it trains
-                                          several GPUs, or a pod of a TrainJob: it becomes torch's launcher (torchrun) of
-                                          one process for each GPU, and says in one line how these ended
+                                          several GPUs, or a pod of a TrainJob: it becomes torch's launcher (torchrun)
+                                          of one process for each GPU, and says in one line how these ended
 
 A pod of a TrainJob knows of the others by what Kubeflow Trainer's torch plugin sets: PET_NNODES, PET_NODE_RANK,
 PET_MASTER_ADDR, PET_MASTER_PORT (https://github.com/kubeflow/trainer, pkg/runtime/framework/plugins/torch/torch.go).
 Its PET_NPROC_PER_NODE is not read: without GPUs that is a number of cores, which a single process uses by its threads.
 
-Where a pod is killed, its Job starts it again. The processes of the others notice at their next sum, and their pods begin
-anew in place, from the last checkpoint: only the pod that failed counts against the Job's backoffLimit.
+Where a pod is killed, its Job starts it again. The processes of the others notice at their next sum, and their pods
+begin anew in place, from the last checkpoint: only the pod that failed counts against the Job's backoffLimit.
 """
 
 import json
@@ -33,7 +33,8 @@ PROCESSES = "GLEANER_PROCESSES"  # processes of this machine, where it is not to
 ATTEMPT = "GLEANER_ATTEMPT"  # how often this pod has begun anew because another one was lost
 ATTEMPTS = 20
 MEET = 900  # seconds that a pod waits for the others: a new node, an image
-ANSWER = timedelta(minutes=20)  # for a peer that is alive and silent: it measures, or waits for a shard; the end of one is noticed at once
+# for a peer that is alive and silent: it measures, or waits for a shard; the end of one is noticed at once
+ANSWER = timedelta(minutes=20)
 LOST = 75  # exit code of a process whose peer is gone (EX_TEMPFAIL of sysexits.h); seen by the launcher alone
 PAUSE = 1.0  # seconds before a new attempt, and between two looks at the parent
 
@@ -44,14 +45,20 @@ class LostPeerError(Exception):
 
 def node_command(stage: str, flags: dict[str, str]) -> list[str]:
     """The command of a TrainJob's pods. It starts torchrun itself: torchrun's own exit code is 1 whatever happened."""
-    return ["python", "-m", f"components.{stage}", *(word for name, value in flags.items() for word in (flag(name), value))]
+    return [
+        "python",
+        "-m",
+        f"components.{stage}",
+        *(word for name, value in flags.items() for word in (flag(name), value)),
+    ]
 
 
 def launch(stage: str, argv: list[str]) -> None:
     """Return where this process is to train; else start those that do, and leave by SystemExit with their exit code."""
     if "TORCHELASTIC_RUN_ID" in os.environ:
         return
-    nodes, here = int(os.environ.get("PET_NNODES") or 1), processes_here()
+    nodes = int(os.environ.get("PET_NNODES") or 1)
+    here = processes_here()
     if nodes * here > 1:
         raise SystemExit(_run(stage, argv, nodes, here))
 
@@ -65,7 +72,9 @@ def processes_here() -> int:
     if not given:
         return max(1, gpus)
     if not given.isdecimal() or not 1 <= int(given) <= (gpus or 64):
-        raise BadInputError(f"{PROCESSES}={given}: expected a number from 1 to {gpus or 64}, one process for each GPU at most")
+        raise BadInputError(
+            f"{PROCESSES}={given}: expected a number from 1 to {gpus or 64}, one process for each GPU at most"
+        )
     return int(given)
 
 
@@ -79,7 +88,9 @@ def _run(stage: str, argv: list[str], nodes: int, here: int) -> int:
     logging.disable(logging.CRITICAL)  # the agent's: what is to be said is said below, in one line
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as logs:
-        config = LaunchConfig(nodes, nodes, here, DefaultLogsSpecs(logs), max_restarts=0, run_id="gleaner", **_meeting(nodes))
+        config = LaunchConfig(
+            nodes, nodes, here, DefaultLogsSpecs(logs), max_restarts=0, run_id="gleaner", **_meeting(nodes)
+        )
         try:
             elastic_launch(config, sys.executable)("-m", f"components.{stage}", *argv)
             return 0
@@ -100,11 +111,17 @@ def _meeting(nodes: int) -> dict[str, Any]:
     if nodes == 1:
         return {"rdzv_backend": "c10d", "rdzv_endpoint": "127.0.0.1:0", "local_addr": "127.0.0.1"}
     address, port, node = (os.environ[f"PET_{name}"] for name in ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK"))
-    return {"rdzv_backend": "static", "rdzv_endpoint": f"{address}:{port}", "rdzv_configs": {"rank": int(node), "timeout": MEET}}
+    return {
+        "rdzv_backend": "static",
+        "rdzv_endpoint": f"{address}:{port}",
+        "rdzv_configs": {"rank": int(node), "timeout": MEET},
+    }
 
 
 def _blame(exitcode: int) -> int:
-    """Smaller for what more likely came first: an error that was said, a signal, a peer that was lost, what the agent ended then."""
+    """Smaller for what more likely came first: an error that was said, a signal, a peer that was lost, what the agent
+    ended then.
+    """
     if exitcode == -signal.SIGABRT:  # NCCL's watchdog ends a process so where a peer is gone
         return LOST
     if exitcode == -signal.SIGTERM:
@@ -127,9 +144,13 @@ def _begin_anew(stage: str, argv: list[str]) -> NoReturn:
     if attempt >= ATTEMPTS:
         print(f"error: {stage}: lost the other processes {attempt} times", file=sys.stderr, flush=True)
         raise SystemExit(1)
-    print(f"{stage}: lost another process; going on from the last checkpoint once it is back", file=sys.stderr, flush=True)
+    print(
+        f"{stage}: lost another process; going on from the last checkpoint once it is back", file=sys.stderr, flush=True
+    )
     time.sleep(PAUSE)
-    os.execve(sys.executable, [sys.executable, "-m", f"components.{stage}", *argv], {**os.environ, ATTEMPT: str(attempt)})  # noqa: S606 (no shell)
+    os.execve(  # noqa: S606 (no shell)
+        sys.executable, [sys.executable, "-m", f"components.{stage}", *argv], {**os.environ, ATTEMPT: str(attempt)}
+    )
 
 
 @contextmanager
@@ -147,9 +168,13 @@ def member(stage: str) -> Iterator[None]:
     except BaseException as error:
         line, code = last_words(stage, error) or ("", LOST if isinstance(error, LostPeerError) else 1)
         stack = "" if line else traceback.format_exc()
-        about = {"message": line or repr(error), "extraInfo": {"py_callstack": stack, "timestamp": str(int(time.time()))}}
+        about = {
+            "message": line or repr(error),
+            "extraInfo": {"py_callstack": stack, "timestamp": str(int(time.time()))},
+        }
         with suppress(OSError, KeyError):
-            Path(os.environ["TORCHELASTIC_ERROR_FILE"]).write_text(json.dumps({"message": about}), encoding="utf-8")  # torchrun's format
+            # torchrun's format
+            Path(os.environ["TORCHELASTIC_ERROR_FILE"]).write_text(json.dumps({"message": about}), encoding="utf-8")
         sys.stdout.flush()
         os._exit(code)  # an orderly end would wait for peers
 
@@ -159,14 +184,16 @@ def _joined() -> Iterator[None]:
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     local = int(os.environ["LOCAL_RANK"])
     seen = [gpu for gpu in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if gpu]
-    os.environ["CUDA_VISIBLE_DEVICES"] = seen[local] if local < len(seen) else str(local)  # before CUDA starts: every thread sees one GPU
+    # before CUDA starts: every thread sees one GPU
+    os.environ["CUDA_VISIBLE_DEVICES"] = seen[local] if local < len(seen) else str(local)
     import torch
     import torch.distributed as dist
 
     gpu = torch.cuda.is_available()
     try:
         store, rank, world = next(dist.rendezvous("env://", timeout=timedelta(seconds=MEET)))
-        if store.add(f"joined/{rank}", 1) > 1:  # of those before, whose first process does not know yet that they are over
+        # of those before, whose first process does not know yet that they are over
+        if store.add(f"joined/{rank}", 1) > 1:
             raise LostPeerError("this meeting had begun without us")
         dist.init_process_group("nccl" if gpu else "gloo", store=store, rank=rank, world_size=world, timeout=ANSWER)
     except RuntimeError as error:

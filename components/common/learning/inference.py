@@ -19,7 +19,9 @@ def predict_pixels(model: nn.Module, spec: ModelSpec, pixels: Tensor) -> np.ndar
 
 
 def predict_rows(model: nn.Module, spec: ModelSpec, images: Images, rows: np.ndarray, batch_size: int) -> np.ndarray:
-    """What the model returns for these rows, in their order; they are visited shard by shard, since not all shards may be held at once."""
+    """What the model returns for these rows, in their order; they are visited shard by shard, since not all shards may
+    be held at once.
+    """
     if not len(rows):
         raise ValueError("no rows to compute on")
     order = images.reader.by_place(rows)

@@ -17,16 +17,21 @@ ANY_SIZE = 1 << 40  # ingest has refused what is too large
 
 
 def load_size(image_size: int) -> int:
-    """Pixels at which images are held for random crops to `image_size`: one seventh more, but for small images, which have none to lose."""
+    """Pixels at which images are held for random crops to `image_size`: one seventh more, but for small images, which
+    have none to lose.
+    """
     return image_size if image_size <= 64 else round(image_size * 8 / 7)
 
 
 class Images:
     """Random access to decoded, squared images of one dataset."""
 
-    def __init__(self, dataset: Dataset, store: Store, mode: str, size: int, threads: int = 2, held: int = HELD) -> None:
+    def __init__(
+        self, dataset: Dataset, store: Store, mode: str, size: int, threads: int = 2, held: int = HELD
+    ) -> None:
         self.reader = ShardReader(dataset, store, held)
-        self.mode, self.size = mode, size
+        self.mode = mode
+        self.size = size
         self._pool = ThreadPoolExecutor(threads)
         count = dataset.index.num_rows
         shape = (count, len(mode), size, size)

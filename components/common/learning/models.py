@@ -15,7 +15,11 @@ from components.common.learning.vision import torchvision
 
 
 def conv(inputs: int, outputs: int, pool: bool = False) -> nn.Sequential:
-    layers: list[nn.Module] = [nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
+    layers: list[nn.Module] = [
+        nn.Conv2d(inputs, outputs, 3, padding=1, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    ]
     return nn.Sequential(*layers, nn.MaxPool2d(2)) if pool else nn.Sequential(*layers)
 
 
@@ -29,7 +33,9 @@ class Residual(nn.Module):
 
 
 class ResNet9(nn.Module):
-    """Nine layers for small images (after David Page's DAWNBench entry, 2018): (batch, channels, s, s) to (batch, 8 width)."""
+    """Nine layers for small images (after David Page's DAWNBench entry, 2018): (batch, channels, s, s) to (batch, 8
+    width).
+    """
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
@@ -86,14 +92,18 @@ def save_weights(path: Path, module: nn.Module) -> None:
 
 
 def load_weights(path: Path, module: nn.Module, called: str = "") -> None:
-    """Raises BadInputError where the file is not of this network; `called`: what its user calls the file, if not by its path."""
+    """Raises BadInputError where the file is not of this network; `called`: what its user calls the file, if not by its
+    path.
+    """
     try:
         module.load_state_dict(load_file(path))
     except Exception as error:
         lines = str(error).splitlines()  # torch begins with a heading, and what differs comes after it
         reason = lines[min(1, len(lines) - 1)].strip()[:200]
         wanted = "expected the safetensors file written with it"
-        raise BadInputError(f"{called or path}: these are not the weights of this network ({reason}); {wanted}") from None
+        raise BadInputError(
+            f"{called or path}: these are not the weights of this network ({reason}); {wanted}"
+        ) from None
 
 
 def load_encoder(folder: Path) -> tuple[nn.Module, ModelSpec, dict[str, Any]]:

@@ -18,7 +18,9 @@ from components.common.learning.models import Classifier, save_weights
 
 
 def smooth_targets(labels: np.ndarray, classes: int, smoothing: float) -> Tensor:
-    """One-hot targets with a share of `smoothing` spread over all classes (Szegedy et al. 2016, section 7): (n,) to (n, classes)."""
+    """One-hot targets with a share of `smoothing` spread over all classes (Szegedy et al. 2016, section 7): (n,) to (n,
+    classes).
+    """
     return F.one_hot(torch.from_numpy(labels), classes).float() * (1 - smoothing) + smoothing / classes
 
 
@@ -28,7 +30,9 @@ def soft_cross_entropy(scores: Tensor, targets: Tensor) -> Tensor:
 
 
 def endless(count: int, batch_size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """Batches of positions below `count`, for ever: pass after pass, each a new shuffle, so that no image is drawn twice as often."""
+    """Batches of positions below `count`, for ever: pass after pass, each a new shuffle, so that no image is drawn
+    twice as often.
+    """
     if count < 1:
         raise ValueError("nothing to draw batches from")
     line = np.empty(0, np.int64)
@@ -49,7 +53,9 @@ def validation_set(dataset: Dataset, labels: Path) -> tuple[np.ndarray, np.ndarr
     return labelled(dataset, table, about["classes"], VALIDATION)
 
 
-def save_classifier(folder: Path, model: Classifier, spec: ModelSpec, history: list[dict[str, Any]], **facts: Any) -> None:
+def save_classifier(
+    folder: Path, model: Classifier, spec: ModelSpec, history: list[dict[str, Any]], **facts: Any
+) -> None:
     with new_folder(folder) as temporary:
         save_weights(temporary / "classifier.safetensors", model)
         save_about(temporary, "classifier", spec, **facts)

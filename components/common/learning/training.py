@@ -1,4 +1,4 @@
-"""What every training loop shares: device, precision, seeds, the learning-rate schedule, averaged weights, checkpoints."""
+"""What every training loop shares: precision, seeds, the learning-rate schedule, averaged weights, checkpoints."""
 
 import math
 import tempfile
@@ -53,7 +53,9 @@ def adamw(network: nn.Module, weight_decay: float) -> torch.optim.AdamW:
     """AdamW that decays matrices and kernels only; its rate is set before each step by `warmup_cosine`."""
     decayed = [p for p in network.parameters() if p.ndim > 1]
     kept = [p for p in network.parameters() if p.ndim <= 1]
-    return torch.optim.AdamW([{"params": decayed, "weight_decay": weight_decay}, {"params": kept, "weight_decay": 0.0}], lr=0.0)
+    return torch.optim.AdamW(
+        [{"params": decayed, "weight_decay": weight_decay}, {"params": kept, "weight_decay": 0.0}], lr=0.0
+    )
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
@@ -86,10 +88,13 @@ class Average:
                 mine.copy_(theirs)
 
 
-def save_checkpoint(store: Store, key: str, network: nn.Module, optimizer: torch.optim.Optimizer, done: int, notes: str) -> None:
+def save_checkpoint(
+    store: Store, key: str, network: nn.Module, optimizer: torch.optim.Optimizer, done: int, notes: str
+) -> None:
     """Write all that a loop needs to go on after `done` steps, as one safetensors object (nothing is ever unpickled).
 
-    A step's random draws follow from the seed and its number, so no generator's state is kept. notes: the loop's own memory.
+    A step's random draws follow from the seed and its number, so no generator's state is kept. notes: the loop's own
+    memory.
     """
     tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
     for number, state in optimizer.state_dict()["state"].items():
@@ -99,7 +104,9 @@ def save_checkpoint(store: Store, key: str, network: nn.Module, optimizer: torch
     store.write(key, body)
 
 
-def load_checkpoint(store: Store, key: str, network: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[int, str] | None:
+def load_checkpoint(
+    store: Store, key: str, network: nn.Module, optimizer: torch.optim.Optimizer
+) -> tuple[int, str] | None:
     """Restore what `save_checkpoint` wrote and return (done, notes), or None where there is nothing to resume.
 
     Of processes that train together, the first one reads for all.
@@ -113,7 +120,9 @@ def load_checkpoint(store: Store, key: str, network: nn.Module, optimizer: torch
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata()
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-    network.load_state_dict({name.removeprefix("network."): t for name, t in tensors.items() if name.startswith("network.")})
+    network.load_state_dict(
+        {name.removeprefix("network."): t for name, t in tensors.items() if name.startswith("network.")}
+    )
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         if name.startswith("optimizer."):

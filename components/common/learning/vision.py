@@ -10,7 +10,9 @@ _schemas: list[torch.library.Library] = []  # kept alive: a library's definition
 
 
 def torchvision() -> ModuleType:
-    """The torchvision module; beside a CPU-only torch its two box operators exist as bare schemas, which no model here calls."""
+    """The torchvision module; beside a CPU-only torch its two box operators exist as bare schemas, which no model here
+    calls.
+    """
     try:
         return importlib.import_module("torchvision")
     except RuntimeError as error:

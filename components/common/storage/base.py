@@ -32,7 +32,9 @@ def difference(data: bytes, sha256: str, size: int) -> str:
 
 
 def other(name: str, found: str, sha256: str, size: int) -> IntegrityError:
-    return IntegrityError(f"{name}: {found}, but {size} bytes of sha256 {sha256} were published; restore it or write it again")
+    return IntegrityError(
+        f"{name}: {found}, but {size} bytes of sha256 {sha256} were published; restore it or write it again"
+    )
 
 
 def verified(path: Path, sha256: str, size: int, name: str) -> Path:

@@ -23,7 +23,8 @@ class PassingError(Exception):
 
     def __init__(self, final: BadInputError, found: str = "") -> None:
         super().__init__(str(final))
-        self.final, self.found = final, found
+        self.final = final
+        self.found = found
 
 
 class ConditionError(Exception):
@@ -35,24 +36,36 @@ class ConditionError(Exception):
 
 
 def make_client() -> Any:
-    """A client of the endpoint in AWS_ENDPOINT_URL, with credentials from where boto3 finds them (environment, profile, role)."""
+    """A client of the endpoint in AWS_ENDPOINT_URL, with credentials from where boto3 finds them (environment, profile,
+    role).
+    """
     import boto3
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError
 
     # A server of one's own rarely has a host name per bucket.
     style = "path" if os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") else "auto"
-    config = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=5, read_timeout=60, max_pool_connections=32,
-                    s3={"addressing_style": style})
+    config = Config(
+        retries={"mode": "standard", "total_max_attempts": 5},
+        connect_timeout=5,
+        read_timeout=60,
+        max_pool_connections=32,
+        s3={"addressing_style": style},
+    )
     try:
         return boto3.Session().client("s3", config=config)
-    except (ValueError, BotoCoreError) as error:  # an endpoint or a region that cannot be one, a profile that is not there
-        raise BadInputError(f"object store: {error}; check AWS_ENDPOINT_URL, AWS_DEFAULT_REGION and AWS_PROFILE") from None
+    # an endpoint or a region that cannot be one, a profile that is not there
+    except (ValueError, BotoCoreError) as error:
+        raise BadInputError(
+            f"object store: {error}; check AWS_ENDPOINT_URL, AWS_DEFAULT_REGION and AWS_PROFILE"
+        ) from None
 
 
 @contextmanager
 def explained(uri: str, bucket: str, key: str) -> Iterator[None]:
-    """Turn what the user can mend into one line, an absent object into KeyError, bad luck into PassingError; repeat no secret."""
+    """Turn what the user can mend into one line, an absent object into KeyError, bad luck into PassingError; repeat no
+    secret.
+    """
     from botocore import exceptions as boto
     from botocore.parsers import ResponseParserError
 
@@ -61,13 +74,22 @@ def explained(uri: str, bucket: str, key: str) -> Iterator[None]:
     except boto.ClientError as error:
         raise _answered(error, uri, bucket, key) from None
     except (boto.NoCredentialsError, boto.PartialCredentialsError, boto.CredentialRetrievalError, boto.ProfileNotFound):
-        raise BadInputError(f"{uri}: no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile") from None
+        raise BadInputError(
+            f"{uri}: no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile"
+        ) from None
     except boto.ParamValidationError:
         raise BadInputError(f"{uri}: {bucket!r} cannot be the name of a bucket; expected s3://bucket/prefix") from None
     except (boto.EndpointConnectionError, boto.ConnectTimeoutError, boto.ProxyConnectionError, boto.SSLError) as error:
         raise _silent(uri, error) from None
-    except (boto.FlexibleChecksumError, boto.IncompleteReadError, boto.ResponseStreamingError, ResponseParserError) as error:
-        raise PassingError(IntegrityError(f"{uri}/{key}: arrives damaged each time ({type(error).__name__}); check the network")) from None
+    except (
+        boto.FlexibleChecksumError,
+        boto.IncompleteReadError,
+        boto.ResponseStreamingError,
+        ResponseParserError,
+    ) as error:
+        raise PassingError(
+            IntegrityError(f"{uri}/{key}: arrives damaged each time ({type(error).__name__}); check the network")
+        ) from None
     except (boto.ConnectionError, boto.HTTPClientError) as error:
         raise PassingError(_silent(uri, error)) from None
 
@@ -78,24 +100,35 @@ def no_bucket(uri: str, bucket: str) -> BadInputError:
 
 def _silent(uri: str, error: Exception) -> BadInputError:
     where = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or "S3"
-    return BadInputError(f"{uri}: {where} does not answer ({type(error).__name__}); check AWS_ENDPOINT_URL and the network")
+    return BadInputError(
+        f"{uri}: {where} does not answer ({type(error).__name__}); check AWS_ENDPOINT_URL and the network"
+    )
 
 
 def _answered(error: Any, uri: str, bucket: str, key: str) -> Exception:
     """What an answer of the server means."""
-    code, meta = error.response["Error"]["Code"], error.response["ResponseMetadata"]
+    code = error.response["Error"]["Code"]
+    meta = error.response["ResponseMetadata"]
     status = meta["HTTPStatusCode"]
     if code in SKEWED or (status == 403 and _skewed(meta["HTTPHeaders"])):
-        return BadInputError(f"{uri}: refused, since this machine's clock and the server's differ ({code}); set the clock (NTP)")
+        return BadInputError(
+            f"{uri}: refused, since this machine's clock and the server's differ ({code}); set the clock (NTP)"
+        )
     if code in ELSEWHERE:
         region = meta["HTTPHeaders"].get("x-amz-bucket-region") or error.response["Error"].get("Region")
-        return BadInputError(f"{uri}: the bucket lies in another region ({code}); set AWS_DEFAULT_REGION to {region or 'its own'}")
+        return BadInputError(
+            f"{uri}: the bucket lies in another region ({code}); set AWS_DEFAULT_REGION to {region or 'its own'}"
+        )
     if code == "NoSuchBucket":
         return no_bucket(uri, bucket)
     if code in DAMAGED:
-        return PassingError(IntegrityError(f"{uri}/{key}: arrives damaged at the server each time ({code}); check the network"))
+        return PassingError(
+            IntegrityError(f"{uri}/{key}: arrives damaged at the server each time ({code}); check the network")
+        )
     if status in (429, 500, 502, 503, 504) or code in BUSY:
-        return PassingError(BadInputError(f"{uri}/{key}: the server keeps answering {code}; try again later, or ask who runs it"))
+        return PassingError(
+            BadInputError(f"{uri}/{key}: the server keeps answering {code}; try again later, or ask who runs it")
+        )
     if status == 412:
         return ConditionError(meta.get("RetryAttempts", 0) > 0)
     if status == 404:

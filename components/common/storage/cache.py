@@ -81,7 +81,12 @@ def _hold(path: Path, sha256: str, size: int, known: bool = False) -> bool:
         return False
     fcntl.flock(file, fcntl.LOCK_SH)
     mark = _mark(path)  # after the lock: it may have been removed or replaced before
-    right = mark is not None and mark[0] == os.fstat(file).st_ino and mark[1] == size and (known or sha256_file(path) == sha256)
+    right = (
+        mark is not None
+        and mark[0] == os.fstat(file).st_ino
+        and mark[1] == size
+        and (known or sha256_file(path) == sha256)
+    )
     if mark is None or not right:
         os.close(file)
         return False

@@ -69,11 +69,13 @@ class FolderStore:
         return Stat(key, path.stat().st_size, sha256_file(path)) if path.is_file() else None
 
     def list(self, prefix: str = "") -> Iterator[Stat]:
-        """Objects whose key starts with `prefix`, in no order, as they are found; links are followed, a loop of links only once.
+        """Objects whose key starts with `prefix`, in no order, as they are found; links are followed, a loop of links
+        only once.
 
         Their etag is the time of the last change: a digest would cost reading every file.
         """
-        folders, seen = [self.root / prefix.rpartition("/")[0]], set[str]()
+        folders = [self.root / prefix.rpartition("/")[0]]
+        seen = set[str]()
         while folders:
             folder = folders.pop()
             real = os.path.realpath(folder)
@@ -101,9 +103,13 @@ class FolderStore:
         """Nothing here: a folder's own files are no copies."""
 
     def clean_uploads(self, prefix: str, hours: float) -> int:
-        """Remove what killed writers left half written under `prefix`, where it is older than `hours`; returns how many."""
+        """Remove what killed writers left half written under `prefix`, where it is older than `hours`; returns how
+        many.
+        """
         old = time.time() - hours * 3600
-        left = [path for path in (self.root / prefix).rglob(".*.partial") if path.is_file() and path.stat().st_mtime < old]
+        left = [
+            path for path in (self.root / prefix).rglob(".*.partial") if path.is_file() and path.stat().st_mtime < old
+        ]
         for path in left:
             path.unlink(missing_ok=True)
         return len(left)
@@ -128,14 +134,16 @@ class FolderStore:
             self.root.mkdir(parents=True, exist_ok=True)
             lock = (self.root / LOCK).open("ab")
         except OSError as error:
-            raise BadInputError(f"{self.uri}: cannot be written ({error.strerror}); give a folder of yours as the store") from None
+            raise BadInputError(
+                f"{self.uri}: cannot be written ({error.strerror}); give a folder of yours as the store"
+            ) from None
         with lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
 
 def _stat(entry: "os.DirEntry[str]") -> tuple[int, str] | None:
-    """Size and time of the last change; a broken link is listed, a pipe is not, nor what this module keeps for itself."""
+    """Size and time of the last change; a broken link is listed, a pipe is not, nor what this module keeps itself."""
     if entry.name == LOCK or (entry.name.startswith(".") and entry.name.endswith(".partial")):
         return None
     try:

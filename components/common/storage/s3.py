@@ -16,7 +16,8 @@ from components.common.storage.boto import ConditionError, PassingError, explain
 from components.common.storage.cache import cached, let_go
 from components.common.storage.transfer import PART, receive, send
 
-ATTEMPTS = 8  # of one operation, where boto3's own (5, and 500 tokens for a client's life) end in a 503 or cannot see the damage
+# of one operation, where boto3's own (5, and 500 tokens for a client's life) end in a 503 or cannot see the damage
+ATTEMPTS = 8
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds; doubled each time, then multiplied by a random number
 WRITER = "gleaner-writer"  # metadata that says whose write an object is
 
@@ -36,7 +37,9 @@ class S3Store:
         return make_client()
 
     def read(self, key: str) -> bytes:
-        """All of an object; a flipped bit is seen where the server keeps a checksum or an MD5, as it does of one-piece uploads."""
+        """All of an object; a flipped bit is seen where the server keeps a checksum or an MD5, as it does of one-piece
+        uploads.
+        """
         seen: set[str] = set()
 
         def get() -> bytes:
@@ -86,7 +89,8 @@ class S3Store:
         Where an answer was lost, the second try is refused because of the first: then the object says who wrote it.
         """
         condition = {"IfNoneMatch": "*"} if etag is None else {"IfMatch": f'"{etag}"'}
-        mine, tries = uuid4().hex, 0
+        mine = uuid4().hex
+        tries = 0
 
         def put() -> None:
             nonlocal tries
@@ -113,7 +117,9 @@ class S3Store:
         return Stat(key, answer["ContentLength"], answer["ETag"].strip('"'))
 
     def list(self, prefix: str = "") -> Iterator[Stat]:
-        """Objects whose key starts with `prefix`, in the server's order, page by page; the marks of empty folders are left out."""
+        """Objects whose key starts with `prefix`, in the server's order, page by page; the marks of empty folders are
+        left out.
+        """
         more: dict[str, str] | None = {}
         while more is not None:
             page = self._page("list_objects_v2", prefix, more)
@@ -128,29 +134,46 @@ class S3Store:
             self.write(key, path.read_bytes())
             return
         mine = uuid4().hex
-        at = {**self._at(key), "UploadId": self._call(key, lambda: self.client.create_multipart_upload(
-            **self._at(key), ChecksumAlgorithm="CRC32", Metadata={WRITER: mine}))["UploadId"]}
+        at = {
+            **self._at(key),
+            "UploadId": self._call(
+                key,
+                lambda: self.client.create_multipart_upload(
+                    **self._at(key), ChecksumAlgorithm="CRC32", Metadata={WRITER: mine}
+                ),
+            )["UploadId"],
+        }
 
         def part(number: int, data: bytes) -> dict[str, Any]:
-            answer = self._call(key, lambda: self.client.upload_part(**at, PartNumber=number, Body=data, ChecksumAlgorithm="CRC32"))
-            return {"PartNumber": number, **{name: answer[name] for name in ("ETag", "ChecksumCRC32") if name in answer}}
+            answer = self._call(
+                key, lambda: self.client.upload_part(**at, PartNumber=number, Body=data, ChecksumAlgorithm="CRC32")
+            )
+            return {
+                "PartNumber": number,
+                **{name: answer[name] for name in ("ETag", "ChecksumCRC32") if name in answer},
+            }
 
         try:
             parts = send(path, part)
             self._call(key, lambda: self.client.complete_multipart_upload(**at, MultipartUpload={"Parts": parts}))
         except KeyError:  # the upload is gone: completed by a try whose answer was lost, or removed by someone
             if self._writer(key) != mine:
-                raise IntegrityError(f"{self.uri}/{key}: someone removed its unfinished upload; run the stage again") from None
+                raise IntegrityError(
+                    f"{self.uri}/{key}: someone removed its unfinished upload; run the stage again"
+                ) from None
         except BaseException:
             self._abort(at)
             raise
 
     def make_bucket(self) -> None:
-        """Create the bucket where it is absent; for a server of one's own, elsewhere a bucket has an owner and a policy."""
+        """Create the bucket where it is absent; for a server of one's own, elsewhere a bucket has an owner and a
+        policy.
+        """
         try:
             self._call("", lambda: self.client.head_bucket(Bucket=self.bucket))
         except KeyError:
-            with suppress(self.client.exceptions.BucketAlreadyOwnedByYou, self.client.exceptions.BucketAlreadyExists):  # someone was faster
+            # someone was faster
+            with suppress(self.client.exceptions.BucketAlreadyOwnedByYou, self.client.exceptions.BucketAlreadyExists):
                 self._call("", lambda: self.client.create_bucket(Bucket=self.bucket))
 
     def clean_uploads(self, prefix: str, hours: float) -> int:
@@ -166,13 +189,22 @@ class S3Store:
                 page = self._page("list_multipart_uploads", prefix, more)
             except Exception:
                 break
-            left += [{"Bucket": self.bucket, "Key": upload["Key"], "UploadId": upload["UploadId"]} for upload in page.get("Uploads", [])
-                     if upload["Initiated"] <= old and upload["Key"].startswith(self.prefix + prefix)]
-            more = {name: page[f"Next{name}"] for name in ("KeyMarker", "UploadIdMarker")} if page.get("IsTruncated") else None
+            left += [
+                {"Bucket": self.bucket, "Key": upload["Key"], "UploadId": upload["UploadId"]}
+                for upload in page.get("Uploads", [])
+                if upload["Initiated"] <= old and upload["Key"].startswith(self.prefix + prefix)
+            ]
+            more = (
+                {name: page[f"Next{name}"] for name in ("KeyMarker", "UploadIdMarker")}
+                if page.get("IsTruncated")
+                else None
+            )
         return sum(self._abort(upload) for upload in left)
 
     def local(self, key: str, sha256: str, size: int) -> Path:
-        """A verified copy in the cache folder, there until `let_go`; IntegrityError where the object is gone or another."""
+        """A verified copy in the cache folder, there until `let_go`; IntegrityError where the object is gone or
+        another.
+        """
 
         def fetch(path: Path) -> None:
             if size <= PART:
@@ -209,7 +241,9 @@ class S3Store:
         return data
 
     def _page(self, operation: str, prefix: str, more: dict[str, str]) -> dict[str, Any]:
-        return self._call(prefix, lambda: getattr(self.client, operation)(Bucket=self.bucket, Prefix=self.prefix + prefix, **more))
+        return self._call(
+            prefix, lambda: getattr(self.client, operation)(Bucket=self.bucket, Prefix=self.prefix + prefix, **more)
+        )
 
     def _writer(self, key: str) -> str | None:
         try:
@@ -225,7 +259,9 @@ class S3Store:
         return True
 
     def _call(self, key: str, act: Callable[[], Result]) -> Result:
-        """What `act` returns, tried again where another try may mend it; pauses grow and are random, so that many clients spread."""
+        """What `act` returns, tried again where another try may mend it; pauses grow and are random, so that many
+        clients spread.
+        """
         seen = {""}
         for attempt in range(ATTEMPTS):
             try:
@@ -240,10 +276,15 @@ class S3Store:
 
 
 def _unlike_etag(data: bytes, answer: dict[str, Any]) -> str:
-    """MD5 of a body that its ETag contradicts, where the ETag is meant to be one and boto3 had no checksum; else empty."""
+    """MD5 of a body that its ETag contradicts, where the ETag is meant to be one and boto3 had no checksum, or ""."""
     etag = answer["ETag"].strip('"')
     checked = any(name.startswith("Checksum") and name != "ChecksumType" for name in answer)
-    if checked or len(etag) != 32 or answer.get("SSECustomerAlgorithm") or answer.get("ServerSideEncryption", "AES256") != "AES256":
+    if (
+        checked
+        or len(etag) != 32
+        or answer.get("SSECustomerAlgorithm")
+        or answer.get("ServerSideEncryption", "AES256") != "AES256"
+    ):
         return ""
     digest = hashlib.md5(data, usedforsecurity=False).hexdigest()
     return "" if digest == etag else digest

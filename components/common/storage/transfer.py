@@ -23,7 +23,9 @@ def send(path: Path, part: Callable[[int, bytes], Sent]) -> list[Sent]:
     length = max(PART, -(-size // PARTS))
 
     with path.open("rb") as file, ThreadPoolExecutor(THREADS) as pool:
-        return list(pool.map(lambda n: part(n + 1, os.pread(file.fileno(), length, n * length)), range(-(-size // length))))
+        return list(
+            pool.map(lambda n: part(n + 1, os.pread(file.fileno(), length, n * length)), range(-(-size // length)))
+        )
 
 
 def receive(path: Path, sha256: str, size: int, part: Callable[[int, int], bytes]) -> str:

@@ -11,7 +11,9 @@ PAUSE = 0.5  # seconds between looks at a job that is being deleted
 
 
 def claim(cluster: Cluster, wanted: dict[str, Any]) -> tuple[dict[str, Any], bool]:
-    """The job, and whether it was there before: one that waits, runs or is complete is taken, one that failed makes room."""
+    """The job, and whether it was there before: one that waits, runs or is complete is taken, one that failed makes
+    room.
+    """
     name = wanted["metadata"]["name"]
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
@@ -27,5 +29,7 @@ def claim(cluster: Cluster, wanted: dict[str, Any]) -> tuple[dict[str, Any], boo
             cluster.say(f"TrainJob {name} is there and has failed: it makes room for a new one")
             cluster.delete(name, job["metadata"]["uid"])
         time.sleep(PAUSE)
-    raise FailedError(f"TrainJob {name} is there and does not go since {PATIENCE:g} s; look at its finalizers: "
-                      f"kubectl -n {cluster.namespace} get trainjob {name} -o yaml")
+    raise FailedError(
+        f"TrainJob {name} is there and does not go since {PATIENCE:g} s; look at its finalizers: "
+        f"kubectl -n {cluster.namespace} get trainjob {name} -o yaml"
+    )

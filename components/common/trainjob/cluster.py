@@ -1,6 +1,7 @@
 """The API server: TrainJobs, their pods and logs. The only module that knows the kubernetes client.
 
-What another try may mend is tried again, one line each time, until PATIENCE has passed; the rest is a line with its remedy.
+What another try may mend is tried again, one line each time, until PATIENCE has passed; the rest is a line with its
+remedy.
 """
 
 import json
@@ -46,14 +47,17 @@ class Cluster:
     """One namespace, with the rights of the pod's service account (or of a kubeconfig)."""
 
     def __init__(self, namespace: str, say: Callable[[str], None]) -> None:
-        self.namespace, self.say = namespace, say
+        self.namespace = namespace
+        self.say = say
         settings = client.Configuration()
         try:
             load = config.load_incluster_config if "KUBERNETES_SERVICE_HOST" in os.environ else config.load_kube_config
             load(client_configuration=settings)
         except (config.ConfigException, OSError) as error:
-            raise BadInputError(f"no Kubernetes API server is known here: {_line(str(error))}; "
-                                "expected a pod's service account or a kubeconfig") from None
+            raise BadInputError(
+                f"no Kubernetes API server is known here: {_line(str(error))}; "
+                "expected a pod's service account or a kubeconfig"
+            ) from None
         settings.retries = False  # urllib3's own tries are silent
         self._client = client.ApiClient(settings)
         self.jobs = f"/apis/{API}/namespaces/{namespace}/trainjobs"
@@ -70,7 +74,12 @@ class Cluster:
 
     def delete(self, name: str, uid: str) -> None:
         """Delete that very job, its pods first; nothing where it is gone."""
-        body = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Foreground", "preconditions": {"uid": uid}}
+        body = {
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "propagationPolicy": "Foreground",
+            "preconditions": {"uid": uid},
+        }
         with suppress(GoneError, ConflictError):
             self.patiently(lambda: self._read("DELETE", f"{self.jobs}/{name}", body=body))
 
@@ -80,7 +89,13 @@ class Cluster:
 
     def watch(self, path: str, version: str, **selector: str) -> Iterator[dict[str, Any]]:
         """Events after `version` until the server ends the watch; GoneError, BrokenError."""
-        query = {**selector, "watch": "true", "resourceVersion": version, "allowWatchBookmarks": "true", "timeoutSeconds": str(WATCH)}
+        query = {
+            **selector,
+            "watch": "true",
+            "resourceVersion": version,
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(WATCH),
+        }
         for line in self.lines(path, query, patience=WATCH + ANSWER):
             try:
                 yield json.loads(line)
@@ -88,7 +103,9 @@ class Cluster:
                 raise BrokenError("the connection broke within an event") from None
 
     def lines(self, path: str, query: dict[str, str], patience: float) -> Iterator[bytes]:
-        """Whole lines of an answer as they come, the last one only if it is whole; ends with the answer. patience: seconds of silence."""
+        """Whole lines of an answer as they come, the last one only if it is whole; ends with the answer. patience:
+        seconds of silence.
+        """
         answer = self._ask("GET", path, query, None, patience)
         rest = b""
         try:
@@ -103,7 +120,8 @@ class Cluster:
             yield rest
 
     def patiently(self, act: Callable[[], Answer]) -> Answer:
-        end, attempt = time.monotonic() + PATIENCE, 0
+        end = time.monotonic() + PATIENCE
+        attempt = 0
         while True:
             try:
                 return act()
@@ -130,11 +148,21 @@ class Cluster:
     def _ask(self, method: str, path: str, query: dict[str, str], body: Any, patience: float) -> urllib3.HTTPResponse:
         try:
             return self._client.call_api(
-                path, method, query_params=list(query.items()), header_params={"Accept": "application/json, */*"}, body=body,
-                auth_settings=["BearerToken"], _preload_content=False, _return_http_data_only=True, _request_timeout=(CONNECT, patience))
+                path,
+                method,
+                query_params=list(query.items()),
+                header_params={"Accept": "application/json, */*"},
+                body=body,
+                auth_settings=["BearerToken"],
+                _preload_content=False,
+                _return_http_data_only=True,
+                _request_timeout=(CONNECT, patience),
+            )
         except client.ApiException as error:
             if error.status == 0:
-                raise BadInputError(f"the API server's certificate is not the expected one: {_line(error.reason)}") from None
+                raise BadInputError(
+                    f"the API server's certificate is not the expected one: {_line(error.reason)}"
+                ) from None
             raise self._explained(method, path, error) from None
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise BrokenError(f"no connection ({type(error).__name__})") from None
@@ -146,18 +174,30 @@ class Cluster:
             wait = (error.headers or {}).get("Retry-After", "")
             return BrokenError(f"{error.status} {said or error.reason}", float(wait) if wait.isdigit() else None)
         if error.status == 401:
-            return BadInputError(f"the API server does not know us (401): {said}; expected a valid token of a service account")
+            return BadInputError(
+                f"the API server does not know us (401): {said}; expected a valid token of a service account"
+            )
         if "trainingruntime" in said.lower():
-            return BadInputError(f"TrainingRuntime {RUNTIME!r} is missing in namespace {self.namespace!r}; "
-                                 f"apply manifests/components/training-runtime there (the server said: {said})")
+            return BadInputError(
+                f"TrainingRuntime {RUNTIME!r} is missing in namespace {self.namespace!r}; "
+                f"apply manifests/components/training-runtime there (the server said: {said})"
+            )
         if error.status == 403 and "denied the request" not in said and "exceeded quota" not in said:
-            return BadInputError(f"namespace {self.namespace!r} gives no right to {method} {what}: {said}; "
-                                 "expected the Role gleaner-trainjobs of manifests/components/training-runtime")
+            return BadInputError(
+                f"namespace {self.namespace!r} gives no right to {method} {what}: {said}; "
+                "expected the Role gleaner-trainjobs of manifests/components/training-runtime"
+            )
         if error.status == 404 and path == self.jobs:
-            missing = f"namespace {self.namespace!r} does not exist" if "namespaces" in said else f"this cluster has no TrainJobs ({API})"
+            missing = (
+                f"namespace {self.namespace!r} does not exist"
+                if "namespaces" in said
+                else f"this cluster has no TrainJobs ({API})"
+            )
             return BadInputError(f"{missing}; expected Kubeflow Trainer 2 and the namespace of manifests/README.md")
         known = {404: GoneError, 409: ConflictError, 410: GoneError}
-        return known.get(error.status, BadInputError)(f"the API server refused to {method} {what} ({error.status}): {said}")
+        return known.get(error.status, BadInputError)(
+            f"the API server refused to {method} {what} ({error.status}): {said}"
+        )
 
 
 def _message(body: Any) -> str:

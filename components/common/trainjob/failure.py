@@ -21,17 +21,27 @@ def failed(cluster: Cluster, stage: str, job: dict[str, Any], pods: dict[str, di
     first = first_failed(list(pods.values()))
     if first is None:
         ended = condition(job, "Failed") or {}
-        return FailedError(f"TrainJob {name} failed: {ended.get('message') or ended.get('reason') or 'no reason is given'}")
-    pod, ended = first["metadata"]["name"], terminated(first)
+        return FailedError(
+            f"TrainJob {name} failed: {ended.get('message') or ended.get('reason') or 'no reason is given'}"
+        )
+    pod = first["metadata"]["name"]
+    ended = terminated(first)
     of = job["spec"]["trainer"]["numNodes"]
     lines = _tail(cluster, pod)
-    why = last_error(lines).removeprefix(f"error: {stage}: ") or ended.get("message") or ended.get("reason") or "its log says nothing"
+    why = (
+        last_error(lines).removeprefix(f"error: {stage}: ")
+        or ended.get("message")
+        or ended.get("reason")
+        or "its log says nothing"
+    )
     message = f"TrainJob {name} failed: pod {pod} (first of {of}) exited with {ended['exitCode']}: {why}"
     return (BadInputError if ended["exitCode"] == USER else FailedError)(message)
 
 
 def first_failed(pods: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """Of the last pod of each node, the one that failed first by itself; where seconds are equal, bad input goes before signals."""
+    """Of the last pod of each node, the one that failed first by itself; where seconds are equal, bad input goes before
+    signals.
+    """
     last: dict[str, dict[str, Any]] = {}
     for pod in sorted(pods, key=lambda pod: pod["metadata"]["creationTimestamp"]):
         last[pod["metadata"].get("labels", {}).get(INDEX, "0")] = pod
@@ -54,12 +64,21 @@ def last_error(lines: list[str]) -> str:
 def terminated(pod: dict[str, Any]) -> dict[str, Any]:
     """How the node's container ended (exitCode, finishedAt, reason, message); empty where it has not."""
     states = pod.get("status", {}).get("containerStatuses", [])
-    return next((each["state"]["terminated"] for each in states if each["name"] == NODE and "terminated" in each.get("state", {})), {})
+    return next(
+        (
+            each["state"]["terminated"]
+            for each in states
+            if each["name"] == NODE and "terminated" in each.get("state", {})
+        ),
+        {},
+    )
 
 
 def _tail(cluster: Cluster, pod: str) -> list[str]:
     query = {"container": NODE, "tailLines": str(TAIL)}
     try:
-        return cluster.patiently(lambda: [line.decode(errors="replace") for line in cluster.lines(f"{cluster.pods}/{pod}/log", query, 60)])
+        return cluster.patiently(
+            lambda: [line.decode(errors="replace") for line in cluster.lines(f"{cluster.pods}/{pod}/log", query, 60)]
+        )
     except (GoneError, BrokenError, BadInputError, FailedError):
         return []

@@ -19,8 +19,10 @@ class Follower:
     """What is known of a job, and what was said about it."""
 
     def __init__(self, cluster: Cluster, job: dict[str, Any], adopted: bool) -> None:
-        self.cluster, self.job = cluster, job
-        self.name, self.uid = job["metadata"]["name"], job["metadata"]["uid"]
+        self.cluster = cluster
+        self.job = job
+        self.name = job["metadata"]["name"]
+        self.uid = job["metadata"]["uid"]
         self.nodes = job["spec"]["trainer"]["numNodes"]
         self.queue = job["metadata"].get("labels", {}).get("kueue.x-k8s.io/queue-name")
         self.pods: dict[str, dict[str, Any]] = {}  # by uid, those of earlier tries too
@@ -33,8 +35,10 @@ class Follower:
         """The job when it is complete or has failed."""
         changes: queue.Queue[Any] = queue.Queue()
         self.logs.start()
-        for path, selector in ((self.cluster.jobs, {"fieldSelector": f"metadata.name={self.name}"}),
-                               (self.cluster.pods, {"labelSelector": f"{JOBSET}={self.name}"})):
+        for path, selector in (
+            (self.cluster.jobs, {"fieldSelector": f"metadata.name={self.name}"}),
+            (self.cluster.pods, {"labelSelector": f"{JOBSET}={self.name}"}),
+        ):
             threading.Thread(target=_tell, args=(self.cluster, path, selector, changes), daemon=True).start()
         self._about_job(self.job, True)
         while not (condition(self.job, "Complete") or condition(self.job, "Failed")):
@@ -62,12 +66,15 @@ class Follower:
         self.waiting = waiting
 
     def _about_pod(self, pod: dict[str, Any], there: bool) -> None:
-        uid, index = pod["metadata"]["uid"], pod["metadata"].get("labels", {}).get(INDEX, "0")
+        uid = pod["metadata"]["uid"]
+        index = pod["metadata"].get("labels", {}).get(INDEX, "0")
         before = self.pods.get(self.newest.get(index, ""))
         self.pods[uid] = pod
         if before is None or pod["metadata"]["creationTimestamp"] >= before["metadata"]["creationTimestamp"]:
             if before is not None and before["metadata"]["uid"] != uid:
-                self.cluster.say(f"pod {pod['metadata']['name']} takes the place of {before['metadata']['name']} ({_end(before)})")
+                self.cluster.say(
+                    f"pod {pod['metadata']['name']} takes the place of {before['metadata']['name']} ({_end(before)})"
+                )
             self.newest[index] = uid
             if index == "0" and pod["status"].get("phase") in ("Running", "Succeeded", "Failed"):
                 self.logs.show(pod)

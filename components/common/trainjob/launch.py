@@ -33,9 +33,13 @@ def launch(stage: str, values: dict[str, Any], written: set[str]) -> dict[str, d
     """Run a stage as a TrainJob; returns what the stage said about each output. written: names of its outputs."""
     spec = read_spec(os.environ[VARIABLE])
     if not values["store"].startswith("s3://"):
-        raise BadInputError(f"store: got {values['store']!r}, which other machines do not see; expected s3://bucket/prefix")
+        raise BadInputError(
+            f"store: got {values['store']!r}, which other machines do not see; expected s3://bucket/prefix"
+        )
     paths = {name: value for name, value in values.items() if isinstance(value, Path)}
-    inputs, outputs = ({name: path for name, path in paths.items() if (name in written) == is_output} for is_output in (False, True))
+    inputs, outputs = (
+        {name: path for name, path in paths.items() if (name in written) == is_output} for is_output in (False, True)
+    )
     flags = {name: _text(value) for name, value in values.items() if name not in paths}
     key = job_key(stage, spec, flags, {name: sha256_tree(path) for name, path in inputs.items()})
     place = f"jobs/{stage}/{key}"
@@ -43,13 +47,17 @@ def launch(stage: str, values: dict[str, Any], written: set[str]) -> dict[str, d
     command = node_command(stage, flags | uris)
     name = f"gleaner-{stage}-{key}"
     with _cancellable() as cancel:
-        cluster = Cluster(os.environ["POD_NAMESPACE"], lambda line: print(f"{stage}: {line}", file=sys.stderr, flush=True))
+        cluster = Cluster(
+            os.environ["POD_NAMESPACE"], lambda line: print(f"{stage}: {line}", file=sys.stderr, flush=True)
+        )
         owners = _owners(cluster)
         for input_name, path in inputs.items():
             upload(path, uris[input_name])
         cancel.append((cluster, name))
         job, adopted = claim(cluster, job_object(name, stage, spec, command, owners))
-        cluster.say(f"TrainJob {name} {'is there already, going on with it' if adopted else 'is made'} ({spec.nodes} nodes)")
+        cluster.say(
+            f"TrainJob {name} {'is there already, going on with it' if adopted else 'is made'} ({spec.nodes} nodes)"
+        )
         follower = Follower(cluster, job, adopted)
         job = follower.follow()
         if condition(job, "Failed"):
@@ -62,14 +70,18 @@ def launch(stage: str, values: dict[str, Any], written: set[str]) -> dict[str, d
     return about
 
 
-def _fetch(cluster: Cluster, job: dict[str, Any], outputs: dict[str, Path], uris: dict[str, str]) -> dict[str, dict[str, Any]]:
+def _fetch(
+    cluster: Cluster, job: dict[str, Any], outputs: dict[str, Path], uris: dict[str, str]
+) -> dict[str, dict[str, Any]]:
     """Outputs to where the stage would have written them; returns what it said about each."""
     try:
         return {name: download(uris[name], path).get("metadata", {}) for name, path in outputs.items()}
     except BadInputError as error:  # cleaned away by another run, or by this one before it was killed
         cluster.delete(job["metadata"]["name"], job["metadata"]["uid"])
         name = job["metadata"]["name"]
-        raise FailedError(f"TrainJob {name} is complete, but its outputs are gone: {error}; another try trains again") from None
+        raise FailedError(
+            f"TrainJob {name} is complete, but its outputs are gone: {error}; another try trains again"
+        ) from None
 
 
 def _cancel(cluster: Cluster, name: str) -> None:
@@ -91,9 +103,15 @@ def _owners(cluster: Cluster) -> list[dict[str, Any]]:
     """The controller of this pod, Argo's Workflow: when the run is deleted, the job goes too."""
     pod = cluster.get(f"{cluster.pods}/{os.environ['POD_NAME']}")
     if pod is None:
-        raise BadInputError(f"POD_NAME: no pod {os.environ['POD_NAME']!r} in namespace {cluster.namespace!r}; expected this pod's own name")
-    return [{"apiVersion": each["apiVersion"], "kind": each["kind"], "name": each["name"], "uid": each["uid"]}
-            for each in pod["metadata"].get("ownerReferences", []) if each.get("controller")]
+        raise BadInputError(
+            f"POD_NAME: no pod {os.environ['POD_NAME']!r} in namespace {cluster.namespace!r}; expected this "
+            "pod's own name"
+        )
+    return [
+        {"apiVersion": each["apiVersion"], "kind": each["kind"], "name": each["name"], "uid": each["uid"]}
+        for each in pod["metadata"].get("ownerReferences", [])
+        if each.get("controller")
+    ]
 
 
 @contextmanager

@@ -18,7 +18,8 @@ class Logs(threading.Thread):
 
     def __init__(self, cluster: Cluster, adopted: bool) -> None:
         super().__init__(daemon=True)
-        self.cluster, self.tail = cluster, adopted
+        self.cluster = cluster
+        self.tail = adopted
         self.changed = threading.Condition()
         self.pod: dict[str, Any] | None = None
         self.over = False
@@ -75,7 +76,8 @@ class Logs(threading.Thread):
         """Print what the log holds after the last printed line."""
         since = {"sinceTime": self.last[:19] + "Z"} if self.last else {"tailLines": str(TAIL)} if self.tail else {}
         query = {"container": NODE, "timestamps": "true", "follow": str(follow).lower(), **since}
-        shown, skip = self.last, self.same
+        shown = self.last
+        skip = self.same
         for line in self.cluster.lines(f"{self.cluster.pods}/{pod['metadata']['name']}/log", query, SILENCE):
             time, _, text = line.decode(errors="replace").partition(" ")
             if shown and time <= shown:  # sinceTime knows whole seconds only

@@ -35,27 +35,48 @@ def read_spec(text: str) -> Spec:
     try:
         return Spec(**json.loads(text))
     except (ValueError, TypeError) as error:
-        raise BadInputError(f"{VARIABLE} is not what `gleaner compile` writes: {error}; compile and submit again") from None
+        raise BadInputError(
+            f"{VARIABLE} is not what `gleaner compile` writes: {error}; compile and submit again"
+        ) from None
 
 
 def job_key(stage: str, spec: Spec, flags: dict[str, str], inputs: dict[str, str]) -> str:
-    """12 hexadecimal digits, equal for equal work. flags: values of those that are no paths; inputs: digests of those that are."""
-    work = {"stage": stage, "image": spec.image, "flags": flags, "inputs": inputs, "nodes": spec.nodes, "gpus": spec.gpus}
+    """12 hexadecimal digits, equal for equal work. flags: values of those that are no paths; inputs: digests of those
+    that are.
+    """
+    work = {
+        "stage": stage,
+        "image": spec.image,
+        "flags": flags,
+        "inputs": inputs,
+        "nodes": spec.nodes,
+        "gpus": spec.gpus,
+    }
     return sha256_json(work)[:12]
 
 
 def job_object(name: str, stage: str, spec: Spec, command: list[str], owners: list[dict[str, Any]]) -> dict[str, Any]:
-    """The shape that Trainer 2.1 to 2.3 share; what else a node needs is in the runtime. owners: what takes the job along when it goes."""
+    """The shape that Trainer 2.1 to 2.3 share; what else a node needs is in the runtime. owners: what takes the job
+    along when it goes.
+    """
     queue = {"kueue.x-k8s.io/queue-name": spec.queue, "kueue.x-k8s.io/priority-class": spec.priority}
     labels = {"app.kubernetes.io/part-of": "gleaner", "app.kubernetes.io/component": stage}
     return {
         "apiVersion": API,
         "kind": "TrainJob",
-        "metadata": {"name": name, "labels": labels | {key: value for key, value in queue.items() if value}, "ownerReferences": owners},
+        "metadata": {
+            "name": name,
+            "labels": labels | {key: value for key, value in queue.items() if value},
+            "ownerReferences": owners,
+        },
         "spec": {
             "runtimeRef": {"apiGroup": API.partition("/")[0], "kind": "TrainingRuntime", "name": RUNTIME},
-            "trainer": {"image": spec.image, "command": command, "numNodes": spec.nodes,
-                        "resourcesPerNode": {"requests": spec.resources, "limits": spec.resources}},
+            "trainer": {
+                "image": spec.image,
+                "command": command,
+                "numNodes": spec.nodes,
+                "resourcesPerNode": {"requests": spec.resources, "limits": spec.resources},
+            },
         },
     }
 

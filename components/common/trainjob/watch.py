@@ -17,15 +17,19 @@ def watch(cluster: Cluster, path: str, selector: dict[str, str], seen: Seen) -> 
     An object that went while nobody looked is told as deleted too.
     """
     known: dict[str, dict[str, Any]] = {}
-    version, attempt, answered = "", 0, time.monotonic()
+    version = ""
+    attempt = 0
+    answered = time.monotonic()
     while True:
         try:
             if not version:
                 version = _list(cluster, path, selector, known, seen)
             for event in cluster.watch(path, version, **selector):
-                attempt, answered = 0, time.monotonic()
+                attempt = 0
+                answered = time.monotonic()
                 version = _told(event, known, seen)
-            attempt, answered = 0, time.monotonic()
+            attempt = 0
+            answered = time.monotonic()
         except GoneError:
             cluster.say("API server: the history of a watch is gone; listing again")
             version = ""

@@ -1,23 +1,30 @@
-"""Whether one thumbnail is a window of another, by pixels: the window is fitted, brightness and contrast are told apart from it."""
+"""Whether one thumbnail is a window of another, by pixels: the window is fitted, brightness and contrast are told apart
+from it.
+"""
 
 import numpy as np
 
 from components.ingest.duplicates.thumbnails import SIDE
 
-GRID = 16  # side of the picture on which two images must agree: what a re-encoding or a resampling does to single pixels is lost
+# side of the picture on which two images must agree: what a re-encoding or a resampling does to single pixels is lost
+GRID = 16
 REACH, SPILL = 0.1, 0.03  # of the side: how far inside and outside of a the edges of b may lie
 LIMITS = np.array([-SPILL, 1 - REACH, -SPILL, 1 - REACH]), np.array([REACH, 1 + SPILL, REACH, 1 + SPILL])
 
-_LEAST, _MOST = (np.array([*first, *[bound] * (SIDE - 2), *last], np.float32)
-                 for first, bound, last in (([-np.inf], 0, [0]), ([1], 1, [np.inf])))
+_LEAST, _MOST = (
+    np.array([*first, *[bound] * (SIDE - 2), *last], np.float32)
+    for first, bound, last in (([-np.inf], 0, [0]), ([1], 1, [np.inf]))
+)
 
 
-def align(a: np.ndarray, b: np.ndarray, window: np.ndarray, side: int, steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def align(
+    a: np.ndarray, b: np.ndarray, window: np.ndarray, side: int, steps: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Fit the window of a that looks like b by Gauss-Newton (Lucas and Kanade 1981), on pictures of side x side.
 
-    a, b: float32 (pairs, SIDE, SIDE); window: (pairs, 4), where to start: left, right, top, bottom as shares of the side.
-    Returns the energy of what differs on a GRID x GRID picture, as a share of b's (0 for equal, 2 for unrelated): (pairs,);
-    how many times the contrast of a's window b has: (pairs,); and the windows.
+    a, b: float32 (pairs, SIDE, SIDE); window: (pairs, 4), where to start: left, right, top, bottom as shares of the
+    side. Returns the energy of what differs on a GRID x GRID picture, as a share of b's (0 for equal, 2 for unrelated):
+    (pairs,); how many times the contrast of a's window b has: (pairs,); and the windows.
     """
     place = ((np.arange(side) + 0.5) / side).astype(np.float32)
     pooled = _pooled(b, side)
@@ -40,7 +47,11 @@ def align(a: np.ndarray, b: np.ndarray, window: np.ndarray, side: int, steps: in
 
 def _cut_out(images: np.ndarray, window: np.ndarray, side: int) -> np.ndarray:
     """A window of each image, averaged over side x side equal areas."""
-    return _averaging(window[:, 2], window[:, 3], side) @ images @ _averaging(window[:, 0], window[:, 1], side).transpose(0, 2, 1)
+    return (
+        _averaging(window[:, 2], window[:, 3], side)
+        @ images
+        @ _averaging(window[:, 0], window[:, 1], side).transpose(0, 2, 1)
+    )
 
 
 def _averaging(low: np.ndarray, high: np.ndarray, side: int) -> np.ndarray:
@@ -49,7 +60,8 @@ def _averaging(low: np.ndarray, high: np.ndarray, side: int) -> np.ndarray:
     Pixels at the border go on outside.
     """
     edges = (SIDE * (low[:, None] + (high - low)[:, None] * (np.arange(side + 1) / side))).astype(np.float32)
-    passed = np.clip(edges[:, :, None] - np.arange(SIDE, dtype=np.float32), _LEAST, _MOST)  # how much of each pixel lies before an edge
+    # how much of each pixel lies before an edge
+    passed = np.clip(edges[:, :, None] - np.arange(SIDE, dtype=np.float32), _LEAST, _MOST)
     return np.diff(passed, axis=1) / np.diff(edges, axis=1)[:, :, None]
 
 

@@ -1,10 +1,11 @@
 """Near-duplicates among thumbnails: every pair is asked, most in a nanosecond or two; pairs become groups.
 
-A picture may be a copy of another with up to a twentieth cut off at each edge. To first order its coarse cosine waves then lie
-in the space that is spanned by those of the other's middle window and by what moving an edge adds to them (tangent distance,
-Simard et al. 1993). How much of b lies in the space of a is the product of two vectors: the projection onto that space, and all
-products of two waves of b. So a block of pairs is asked by one product of matrices. The few that pass are asked again with more
-waves, then by pixels. Every answer depends on the two thumbnails alone, not on what else is in the dataset.
+A picture may be a copy of another with up to a twentieth cut off at each edge. To first order its coarse cosine waves
+then lie in the space that is spanned by those of the other's middle window and by what moving an edge adds to them
+(tangent distance, Simard et al. 1993). How much of b lies in the space of a is the product of two vectors: the
+projection onto that space, and all products of two waves of b. So a block of pairs is asked by one product of matrices.
+The few that pass are asked again with more waves, then by pixels. Every answer depends on the two thumbnails alone, not
+on what else is in the dataset.
 """
 
 import os
@@ -26,12 +27,16 @@ THREADS = 4  # at most
 QUERIES, TILE = 1024, 2048  # rows asked about, and asked, at a time: bounds memory, as do
 CHUNK, PAIRS, ALIGNED = 256, 4096, 128  # thumbnails looked at, pairs fitted by waves, pairs aligned by pixels
 FEW = 15  # waves of the first question
-SCALE = 2700  # of its vectors, rounded to whole numbers: sums below 2**24 are exact in float32, in whatever order they are added
-MISSED_FEW, MISSED = 0.0065, 0.0165  # share of b's energy that may lie outside of a's space: of the few coarsest waves, and of all
+# of its vectors, rounded to whole numbers: sums below 2**24 are exact in float32, in whatever order they are added
+SCALE = 2700
+# share of b's energy that may lie outside of a's space: of the few coarsest waves, and of all
+MISSED_FEW, MISSED = 0.0065, 0.0165
 RIDGE = 1e-5  # keeps directions of a space that are nearly none from counting
-EDGE = np.array([-0.03, 0.92, -0.03, 0.92]), np.array([0.08, 1.03, 0.08, 1.03])  # where waves may say that the edges of b lie in a
+# where waves may say that the edges of b lie in a
+EDGE = np.array([-0.03, 0.92, -0.03, 0.92]), np.array([0.08, 1.03, 0.08, 1.03])
 AREA = 1.03  # of b in a, at most: else it is a that was cropped, which is asked too
-ROUGH, FINE = 0.012, 0.004  # most energy of the difference, as a share of the picture's: of a rough fit by pixels, and of the last
+# most energy of the difference, as a share of the picture's: of a rough fit by pixels, and of the last
+ROUGH, FINE = 0.012, 0.004
 GAIN = 1.15  # most that contrast may have changed: the same garment in another grey is no copy
 
 _I, _J = np.triu_indices(FEW)
@@ -44,7 +49,8 @@ class Space(NamedTuple):
 
     projection: np.ndarray  # of the FEW coarsest waves, SCALE is one: float32 (images, products)
     basis: np.ndarray  # orthonormal: float32 (images, 5, KEPT)
-    weights: np.ndarray  # how much of the middle window and its four changes makes each vector of the basis: (images, 5, 5)
+    # how much of the middle window and its four changes makes each vector of the basis: (images, 5, 5)
+    weights: np.ndarray
 
 
 class Search(NamedTuple):
@@ -59,12 +65,15 @@ class Search(NamedTuple):
 
 
 def find_pairs(thumbnails: Path, count: int, fresh: np.ndarray, scratch: Path) -> np.ndarray:
-    """Pairs that connect what near-duplicates connect: int64 (pairs, 2), the first row of each component with every other of it.
+    """Pairs that connect what near-duplicates connect: int64 (pairs, 2), the first row of each component with every
+    other of it.
 
-    Two that are connected already are not compared, so a crowd of a thousand copies is a thousand pairs and not a million.
+    Two that are connected already are not compared, so a crowd of a thousand copies is a thousand pairs and not a
+    million.
 
-    thumbnails: file of uint8 (count, SIDE, SIDE); fresh: bool (count,), two that are not are not compared, as they were before.
-    Blank thumbnails pair with nothing. The time grows with count x fresh, memory hardly: views of all lie in a file in scratch.
+    thumbnails: file of uint8 (count, SIDE, SIDE); fresh: bool (count,), two that are not are not compared, as they were
+    before. Blank thumbnails pair with nothing. The time grows with count x fresh, memory hardly: views of all lie in a
+    file in scratch.
     """
     with thumbnails.open("rb") as pictures, TemporaryFile(dir=scratch) as views, threadpool_limits(1):
         rows = _described(pictures, np.flatnonzero(fresh[:count]), views)
@@ -77,8 +86,11 @@ def find_pairs(thumbnails: Path, count: int, fresh: np.ndarray, scratch: Path) -
             list(threads.map(lambda block: _ask(search, *block), blocks))
     joined = np.flatnonzero(np.bincount(search.labels, minlength=1)[search.labels] > 1)
     first: dict[int, int] = {}
-    pairs = [(first[label], row) for row, label in sorted(zip(rows[joined].tolist(), search.labels[joined].tolist(), strict=True))
-             if first.setdefault(label, row) != row]
+    pairs = [
+        (first[label], row)
+        for row, label in sorted(zip(rows[joined].tolist(), search.labels[joined].tolist(), strict=True))
+        if first.setdefault(label, row) != row
+    ]
     return np.array(sorted(pairs), np.int64).reshape(-1, 2)
 
 
@@ -118,9 +130,11 @@ def space(thumbnails: np.ndarray) -> Space:
 
 
 def windows(spaces: Space, a: np.ndarray, waves: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Fit waves of b in the space of a: the share of b's energy outside of it (pairs,), and where in a that says b lies (pairs, 4).
+    """Fit waves of b in the space of a: the share of b's energy outside of it (pairs,), and where in a that says b lies
+    (pairs, 4).
 
-    a: numbers of spaces (pairs,); waves: of length 1 (pairs, KEPT). Where only the negative of a would fit, all is outside.
+    a: numbers of spaces (pairs,); waves: of length 1 (pairs, KEPT). Where only the negative of a would fit, all is
+    outside.
     """
     inside = (spaces.basis[a] @ waves[..., None])[..., 0]
     missed = 1 - np.square(inside, dtype=np.float64).sum(1)
@@ -154,8 +168,12 @@ def _described(pictures: BinaryIO, rows: np.ndarray, views: BinaryIO) -> np.ndar
 
 
 def _ask(search: Search, start: int, stop: int) -> None:
-    """Connect all near-duplicates of which the one is a window of another in rows[start:stop]; old ones are only asked about fresh."""
-    parts = [space(_read_thumbnails(search.thumbnails, search.rows[low:high])) for low, high in _blocks(start, stop, CHUNK)]
+    """Connect all near-duplicates of which the one is a window of another in rows[start:stop]; old ones are only asked
+    about fresh.
+    """
+    parts = [
+        space(_read_thumbnails(search.thumbnails, search.rows[low:high])) for low, high in _blocks(start, stop, CHUNK)
+    ]
     spaces = Space(*(np.concatenate(part) for part in zip(*parts, strict=True)))
     scores = np.empty((stop - start, TILE), np.float32)
     waiting: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
@@ -166,7 +184,8 @@ def _ask(search: Search, start: int, stop: int) -> None:
         for first, last in _blocks(0, len(near), PAIRS):
             a, b = np.divmod(near[first:last], high - low)
             apart = search.labels[a + start] != search.labels[b + low]
-            a, b = a[apart], b[apart]
+            a = a[apart]
+            b = b[apart]
             missed, window = windows(spaces, a, views["waves"][b])
             area = (window[:, 1] - window[:, 0]) * (window[:, 3] - window[:, 2])
             kept = ((window >= EDGE[0]) & (window <= EDGE[1])).all(1) & (area <= AREA) & (missed <= MISSED)
@@ -181,11 +200,13 @@ def _ask(search: Search, start: int, stop: int) -> None:
 def _connect(search: Search, a: np.ndarray, b: np.ndarray, window: np.ndarray) -> None:
     """Connect those of the pairs (positions in rows) of which pixels say that they are near-duplicates."""
     for low, high in _blocks(0, len(a), ALIGNED):
-        i, j = a[low:high], b[low:high]
+        i = a[low:high]
+        j = b[low:high]
         apart = np.flatnonzero(search.labels[i] != search.labels[j])
         if not len(apart):
             continue
-        i, j = i[apart], j[apart]
+        i = i[apart]
+        j = j[apart]
         one, other = (_read_thumbnails(search.thumbnails, search.rows[which]).astype(np.float32) for which in (i, j))
         found = same(one, other, window[low:high][apart])
         with search.joining:
@@ -209,7 +230,9 @@ def _blocks(start: int, stop: int, size: int) -> Iterator[tuple[int, int]]:
 
 
 def _orthonormal(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Orthonormal combinations of the vectors of each image, and the weights that combine them: (images, 5, n), (images, 5, 5)."""
+    """Orthonormal combinations of the vectors of each image, and the weights that combine them: (images, 5, n),
+    (images, 5, 5).
+    """
     normal = vectors @ vectors.transpose(0, 2, 1)
     normal += np.eye(normal.shape[1]) * (RIDGE * np.trace(normal, axis1=1, axis2=2)[:, None, None] + 1e-12)
     weights = np.linalg.inv(np.linalg.cholesky(normal))

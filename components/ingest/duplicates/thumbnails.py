@@ -1,4 +1,4 @@
-"""What an image looks like, small: a grey thumbnail, and its coarsest cosine waves, of the whole and of windows of it."""
+"""Grey thumbnails of images, and their coarsest cosine waves, of the whole and of windows of it."""
 
 import numpy as np
 from PIL import Image
@@ -38,7 +38,8 @@ def whole_waves(thumbnails: np.ndarray) -> np.ndarray:
 
 
 def window_waves(thumbnails: np.ndarray) -> np.ndarray:
-    """The waves of the middle window, and what moving an edge of it outwards by CUT adds to them: float64 (images, 5, KEPT).
+    """The waves of the middle window, and what moving an edge of it outwards by CUT adds to them: float64 (images, 5,
+    KEPT).
 
     The edges are left, right, top, bottom. To first order the five span the waves of any window near the middle one.
     """
@@ -52,7 +53,8 @@ def window_waves(thumbnails: np.ndarray) -> np.ndarray:
 def _basis(low: float, high: float) -> np.ndarray:
     """Cosines over a span of the thumbnail, with whole-numbered weights: (WAVES, SIDE)."""
     edges = np.arange(SIDE + 1) / SIDE
-    share = np.clip(np.minimum(edges[1:], high) - np.maximum(edges[:-1], low), 0, None) * SIDE  # of a pixel inside the span
+    # of a pixel inside the span
+    share = np.clip(np.minimum(edges[1:], high) - np.maximum(edges[:-1], low), 0, None) * SIDE
     place = ((edges[1:] + edges[:-1]) / 2 - low) / (high - low)
     return np.round(1024 * share * np.cos(np.pi * np.arange(WAVES)[:, None] * place))
 

@@ -1,7 +1,8 @@
-"""Packing: a part of a plan becomes shards, a table of thumbnails and a table of results, in the store, to be joined by the merge.
+"""Packing: a part of a plan becomes shards, a table of thumbnails and a table of results, in the store, to be joined by
+the merge.
 
-Workers need nothing of each other, so an image that lies in two parts is packed in both, and the merge takes the first. The result is
-written last: a part without one is packed again, to the same bytes.
+Workers need nothing of each other, so an image that lies in two parts is packed in both, and the merge takes the first.
+The result is written last: a part without one is packed again, to the same bytes.
 """
 
 import json
@@ -29,13 +30,29 @@ from components.ingest.source.splits import precedence, split_for
 
 BATCH = 1024  # rows held at a time
 UPLOADS = 4  # shards under way at a time
-RESULT = pa.schema([
-    ("key", pa.string()), ("size", pa.int64()), ("etag", pa.string()), ("id", pa.string()), ("reason", pa.string()),
-    ("label", pa.string()), ("given", pa.string()), ("rank", pa.int8()), ("text", pa.string()), ("text_reason", pa.string()),
-    ("split", pa.string()), ("shard", pa.int32()), ("offset", pa.int64()), ("stored", pa.int64()), ("width", pa.int32()),
-    ("height", pa.int32()),
-])
-THUMBNAILS = pa.schema([("id", pa.string()), ("came_as", pa.string()), ("kept", pa.bool_()), ("thumbnail", pa.binary())])
+RESULT = pa.schema(
+    [
+        ("key", pa.string()),
+        ("size", pa.int64()),
+        ("etag", pa.string()),
+        ("id", pa.string()),
+        ("reason", pa.string()),
+        ("label", pa.string()),
+        ("given", pa.string()),
+        ("rank", pa.int8()),
+        ("text", pa.string()),
+        ("text_reason", pa.string()),
+        ("split", pa.string()),
+        ("shard", pa.int32()),
+        ("offset", pa.int64()),
+        ("stored", pa.int64()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+    ]
+)
+THUMBNAILS = pa.schema(
+    [("id", pa.string()), ("came_as", pa.string()), ("kept", pa.bool_()), ("thumbnail", pa.binary())]
+)
 
 REPEATED = ["label", "given", "reason", "split", "came_as"]  # columns of few values
 
@@ -43,7 +60,8 @@ REPEATED = ["label", "given", "reason", "split", "came_as"]  # columns of few va
 class Part(NamedTuple):
     """What became of a part."""
 
-    result: Path  # RESULT, one row a file; `split` and `shard` lead into `shards`, and are null where the image is not packed here
+    # RESULT, one row a file; `split` and `shard` lead into `shards`, and are null where the image is not packed here
+    result: Path
     shards: dict[str, list[Shard]]  # by split
     thumbnails: Shard | None
 
@@ -64,8 +82,9 @@ def read_part(name: str, plan: Plan, number: int, store: Store, folder: Path) ->
     return Part(path, shards, Shard(**about["thumbnails"]) if about["thumbnails"] else None)
 
 
-def pack_part(name: str, plan: Plan, number: int, reading: Reading, processes: int, store: Store, shard_size: int,
-              scratch: Path) -> Iterator[int]:
+def pack_part(
+    name: str, plan: Plan, number: int, reading: Reading, processes: int, store: Store, shard_size: int, scratch: Path
+) -> Iterator[int]:
     """Pack one part into the store; yields 1 for each file that is done."""
     with tempfile.TemporaryDirectory(prefix="part-", dir=scratch) as temporary:
         folder = Path(temporary)
@@ -81,8 +100,10 @@ def pack_part(name: str, plan: Plan, number: int, reading: Reading, processes: i
             tidy(scratch, file.location)  # the next part begins in the archive where this one ends
             shards = upload_shards(name, writers, store)
             seen = upload_thumbnails(name, thumbnails, store) if thumbnails.count else None
-            about = {"shards": {split: [asdict(shard) for shard in found] for split, found in shards.items()},
-                     "thumbnails": seen and asdict(seen)}
+            about = {
+                "shards": {split: [asdict(shard) for shard in found] for split, found in shards.items()},
+                "thumbnails": seen and asdict(seen),
+            }
             results.writer.add_key_value_metadata({"gleaner": json.dumps(about)})
         store.write(result_key(name, plan.key, number), results.path.read_bytes())
 
@@ -90,9 +111,14 @@ def pack_part(name: str, plan: Plan, number: int, reading: Reading, processes: i
 def upload_shards(name: str, writers: dict[str, ShardWriter], store: Store) -> dict[str, list[Shard]]:
     """The shards of each split, once all of them are in the store."""
     packed = [(split, one) for split, writer in writers.items() for one in writer.shards]
-    shards = [Shard(f"datasets/{name}/shards/{split}-{one.sha256}.tar", one.sha256, one.size, len(one.members)) for split, one in packed]
+    shards = [
+        Shard(f"datasets/{name}/shards/{split}-{one.sha256}.tar", one.sha256, one.size, len(one.members))
+        for split, one in packed
+    ]
     with ThreadPoolExecutor(UPLOADS) as threads:
-        for done in [threads.submit(_upload_new, store, shard, one.path) for shard, (_, one) in zip(shards, packed, strict=True)]:
+        for done in [
+            threads.submit(_upload_new, store, shard, one.path) for shard, (_, one) in zip(shards, packed, strict=True)
+        ]:
             done.result()
     return {split: [shard for shard, (of, _) in zip(shards, packed, strict=True) if of == split] for split in writers}
 
@@ -112,10 +138,15 @@ def _upload_new(store: Store, shard: Shard, path: Path) -> None:
 
 
 class _Packer:
-    """Writes each image of a part that no earlier version has, once, into a shard of the split that it has by itself."""
+    """Writes each image of a part that no earlier version has, once, into a shard of its own split."""
 
-    def __init__(self, writers: dict[str, ShardWriter], brought: frozenset[str], results: "Rows", thumbnails: "Rows") -> None:
-        self.writers, self.brought, self.results, self.thumbnails = writers, brought, results, thumbnails
+    def __init__(
+        self, writers: dict[str, ShardWriter], brought: frozenset[str], results: "Rows", thumbnails: "Rows"
+    ) -> None:
+        self.writers = writers
+        self.brought = brought
+        self.results = results
+        self.thumbnails = thumbnails
         self.seen: set[bytes] = set()
 
     def add(self, file: SourceFile, checked: Checked) -> None:
@@ -127,19 +158,36 @@ class _Packer:
             shard, offset = self.writers[split].add(f"{checked.id}.{image.extension}", image.data)
             where = (split, shard, offset, len(image.data), image.width, image.height)
             self.thumbnails.add((checked.id, image.came_as, image.kept, checked.thumbnail))
-        self.results.add((checked.key, file.size, file.etag, checked.id or None, checked.reason or None, file.label, file.given,
-                          precedence(file.given), checked.text, checked.text_reason or None, *where))
+        self.results.add(
+            (
+                checked.key,
+                file.size,
+                file.etag,
+                checked.id or None,
+                checked.reason or None,
+                file.label,
+                file.given,
+                precedence(file.given),
+                checked.text,
+                checked.text_reason or None,
+                *where,
+            )
+        )
 
 
 class Rows:
     """A Parquet file that is written row by row."""
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
-        self.path, self.schema, self.count = path, schema, 0
+        self.path = path
+        self.schema = schema
+        self.count = 0
         self._rows: list[tuple[Any, ...]] = []
 
     def __enter__(self) -> "Rows":
-        self.writer = pq.ParquetWriter(self.path, self.schema, compression="zstd", use_dictionary=REPEATED, write_statistics=False)
+        self.writer = pq.ParquetWriter(
+            self.path, self.schema, compression="zstd", use_dictionary=REPEATED, write_statistics=False
+        )
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -161,7 +209,9 @@ class Rows:
 def _near(files: Iterable[SourceFile], scratch: Path) -> Iterator[SourceFile]:
     """The same files, members of archives where they are quickly read."""
     for file in files:
-        if file.reason or not ((file.location and file.location.is_member) or (isinstance(file.text, Location) and file.text.is_member)):
+        if file.reason or not (
+            (file.location and file.location.is_member) or (isinstance(file.text, Location) and file.text.is_member)
+        ):
             yield file
             continue
         location = at_hand(file.location, scratch) if file.location and file.location.is_member else file.location

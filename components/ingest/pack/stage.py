@@ -34,7 +34,16 @@ def pack(work: Work, numbers: Iterable[int], settings: IngestSettings) -> None:
 def packing(work: Work, number: int, settings: IngestSettings) -> Iterator[int]:
     limits = Limits(settings.max_pixels, settings.max_seconds, settings.max_memory)
     reading = Reading(work.plan.store, settings.mode, limits, work.known)
-    return pack_part(work.previous.name, work.plan, number, reading, settings.processes, work.store, settings.shard_size, work.scratch)
+    return pack_part(
+        work.previous.name,
+        work.plan,
+        number,
+        reading,
+        settings.processes,
+        work.store,
+        settings.shard_size,
+        work.scratch,
+    )
 
 
 def _is_packed(work: Work, number: int) -> bool:

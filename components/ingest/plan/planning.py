@@ -1,4 +1,5 @@
-"""The plan of an ingest: a listing in reading order, cut into parts that any number of workers pack, in any order, to equal bytes.
+"""The plan of an ingest: a listing in reading order, cut into parts that any number of workers pack, in any order, to
+equal bytes.
 
 A part is a row group of `listing.parquet`, and becomes a few shards. Where it ends depends on the listing alone.
 """
@@ -27,10 +28,22 @@ from components.ingest.source.sources import list_source
 PART_SHARDS = 4  # shard sizes of source files that make a part: a train shard is full, one of a tenth is not tiny
 PART_FILES = 32_768  # most files of a part
 BATCH = 1024  # rows held at a time
-SCHEMA = pa.schema([("key", pa.string()), ("size", pa.int64()), ("label", pa.string()), ("given", pa.string()),
-                    ("location", pa.string()), ("text", pa.string()), ("text_location", pa.string()), ("etag", pa.string()),
-                    ("reason", pa.string()), ("known", pa.string())])
-PACKING = ("mode", "shard_size", "max_pixels", "max_seconds", "max_memory")  # settings that decide what becomes of a file
+SCHEMA = pa.schema(
+    [
+        ("key", pa.string()),
+        ("size", pa.int64()),
+        ("label", pa.string()),
+        ("given", pa.string()),
+        ("location", pa.string()),
+        ("text", pa.string()),
+        ("text_location", pa.string()),
+        ("etag", pa.string()),
+        ("reason", pa.string()),
+        ("known", pa.string()),
+    ]
+)
+# settings that decide what becomes of a file
+PACKING = ("mode", "shard_size", "max_pixels", "max_seconds", "max_memory")
 
 
 class Plan(NamedTuple):
@@ -50,7 +63,9 @@ class Plan(NamedTuple):
         """The files of one part, in reading order."""
         with pq.ParquetFile(self.path) as file:
             for batch in file.iter_batches(BATCH, row_groups=[number]):
-                for key, size, label, given, location, text, text_location, *rest in zip(*batch.to_pydict().values(), strict=True):
+                for key, size, label, given, location, text, text_location, *rest in zip(
+                    *batch.to_pydict().values(), strict=True
+                ):
                     beside = text if text is not None else from_text(text_location)
                     yield SourceFile(key, size, label, given, from_text(location), beside, *rest)
 
@@ -58,14 +73,24 @@ class Plan(NamedTuple):
 def make_plan(source: str, settings: IngestSettings, previous: PreviousVersion, known: KnownIds, scratch: Path) -> Plan:
     """List the source. Raises BadInputError where there is nothing to read."""
     listing = list_source(source, settings.labels, scratch)
-    listing.db.executemany("INSERT INTO known VALUES (?,?,?,?)", (row for row in previous.catalogue() if row[3] in known))
-    path, rows = scratch / "listing.parquet", _Rows(settings.shard_size * PART_SHARDS)
+    listing.db.executemany(
+        "INSERT INTO known VALUES (?,?,?,?)", (row for row in previous.catalogue() if row[3] in known)
+    )
+    path = scratch / "listing.parquet"
+    rows = _Rows(settings.shard_size * PART_SHARDS)
     with new_file(path) as temporary, pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
         for part in rows.parts(listing):
             writer.write_table(part, row_group_size=len(part))
         beside = listing.count("images WHERE given IS NULL")
-        about = {"store": listing.store, "parts": rows.sizes, "files": listing.count("images"), "brought": sorted(listing.brought),
-                 "beside": beside, "ignored": dict(sorted(listing.ignored().items())), "warnings": list(listing.warnings)}
+        about = {
+            "store": listing.store,
+            "parts": rows.sizes,
+            "files": listing.count("images"),
+            "brought": sorted(listing.brought),
+            "beside": beside,
+            "ignored": dict(sorted(listing.ignored().items())),
+            "warnings": list(listing.warnings),
+        }
         chosen = settings.model_dump(mode="json", include=set(PACKING))
         told = json.dumps([about, chosen, code_digest(), previous.id, rows.digest.hexdigest()])
         key = hashlib.sha256(told.encode()).hexdigest()
@@ -75,7 +100,11 @@ def make_plan(source: str, settings: IngestSettings, previous: PreviousVersion, 
 
 def open_plan(path: Path) -> Plan:
     about: dict[str, Any] = json.loads(pq.read_metadata(path).metadata[b"gleaner"])
-    about |= {"parts": tuple(about["parts"]), "brought": frozenset(about["brought"]), "warnings": tuple(about["warnings"])}
+    about |= {
+        "parts": tuple(about["parts"]),
+        "brought": frozenset(about["brought"]),
+        "warnings": tuple(about["warnings"]),
+    }
     return Plan(path=path, **about)
 
 
@@ -125,7 +154,9 @@ def in_range(text: str, parts: int) -> range:
 def batch_of(rows: Iterable[tuple[Any, ...]], schema: pa.Schema) -> pa.RecordBatch:
     """Rows as columns; at least one."""
     columns = zip(*rows, strict=True)
-    return pa.RecordBatch.from_arrays([pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)], schema=schema)
+    return pa.RecordBatch.from_arrays(
+        [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)], schema=schema
+    )
 
 
 class _Rows:
@@ -142,14 +173,17 @@ class _Rows:
         files = size = 0
         for found in _everything(listing):
             rows.append(_row(found))
-            files, size = files + 1, size + found.size
+            files = files + 1
+            size = size + found.size
             full = size >= self.most_bytes or files == PART_FILES
             if full or len(rows) == BATCH:
                 batches.append(self._batch(rows))
                 rows = []
             if full:
                 yield self._part(batches)
-                batches, files, size = [], 0, 0
+                batches = []
+                files = 0
+                size = 0
         if rows:
             batches.append(self._batch(rows))
         if batches:
@@ -171,4 +205,15 @@ def _everything(listing: Listing) -> Iterator[SourceFile]:
 
 def _row(found: SourceFile) -> tuple[Any, ...]:
     text, text_location = (None, as_text(found.text)) if isinstance(found.text, Location) else (found.text, None)
-    return (found.key, found.size, found.label, found.given, as_text(found.location), text, text_location, found.etag, found.reason, found.known)
+    return (
+        found.key,
+        found.size,
+        found.label,
+        found.given,
+        as_text(found.location),
+        text,
+        text_location,
+        found.etag,
+        found.reason,
+        found.known,
+    )

@@ -30,11 +30,14 @@ class Work(NamedTuple):
 def opened(source: str, name: str, store: str, settings: IngestSettings, plan: str, folder: Path) -> Iterator[Work]:
     """The plan of that key, or a new one, which is kept in the store for other workers."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
-        raise BadInputError(f"name {name!r}: expected letters, digits, '.', '_' and '-', since it becomes part of an object's name")
+        raise BadInputError(
+            f"name {name!r}: expected letters, digits, '.', '_' and '-', since it becomes part of an object's name"
+        )
     warm_up()
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".ingest-", dir=folder) as temporary:
-        scratch, opened_store = Path(temporary), open_store(store)
+        scratch = Path(temporary)
+        opened_store = open_store(store)
         previous = load_previous(name, opened_store, scratch)
         known = previous.known(scratch / "known", settings.mode, settings.max_pixels)
         found = fetch_plan(name, plan, opened_store, scratch)

@@ -1,4 +1,6 @@
-"""The ids that an earlier version of a dataset holds, in a sorted file, so that any process can look one up without reading them all."""
+"""The ids that an earlier version of a dataset holds, in a sorted file, so that any process can look one up without
+reading them all.
+"""
 
 import mmap
 from collections.abc import Iterable
@@ -24,7 +26,10 @@ class KnownIds:
     def __contains__(self, image: object) -> bool:
         if not self.count:
             return False
-        mapped, wanted, low, high = _mapped(self.path), bytes.fromhex(str(image)), 0, self.count
+        mapped = _mapped(self.path)
+        wanted = bytes.fromhex(str(image))
+        low = 0
+        high = self.count
         while low < high:
             middle = (low + high) // 2
             found = mapped[middle * BYTES : (middle + 1) * BYTES]

@@ -1,7 +1,10 @@
-"""The version of a dataset that a new one builds on: its images are not stored again, and its groups and splits never change.
+"""The version of a dataset that a new one builds on: its images are not stored again, and its groups and splits never
+change.
 
-    datasets/<name>/latest.json                     the newest version and the one before it; replaced last, by one winner
-    datasets/<name>/<id>/                           dataset.json  index.parquet  quality.json  sources.parquet (of S3 sources)
+    datasets/<name>/latest.json                     the newest version and the one before it; replaced last, by one
+    winner
+    datasets/<name>/<id>/                           dataset.json  index.parquet  quality.json  sources.parquet (of S3
+    sources)
     datasets/<name>/shards/<split>-<sha256>.tar     images, shared by versions, and an .idx beside each
     datasets/<name>/thumbnails/<sha256>.parquet     thumbnails of the images of a part, shared by versions
     datasets/<name>/plans/<key>/                    what workers hand to each other while they ingest
@@ -48,8 +51,15 @@ class PreviousVersion:
         if not self.index or self.mode != mode:
             return NOTHING
         batches = _batches(self.index, ("id", "width", "height"))
-        return write_known(path, (image for batch in batches for image, width, height in zip(*batch, strict=True)
-                                  if width * height <= max_pixels))
+        return write_known(
+            path,
+            (
+                image
+                for batch in batches
+                for image, width, height in zip(*batch, strict=True)
+                if width * height <= max_pixels
+            ),
+        )
 
     def catalogue(self) -> Iterator[tuple[Any, ...]]:
         """(key, size, etag, id) of the source files it was made from, where their store tells etags."""
@@ -73,19 +83,31 @@ def load_previous(name: str, store: Store, scratch: Path) -> PreviousVersion:
     if stat is None:
         return PreviousVersion(name)
     pointer = json.loads(store.read(latest_key(name)))
-    version, root = pointer["id"], f"datasets/{name}/{pointer['id']}"
+    version = pointer["id"]
+    root = f"datasets/{name}/{pointer['id']}"
     try:
         about = json.loads(store.read(f"{root}/dataset.json"))
         index = _copied(store, f"{root}/index.parquet", scratch / "previous-index.parquet")
     except KeyError as error:
-        raise BadInputError(f"{store.uri}/{latest_key(name)}: names version {version[:12]}, of which {error.args[0]} is gone; "
-                            "restore it, or remove latest.json to begin anew") from None
+        raise BadInputError(
+            f"{store.uri}/{latest_key(name)}: names version {version[:12]}, of which {error.args[0]} is gone; "
+            "restore it, or remove latest.json to begin anew"
+        ) from None
     tables = about.get("thumbnails", about.get("looks", ()))  # earlier versions called them looks
     thumbnails = tuple(Shard(**entry) for entry in tables)
     sources = f"{root}/sources.parquet"
     known = _copied(store, sources, scratch / "previous-sources.parquet") if store.stat(sources) else None
-    return PreviousVersion(name, version, about["mode"], tuple(Shard(**entry) for entry in about["shards"]), thumbnails, index, known, stat.etag,
-                pointer.get("previous"))
+    return PreviousVersion(
+        name,
+        version,
+        about["mode"],
+        tuple(Shard(**entry) for entry in about["shards"]),
+        thumbnails,
+        index,
+        known,
+        stat.etag,
+        pointer.get("previous"),
+    )
 
 
 def _copied(store: Store, key: str, path: Path) -> Path:
@@ -99,5 +121,3 @@ def _batches(path: Path | None, columns: tuple[str, ...]) -> Iterator[list[list[
     with pq.ParquetFile(path) as file:
         for batch in file.iter_batches(BATCH, columns=list(columns)):
             yield [batch.column(name).to_pylist() for name in columns]
-
-

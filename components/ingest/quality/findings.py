@@ -15,13 +15,20 @@ MEANING = {
     "truncated": "not in the dataset: a part of the picture is missing; copy them again",
     "exact_duplicates": "files with the bytes of another: kept once",
     "near_duplicates": "images that show what another shows; a group shares its split, so that nothing leaks",
-    "leaks": "on both sides of a split, as equal files or near-duplicates: kept where held out or where an earlier version has them",
+    "leaks": "on both sides of a split, as equal files or near-duplicates: kept where held out or where an earlier "
+    "version has them",
     "label_conflicts": "nothing may learn from a contradiction: the label is dropped",
     "group_label_conflicts": "groups in which one picture has several labels: at least one of them is wrong",
-    "rare_classes": f"fewer than {RARE} images, or less than a tenth of an even share: expect few or none among the picks",
+    "rare_classes": f"fewer than {RARE} images, or less than a tenth of an even share: expect few or none among the "
+    "picks",
     "missing_classes": "no image for training, so nothing can learn them",
     "size_outliers": f"more than {SIZE_FACTOR} times the pixels of the median, or less than 1/{SIZE_FACTOR}",
-    "aspect_outliers": f"more than {ASPECT_FACTOR} times as wide or as high as the median's shape: a square crop loses much of them",
+    "aspect_outliers": f"more than {ASPECT_FACTOR} times as wide or as high as the median's shape: a square crop loses "
+    "much of "
+    ""
+    ""
+    ""
+    "them",
     "blank": "nearly one grey level: there is nothing to learn or to label",
     "drift": "this version is not like the one before it: what was learned and measured there may not hold here",
 }
@@ -36,14 +43,25 @@ def overview(findings: dict[str, Finding]) -> str:
 
 
 def findings_html(findings: dict[str, Finding], gallery: Gallery) -> list[tuple[str, str]]:
-    """(heading, HTML) of every finding that has something to show, beside refused and equal files, which have their own sections."""
+    """(heading, HTML) of every finding that has something to show, beside refused and equal files, which have their own
+    sections.
+    """
     sections = {
-        "drift": _drift, "leaks": _leaks, "group_label_conflicts": _groups, "near_duplicates": _groups,
-        "rare_classes": _classes, "missing_classes": _classes,
-        "size_outliers": _pictures, "aspect_outliers": _pictures, "blank": _pictures,
+        "drift": _drift,
+        "leaks": _leaks,
+        "group_label_conflicts": _groups,
+        "near_duplicates": _groups,
+        "rare_classes": _classes,
+        "missing_classes": _classes,
+        "size_outliers": _pictures,
+        "aspect_outliers": _pictures,
+        "blank": _pictures,
     }
-    return [(TITLES[name], html.note(f"{MEANING[name][:1].upper()}{MEANING[name][1:]}.") + section(findings[name], gallery))
-            for name, section in sections.items() if findings[name].count]
+    return [
+        (TITLES[name], html.note(f"{MEANING[name][:1].upper()}{MEANING[name][1:]}.") + section(findings[name], gallery))
+        for name, section in sections.items()
+        if findings[name].count
+    ]
 
 
 def _groups(finding: Finding, gallery: Gallery) -> str:
@@ -52,19 +70,36 @@ def _groups(finding: Finding, gallery: Gallery) -> str:
     for item in largest[:ROWS]:
         size = len(item["images"])
         name = " or ".join(item["labels"]) if "labels" in item else f"{size} in {item['split']}"
-        rows.append((name, html.thumbnails((gallery.picture(image["id"]), _caption(image)) for image in item["images"][:MEMBERS])))
+        rows.append(
+            (
+                name,
+                html.thumbnails((gallery.picture(image["id"]), _caption(image)) for image in item["images"][:MEMBERS]),
+            )
+        )
     return html.cards(rows) + _rest(len(rows), len(largest), "groups, the largest first")
 
 
 def _leaks(finding: Finding, gallery: Gallery) -> str:
     aside = [item for item in finding.items if item["kind"] != "exact"]
-    rows = [(_why_aside(item), html.thumbnails([(gallery.picture(image["id"]), f"{word}: {image['source']}")
-                                                for word, image in (("kept", item["kept"]), ("set aside", item["set_aside"])) if image]))
-            for item in aside[:ROWS]]
+    rows = [
+        (
+            _why_aside(item),
+            html.thumbnails(
+                [
+                    (gallery.picture(image["id"]), f"{word}: {image['source']}")
+                    for word, image in (("kept", item["kept"]), ("set aside", item["set_aside"]))
+                    if image
+                ]
+            ),
+        )
+        for item in aside[:ROWS]
+    ]
     exact = [[item["kept"]["source"], ", ".join(item["dropped"])] for item in finding.items if item["kind"] == "exact"]
     rest = _rest(min(len(exact), ROWS), len(exact), "equal files")
     table = html.table(["equal files: kept", "dropped"], exact[:ROWS]) + rest if exact else ""
-    return (html.cards(rows) if rows else "") + _rest(len(rows), len(aside), "near-duplicates that were set aside") + table
+    return (
+        (html.cards(rows) if rows else "") + _rest(len(rows), len(aside), "near-duplicates that were set aside") + table
+    )
 
 
 def _why_aside(item: dict[str, Any]) -> str:
@@ -77,9 +112,18 @@ def _why_aside(item: dict[str, Any]) -> str:
 
 
 def _drift(finding: Finding, gallery: Gallery) -> str:
-    rows = [[NAMES[item["what"]], item["statistic"], item["by_chance"], item["kind"],
-             "; ".join(f"{_bin(item['what'], most['name'])} {most['before']:.1%} to {most['now']:.1%}" for most in item["most"])]
-            for item in finding.items]
+    rows = [
+        [
+            NAMES[item["what"]],
+            item["statistic"],
+            item["by_chance"],
+            item["kind"],
+            "; ".join(
+                f"{_bin(item['what'], most['name'])} {most['before']:.1%} to {most['now']:.1%}" for most in item["most"]
+            ),
+        ]
+        for item in finding.items
+    ]
     return html.table(["what", "difference", "by chance, at most", "statistic", "what changed most"], rows)
 
 
@@ -97,7 +141,9 @@ def _classes(finding: Finding, gallery: Gallery) -> str:
 
 def _pictures(finding: Finding, gallery: Gallery) -> str:
     shown = finding.items[:PICTURES]
-    return html.thumbnails((gallery.picture(item["id"]), _caption(item)) for item in shown) + _rest(len(shown), finding.count, "images")
+    return html.thumbnails((gallery.picture(item["id"]), _caption(item)) for item in shown) + _rest(
+        len(shown), finding.count, "images"
+    )
 
 
 def _caption(item: dict[str, Any]) -> str:

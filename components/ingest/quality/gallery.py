@@ -17,7 +17,8 @@ class Gallery:
     """Pictures by id, of all images that were read, those set aside included."""
 
     def __init__(self, inventory: Inventory, store: Store) -> None:
-        self.inventory, self.store = inventory, store
+        self.inventory = inventory
+        self.store = store
         self._held: dict[str, Path] = {}  # small shards by key: each is fetched and verified once
 
     def picture(self, image_id: str) -> bytes:

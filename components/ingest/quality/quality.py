@@ -1,4 +1,6 @@
-"""What there is to know about a source before a label is bought: findings, counted and listed; settings turn any into a gate."""
+"""What there is to know about a source before a label is bought: findings, counted and listed; settings turn any into a
+gate.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,10 +20,18 @@ LISTED = 1000  # items of a finding that are written out; `count` is always the 
 RARE, RARE_SHARE = 10, 0.1  # images of a class, and of an even share
 SIZE_FACTOR, ASPECT_FACTOR = 16, 2  # of the median
 TITLES = {
-    "unreadable": "Unreadable files", "truncated": "Truncated files", "exact_duplicates": "Exact duplicates",
-    "near_duplicates": "Near-duplicates", "leaks": "Leaks across splits", "label_conflicts": "Equal files, different labels",
-    "group_label_conflicts": "Near-duplicates, different labels", "rare_classes": "Rare classes", "missing_classes": "Missing classes",
-    "size_outliers": "Unusual sizes", "aspect_outliers": "Unusual shapes", "blank": "Blank images",
+    "unreadable": "Unreadable files",
+    "truncated": "Truncated files",
+    "exact_duplicates": "Exact duplicates",
+    "near_duplicates": "Near-duplicates",
+    "leaks": "Leaks across splits",
+    "label_conflicts": "Equal files, different labels",
+    "group_label_conflicts": "Near-duplicates, different labels",
+    "rare_classes": "Rare classes",
+    "missing_classes": "Missing classes",
+    "size_outliers": "Unusual sizes",
+    "aspect_outliers": "Unusual shapes",
+    "blank": "Blank images",
     "drift": "Drift against the version before",
 }
 REFUSED = """(SELECT key, reason FROM files WHERE reason IS NOT NULL
@@ -41,13 +51,21 @@ def examine(inventory: Inventory, now: Profile, before: Profile | None) -> dict[
     """Every finding, in the order of TITLES. now, before: profiles of this version and of the one before."""
     changed = drifts(before, now) if before else []
     found = {
-        "unreadable": _list(inventory, f"SELECT key AS source, reason FROM {REFUSED} WHERE reason <> 'truncated' ORDER BY key, reason"),
-        "truncated": _list(inventory, f"SELECT key AS source, reason FROM {REFUSED} WHERE reason = 'truncated' ORDER BY key"),
-        **_copies(inventory), **_groups(inventory), **_classes(inventory),
+        "unreadable": _list(
+            inventory, f"SELECT key AS source, reason FROM {REFUSED} WHERE reason <> 'truncated' ORDER BY key, reason"
+        ),
+        "truncated": _list(
+            inventory, f"SELECT key AS source, reason FROM {REFUSED} WHERE reason = 'truncated' ORDER BY key"
+        ),
+        **_copies(inventory),
+        **_groups(inventory),
+        **_classes(inventory),
         "leaks": _leaks(inventory),
         "size_outliers": _far(inventory, "width * height * 1.0", SIZE_FACTOR),
         "aspect_outliers": _far(inventory, "width * 1.0 / height", ASPECT_FACTOR),
-        "blank": _list(inventory, f"SELECT {NAMED}, contrast FROM images WHERE aside = '' AND contrast < {BLANK} ORDER BY id"),
+        "blank": _list(
+            inventory, f"SELECT {NAMED}, contrast FROM images WHERE aside = '' AND contrast < {BLANK} ORDER BY id"
+        ),
         "drift": Finding(len(changed), changed),
     }
     return {name: found[name] for name in TITLES}
@@ -55,22 +73,35 @@ def examine(inventory: Inventory, now: Profile, before: Profile | None) -> dict[
 
 def as_json(dataset: str, inventory: Inventory, now: Profile, findings: dict[str, Finding]) -> dict[str, Any]:
     """quality.json: counts of every finding, its first items, and what the next version is compared with."""
-    return {"format": 1, "dataset": dataset, "images": inventory.count("images WHERE aside = ''"), "profile": now,
-            "findings": {name: {"count": finding.count, "items": finding.items} for name, finding in findings.items()}}
+    return {
+        "format": 1,
+        "dataset": dataset,
+        "images": inventory.count("images WHERE aside = ''"),
+        "profile": now,
+        "findings": {name: {"count": finding.count, "items": finding.items} for name, finding in findings.items()},
+    }
 
 
 def stop_at(gates: Gates, findings: dict[str, Finding], report: Path) -> None:
     """Raise BadInputError where a finding has more than its gate lets through."""
     limits = {name: limit for name, limit in gates.model_dump().items() if limit is not None}
-    failed = [f"{findings[name].count:,} {name} (at most {limit:,})" for name, limit in limits.items() if findings[name].count > limit]
+    failed = [
+        f"{findings[name].count:,} {name} (at most {limit:,})"
+        for name, limit in limits.items()
+        if findings[name].count > limit
+    ]
     if failed:
-        raise BadInputError(f"ingest.gates: {', '.join(failed)}; look at {report}, then mend the source or raise the limit")
+        raise BadInputError(
+            f"ingest.gates: {', '.join(failed)}; look at {report}, then mend the source or raise the limit"
+        )
 
 
 def quantile(inventory: Inventory, value: str, share: float) -> Any:
     """The value that this share of the images lies below, the nearest one that occurs."""
     count = inventory.count("images WHERE aside = ''")
-    return inventory.one(f"SELECT {value} AS v FROM images WHERE aside = '' ORDER BY v LIMIT 1 OFFSET ?", (round((count - 1) * share),))
+    return inventory.one(
+        f"SELECT {value} AS v FROM images WHERE aside = '' ORDER BY v LIMIT 1 OFFSET ?", (round((count - 1) * share),)
+    )
 
 
 def copies_of(inventory: Inventory, image: str) -> list[dict[str, Any]]:
@@ -79,7 +110,10 @@ def copies_of(inventory: Inventory, image: str) -> list[dict[str, Any]]:
 
 
 def _list(inventory: Inventory, query: str, values: tuple[Any, ...] = ()) -> Finding:
-    return Finding(int(inventory.one(f"SELECT COUNT(*) FROM ({query})", values)), list(islice(inventory.named(query, values), LISTED)))
+    return Finding(
+        int(inventory.one(f"SELECT COUNT(*) FROM ({query})", values)),
+        list(islice(inventory.named(query, values), LISTED)),
+    )
 
 
 def _copies(inventory: Inventory) -> dict[str, Finding]:
@@ -87,22 +121,41 @@ def _copies(inventory: Inventory) -> dict[str, Finding]:
     doubled = _list(inventory, "SELECT id, source, labels FROM images WHERE aside = '' AND copies > 1 ORDER BY source")
     conflicts = _list(inventory, "SELECT id FROM images WHERE aside = '' AND labels > 1 ORDER BY source")
     dropped = inventory.one("SELECT COALESCE(SUM(copies - 1), 0) FROM images WHERE aside = ''")
-    listed = [{"id": item["id"], "kept": item["source"], "dropped": sorted(copy["key"] for copy in copies_of(inventory, item["id"])[1:])}
-              for item in doubled.items]
+    listed = [
+        {
+            "id": item["id"],
+            "kept": item["source"],
+            "dropped": sorted(copy["key"] for copy in copies_of(inventory, item["id"])[1:]),
+        }
+        for item in doubled.items
+    ]
     called = [(item["id"], copies_of(inventory, item["id"])) for item in conflicts.items]
-    return {"exact_duplicates": Finding(dropped, listed),
-            "label_conflicts": Finding(conflicts.count, [
-                {"id": image, "labels": sorted({copy["label"] for copy in files if copy["label"] is not None}),
-                 "sources": sorted(copy["key"] for copy in files)} for image, files in called])}
+    return {
+        "exact_duplicates": Finding(dropped, listed),
+        "label_conflicts": Finding(
+            conflicts.count,
+            [
+                {
+                    "id": image,
+                    "labels": sorted({copy["label"] for copy in files if copy["label"] is not None}),
+                    "sources": sorted(copy["key"] for copy in files),
+                }
+                for image, files in called
+            ],
+        ),
+    }
 
 
 def _groups(inventory: Inventory) -> dict[str, Finding]:
-    """Near-duplicate groups, those set aside included, the largest first; and those whose members are called differently."""
+    """Near-duplicate groups, those set aside included, the largest first; and those whose members are called
+    differently.
+    """
     # Labels that copies of one file contradict count too.
     grouped = """SELECT i.team AS "group", COUNT(DISTINCT i.id) AS size, COUNT(DISTINCT f.label) AS names FROM images i
-        JOIN files f ON f.id = i.id WHERE i.team IN (SELECT team FROM images GROUP BY team HAVING COUNT(*) > 1) GROUP BY i.team"""
+        JOIN files f ON f.id = i.id
+        WHERE i.team IN (SELECT team FROM images GROUP BY team HAVING COUNT(*) > 1) GROUP BY i.team"""
     near = _list(inventory, f"{grouped} ORDER BY size DESC, i.team")
-    disagree = _list(inventory, f"SELECT * FROM ({grouped}) WHERE names > 1 ORDER BY size DESC, \"group\"")
+    disagree = _list(inventory, f'SELECT * FROM ({grouped}) WHERE names > 1 ORDER BY size DESC, "group"')
     extra = inventory.one("SELECT COALESCE(SUM(n - 1), 0) FROM (SELECT COUNT(*) AS n FROM images GROUP BY team)")
 
     def members(item: dict[str, Any]) -> list[dict[str, Any]]:
@@ -123,16 +176,22 @@ def _groups(inventory: Inventory) -> dict[str, Finding]:
 def _leaks(inventory: Inventory) -> Finding:
     """Images that would have been learned from and measured on: equal files in two splits, and what was set aside."""
     marks = ",".join(f"'{split}'" for split in HELD_OUT)
-    exact = _list(inventory, f"""SELECT {NAMED} FROM images i WHERE aside = '' AND copies > 1 AND given IN ({marks})
-        AND EXISTS (SELECT 1 FROM files f WHERE f.id = i.id AND f.given IS NOT i.given) ORDER BY source""")
+    exact = _list(
+        inventory,
+        f"""SELECT {NAMED} FROM images i WHERE aside = '' AND copies > 1 AND given IN ({marks})
+        AND EXISTS (SELECT 1 FROM files f WHERE f.id = i.id AND f.given IS NOT i.given) ORDER BY source""",
+    )
     aside = _list(inventory, f"SELECT {NAMED}, team, aside FROM images WHERE aside <> '' ORDER BY team, id")
     items: list[dict[str, Any]] = []
     for item in exact.items:
         dropped = sorted(copy["key"] for copy in copies_of(inventory, item["id"]) if copy["given"] != item["given"])
         items.append({"kind": "exact", "kept": item, "dropped": dropped})
     for item in aside.items:
-        team, why = item.pop("team"), item.pop("aside")
-        kept = next(inventory.named(f"SELECT {NAMED} FROM images WHERE team = ? AND aside = '' ORDER BY id", (team,)), None)
+        team = item.pop("team")
+        why = item.pop("aside")
+        kept = next(
+            inventory.named(f"SELECT {NAMED} FROM images WHERE team = ? AND aside = '' ORDER BY id", (team,)), None
+        )
         items.append({"kind": {"given": "near"}.get(why, why), "kept": kept, "set_aside": item})
     return Finding(exact.count + aside.count, items[:LISTED])
 
@@ -141,9 +200,15 @@ def _classes(inventory: Inventory) -> dict[str, Finding]:
     labelled = "SELECT label, COUNT(*) FROM images WHERE aside = '' AND label IS NOT NULL"
     tally = dict(inventory.rows(f"{labelled} GROUP BY label"))
     train = dict(inventory.rows(f"{labelled} AND split = ? GROUP BY label", (TRAIN,)))
-    named = [name for (name,) in inventory.rows("SELECT DISTINCT label FROM files WHERE label IS NOT NULL ORDER BY label")]
+    named = [
+        name for (name,) in inventory.rows("SELECT DISTINCT label FROM files WHERE label IS NOT NULL ORDER BY label")
+    ]
     share = sum(tally.values()) / max(1, len(tally))
-    rare = [{"class": name, "images": tally[name]} for name in named if 0 < tally.get(name, 0) < max(RARE, RARE_SHARE * share)]
+    rare = [
+        {"class": name, "images": tally[name]}
+        for name in named
+        if 0 < tally.get(name, 0) < max(RARE, RARE_SHARE * share)
+    ]
     missing = [{"class": name, "images": tally.get(name, 0), "train": 0} for name in named if not train.get(name)]
     return {"rare_classes": _all(rare), "missing_classes": _all(missing)}
 
@@ -153,8 +218,11 @@ def _far(inventory: Inventory, value: str, factor: float) -> Finding:
     middle = float(quantile(inventory, value, 0.5))
     ratio = f"({value} / {middle!r})"
     away = f"MAX({ratio}, 1 / {ratio})"
-    return _list(inventory, f"""SELECT id, source, width, height, ROUND({ratio}, 4) AS times_the_median FROM images
-        WHERE aside = '' AND {away} > {factor} ORDER BY {away} DESC, n""")
+    return _list(
+        inventory,
+        f"""SELECT id, source, width, height, ROUND({ratio}, 4) AS times_the_median FROM images
+        WHERE aside = '' AND {away} > {factor} ORDER BY {away} DESC, n""",
+    )
 
 
 def _all(items: Iterable[dict[str, Any]]) -> Finding:

@@ -16,45 +16,75 @@ ROWS = 1000  # of a long list
 CLASSES, EXAMPLES, PER_CLASS = 60, 240, 9  # most classes shown, most pictures in all, most of one class
 
 
-def report_html(version: Version, inventory: Inventory, plan: Plan, findings: dict[str, Finding], gallery: Gallery) -> str:
+def report_html(
+    version: Version, inventory: Inventory, plan: Plan, findings: dict[str, Finding], gallery: Gallery
+) -> str:
     """One page; equal contents give equal bytes."""
     images = sum(version.counts.values())
-    lead = (f"{_many(images, 'image')} in {_many(len(version.classes), 'class', 'classes')}, stored "
-            f"{'in colour' if version.mode == 'RGB' else 'in grey'} as {_many(len(version.shards), 'shard')}. Dataset {version.id[:12]}.")
-    top = html.figures([
-        ("images", images), ("classes", len(version.classes)), ("refused", inventory.count(REFUSED)),
-        ("duplicates dropped", findings["exact_duplicates"].count), ("near-duplicates", findings["near_duplicates"].count),
-        ("set aside", inventory.count("images WHERE aside <> ''")),
-        ("rewritten as PNG", inventory.count("images WHERE aside = '' AND NOT kept"))])
-    return html.page(f"Dataset {version.name}", [
-        ("", top),
-        ("What there is to know", overview(findings)),
-        ("Classes and splits", _counts(version, inventory, plan)),
-        ("Examples", _examples(version, inventory, gallery)),
-        ("Refused files", _refused(inventory, plan)),
-        *([("Warnings", "".join(html.note(line) for line in plan.warnings))] if plan.warnings else []),
-        ("Duplicates and label conflicts", _duplicates(inventory, findings)),
-        *findings_html(findings, gallery),
-        ("Sizes", _sizes(inventory)),
-        ("Formats", _formats(inventory)),
-    ], lead)
+    lead = (
+        f"{_many(images, 'image')} in {_many(len(version.classes), 'class', 'classes')}, stored "
+        f"{'in colour' if version.mode == 'RGB' else 'in grey'} as {_many(len(version.shards), 'shard')}. "
+        f"Dataset {version.id[:12]}."
+    )
+    top = html.figures(
+        [
+            ("images", images),
+            ("classes", len(version.classes)),
+            ("refused", inventory.count(REFUSED)),
+            ("duplicates dropped", findings["exact_duplicates"].count),
+            ("near-duplicates", findings["near_duplicates"].count),
+            ("set aside", inventory.count("images WHERE aside <> ''")),
+            ("rewritten as PNG", inventory.count("images WHERE aside = '' AND NOT kept")),
+        ]
+    )
+    return html.page(
+        f"Dataset {version.name}",
+        [
+            ("", top),
+            ("What there is to know", overview(findings)),
+            ("Classes and splits", _counts(version, inventory, plan)),
+            ("Examples", _examples(version, inventory, gallery)),
+            ("Refused files", _refused(inventory, plan)),
+            *([("Warnings", "".join(html.note(line) for line in plan.warnings))] if plan.warnings else []),
+            ("Duplicates and label conflicts", _duplicates(inventory, findings)),
+            *findings_html(findings, gallery),
+            ("Sizes", _sizes(inventory)),
+            ("Formats", _formats(inventory)),
+        ],
+        lead,
+    )
 
 
 def _counts(version: Version, inventory: Inventory, plan: Plan) -> str:
-    tally = Counter({(label, split): count for label, split, count in
-                     inventory.rows("SELECT label, split, COUNT(*) FROM images WHERE aside = '' GROUP BY label, split")})
+    tally = Counter(
+        {
+            (label, split): count
+            for label, split, count in inventory.rows(
+                "SELECT label, split, COUNT(*) FROM images WHERE aside = '' GROUP BY label, split"
+            )
+        }
+    )
     names: list[str | None] = [*version.classes, *([None] if any(label is None for label, _ in tally) else [])]
     counts = [[tally[name, split] for split in SPLITS] for name in names]
     rows = [[name or "(no label)", *count, sum(count)] for name, count in zip(names, counts, strict=True)]
     total = ["all", *version.counts.values(), sum(version.counts.values())] if len(rows) > 1 else None
     brought = sorted(plan.brought)
     if brought:
-        rule = (f"The source brings folders for {' and '.join(brought)}: held-out ones are kept as they are and nothing is added to them; "
-                "all else is split by its contents.")
+        rule = (
+            f"The source brings folders for {' and '.join(brought)}: held-out ones are kept as they are and "
+            "nothing is added to them; "
+            "all else is split by its contents."
+        )
         if plan.beside:
             rule += f" {_many(plan.beside, 'file')} beside those folders: their own folder is not read as a class."
     else:
-        rule = "The split of an image follows from its contents, so it never changes: seven tenths train, a tenth lies in each other one."
+        rule = (
+            "The split of an image follows from its contents, so it never changes: seven tenths train, a tenth lies "
+            ""
+            ""
+            ""
+            "in each other one."
+        )
     return html.table(["class", *SPLITS, "all"], rows, total) + html.note(rule)
 
 
@@ -63,9 +93,20 @@ def _examples(version: Version, inventory: Inventory, gallery: Gallery) -> str:
     unlabelled = inventory.count("images WHERE aside = '' AND label IS NULL") > 0
     shown: list[str | None] = [*names[:CLASSES], *([None] if unlabelled else [])]
     each = max(2, min(PER_CLASS, EXAMPLES // len(shown))) if names else 3 * PER_CLASS
-    rows = [(name or "(no label)", html.thumbnails(
-        (gallery.picture(image), "") for (image,) in
-        list(inventory.rows("SELECT id FROM images WHERE aside = '' AND label IS ? ORDER BY id LIMIT ?", (name, each))))) for name in shown]
+    rows = [
+        (
+            name or "(no label)",
+            html.thumbnails(
+                (gallery.picture(image), "")
+                for (image,) in list(
+                    inventory.rows(
+                        "SELECT id FROM images WHERE aside = '' AND label IS ? ORDER BY id LIMIT ?", (name, each)
+                    )
+                )
+            ),
+        )
+        for name in shown
+    ]
     rest = html.note(f"The first {CLASSES} of {len(names)} classes.") if len(names) > CLASSES else ""
     return html.named_rows(rows) + rest
 
@@ -81,27 +122,61 @@ def _refused(inventory: Inventory, plan: Plan) -> str:
         reasons[reason.partition(":")[0]] += count
     ranked = sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0]))
     summary = html.note("; ".join(f"{count:,} {reason}" for reason, count in ranked) + ".")
-    listed = [list(row) for row in islice(inventory.rows(f"SELECT key, reason FROM {REFUSED} ORDER BY key, reason"), ROWS)]
+    listed = [
+        list(row) for row in islice(inventory.rows(f"SELECT key, reason FROM {REFUSED} ORDER BY key, reason"), ROWS)
+    ]
     return summary + html.table(["file", "reason"], listed) + _cut(total) + others
 
 
 def _duplicates(inventory: Inventory, findings: dict[str, Finding]) -> str:
-    doubled = list(inventory.rows("SELECT id, source, split FROM images WHERE aside = '' AND copies > 1 ORDER BY source LIMIT ?", (ROWS,)))
+    doubled = list(
+        inventory.rows(
+            "SELECT id, source, split FROM images WHERE aside = '' AND copies > 1 ORDER BY source LIMIT ?", (ROWS,)
+        )
+    )
     if not doubled:
         return html.note("None: no two files hold the same bytes.")
-    parts = [html.note("Files with equal bytes are one image: the first by name is kept, one of a given held-out split before all others.")]
+    parts = [
+        html.note(
+            "Files with equal bytes are one image: the first by name is kept, one of a given held-out split before "
+            "all others."
+        )
+    ]
     conflicts = findings["label_conflicts"]
     if conflicts.count:
-        rows = [[", ".join(f"{copy['key']} ({copy['label'] or 'no label'})" for copy in copies_of(inventory, item["id"])),
-                 " or ".join(item["labels"])] for item in conflicts.items]
-        parts.append(html.note(f"{_many(conflicts.count, 'image')} with two labels: nothing may learn from a contradiction, so the "
-                               "label is dropped. Keep one of the files."))
+        rows = [
+            [
+                ", ".join(
+                    f"{copy['key']} ({copy['label'] or 'no label'})" for copy in copies_of(inventory, item["id"])
+                ),
+                " or ".join(item["labels"]),
+            ]
+            for item in conflicts.items
+        ]
+        parts.append(
+            html.note(
+                f"{_many(conflicts.count, 'image')} with two labels: nothing may learn from a contradiction, so the "
+                "label is dropped. Keep one of the files."
+            )
+        )
         parts += [html.table(["files", "called"], rows[:ROWS]), _cut(conflicts.count)]
     table = []
     for image, source, split in doubled:
         copies = copies_of(inventory, image)
-        table.append([source, ", ".join(copy["key"] for copy in copies[1:]), _why_kept({copy["given"] for copy in copies}, split)])
-    return "".join([*parts, html.table(["kept", "dropped", ""], table), _cut(inventory.count("images WHERE aside = '' AND copies > 1"))])
+        table.append(
+            [
+                source,
+                ", ".join(copy["key"] for copy in copies[1:]),
+                _why_kept({copy["given"] for copy in copies}, split),
+            ]
+        )
+    return "".join(
+        [
+            *parts,
+            html.table(["kept", "dropped", ""], table),
+            _cut(inventory.count("images WHERE aside = '' AND copies > 1")),
+        ]
+    )
 
 
 def _why_kept(given: set[str | None], split: str) -> str:
@@ -112,8 +187,10 @@ def _why_kept(given: set[str | None], split: str) -> str:
 
 
 def _sizes(inventory: Inventory) -> str:
-    rows = [[name, *(quantile(inventory, column, q) for q in (0, 0.05, 0.5, 0.95, 1))]
-            for name, column in (("width, pixels", "width"), ("height, pixels", "height"), ("stored bytes", "size"))]
+    rows = [
+        [name, *(quantile(inventory, column, q) for q in (0, 0.05, 0.5, 0.95, 1))]
+        for name, column in (("width, pixels", "width"), ("height, pixels", "height"), ("stored bytes", "size"))
+    ]
     sizes = "(SELECT width, height, COUNT(*) AS count FROM images WHERE aside = '' GROUP BY width, height)"
     common = inventory.rows(f"SELECT * FROM {sizes} ORDER BY count DESC, width, height LIMIT 6")
     text = ", ".join(f"{w} x {h} ({count:,})" for w, h, count in common)
@@ -122,8 +199,13 @@ def _sizes(inventory: Inventory) -> str:
 
 
 def _formats(inventory: Inventory) -> str:
-    rows = [[came_as, count, "as it is" if kept else "rewritten as PNG"] for came_as, kept, count in inventory.rows(
-        "SELECT came_as, kept, COUNT(*) AS count FROM images WHERE aside = '' GROUP BY came_as, kept ORDER BY count DESC, came_as, kept")]
+    rows = [
+        [came_as, count, "as it is" if kept else "rewritten as PNG"]
+        for came_as, kept, count in inventory.rows(
+            "SELECT came_as, kept, COUNT(*) AS count FROM images WHERE aside = '' GROUP BY came_as, kept "
+            "ORDER BY count DESC, came_as, kept"
+        )
+    ]
     return html.table(["came as", "images", "stored"], rows)
 
 

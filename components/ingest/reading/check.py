@@ -41,7 +41,9 @@ def fetch(source: str, file: SourceFile) -> Fetched:
     data, reason = _read(file.location or Location(source, file.key))
     if data is None or file.text is None:
         return Fetched(data, reason)
-    return Fetched(data, "", *((file.text.encode(errors="replace"), "") if isinstance(file.text, str) else _read(file.text)))
+    return Fetched(
+        data, "", *((file.text.encode(errors="replace"), "") if isinstance(file.text, str) else _read(file.text))
+    )
 
 
 def check(file: SourceFile, fetched: Fetched, mode: str, max_pixels: int, known: KnownIds = NOTHING) -> Checked:

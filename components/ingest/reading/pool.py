@@ -1,7 +1,9 @@
-"""Checking images in processes that may die of one: it is set aside with the reason, and all others come in the order given.
+"""Checking images in processes that may die of one: it is set aside with the reason, and all others come in the order
+given.
 
-An image is blamed only when it takes down a second process that had nothing else to do, so that a stray signal costs no image.
-Memory does not grow with the number of files: results wait in a short window, and a part of it that is full waits for its turn.
+An image is blamed only when it takes down a second process that had nothing else to do, so that a stray signal costs no
+image. Memory does not grow with the number of files: results wait in a short window, and a part of it that is full
+waits for its turn.
 """
 
 import os
@@ -58,7 +60,8 @@ class _Chunk:
     """Files that wait, in order, and results that wait for those before them."""
 
     def __init__(self, files: list[SourceFile]) -> None:
-        self.files, self.done = deque(files), deque[Checked]()
+        self.files = deque(files)
+        self.done = deque[Checked]()
         self.busy = False
         self.deaths: Counter[str] = Counter()
 
@@ -79,12 +82,15 @@ class _Worker:
         self.mark = processes.RawArray(c_double, 2)
         self.chunk: _Chunk | None = None
         self.pipe, theirs = processes.Pipe()
-        self.process = processes.Process(target=_serve, args=(theirs, self.mark, reading, dict(os.environ)), daemon=True)
+        self.process = processes.Process(
+            target=_serve, args=(theirs, self.mark, reading, dict(os.environ)), daemon=True
+        )
         self.process.start()
         theirs.close()
 
     def give(self, chunk: _Chunk) -> None:
-        self.chunk, chunk.busy = chunk, True
+        self.chunk = chunk
+        chunk.busy = True
         self.sent = chunk.next_files()
         self.mark[:] = [-1, 0]
         with suppress(OSError):  # it died idle: reading its answer will tell
@@ -113,10 +119,12 @@ class _Worker:
         """Note which image it died of; the second time, that image is done with. False where it died of none."""
         assert self.chunk is not None
         self.stop()
-        self.chunk.busy, position = False, int(self.mark[0])
+        self.chunk.busy = False
+        position = int(self.mark[0])
         if position < 0:
             return False
-        chunk, culprit = self.chunk, self.sent[position]
+        chunk = self.chunk
+        culprit = self.sent[position]
         chunk.deaths[culprit.key] += 1
         if chunk.deaths[culprit.key] >= DEATHS and culprit == chunk.files[0]:
             chunk.files.popleft()
@@ -144,8 +152,11 @@ def warm_up() -> None:
 
 
 def check_all(files: Iterable[SourceFile], reading: Reading, workers: int) -> Iterator[Checked]:
-    """Check every file of a source; results come in the order of `files`, whatever the number of workers and of the dead."""
-    chunks, window = _chunks(files), deque[_Chunk]()
+    """Check every file of a source; results come in the order of `files`, whatever the number of workers and of the
+    dead.
+    """
+    chunks = _chunks(files)
+    window = deque[_Chunk]()
     crew: list[_Worker] = []
     false_starts = 0
     try:
@@ -207,7 +218,8 @@ def _chunks(files: Iterable[SourceFile]) -> Iterator[_Chunk]:
         size += file.size
         if size >= CHUNK_BYTES or len(chunk) >= CHUNK_FILES:
             yield _Chunk(chunk)
-            chunk, size = [], 0
+            chunk = []
+            size = 0
     if chunk:
         yield _Chunk(chunk)
 
@@ -236,11 +248,14 @@ def _serve(pipe: Connection, mark: "Array[c_double]", reading: Reading, environm
 
 
 def _work(files: list[SourceFile], mark: "Array[c_double]", reading: Reading) -> list[Checked]:
-    """The first results: of all files, or as many as fill a chunk. From far, the next files are fetched while one is decoded."""
+    """The first results: of all files, or as many as fill a chunk. From far, the next files are fetched while one is
+    decoded.
+    """
     done: list[Checked] = []
     size = 0
     for position, (file, fetched) in enumerate(zip(files, _fetched(files, mark, reading.source), strict=True)):
-        mark[0], mark[1] = position, time.monotonic()
+        mark[0] = position
+        mark[1] = time.monotonic()
         done.append(check(file, fetched, reading.mode, reading.limits.max_pixels, reading.known))
         mark[1] = 0
         image = done[-1].image

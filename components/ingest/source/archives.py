@@ -1,7 +1,8 @@
-"""What lies in a tar or zip archive, without extracting it: members are read from their offsets, and never written by name.
+"""What lies in a tar or zip archive, without extracting it: members are read from their offsets, and never written by
+name.
 
-Refused, each with its reason: names that lead out of the archive, links, devices, encrypted and overlapping members, and whatever
-unpacks to many times its size.
+Refused, each with its reason: names that lead out of the archive, links, devices, encrypted and overlapping members,
+and whatever unpacks to many times its size.
 """
 
 import gzip
@@ -50,8 +51,8 @@ def is_archive(key: str) -> bool:
 def members(store: str, key: str, scratch: Path) -> Iterator[Member]:
     """Members in the archive's order; the last may be one without a name, for the archive as a whole.
 
-    An archive of an S3 store is copied to `scratch`, one that is compressed as a whole is unpacked there, as `at_hand` does for
-    who reads the members; `tidy` removes both.
+    An archive of an S3 store is copied to `scratch`, one that is compressed as a whole is unpacked there, as `at_hand`
+    does for who reads the members; `tidy` removes both.
     """
     try:
         gzipped = _is_gzipped(_local(store, key, scratch)) and not key.lower().endswith(".zip")
@@ -62,15 +63,27 @@ def members(store: str, key: str, scratch: Path) -> Iterator[Member]:
             yield Member(_normal(name) if not wrong else name, None if wrong else location, wrong)
     except RefusedError as error:
         yield Member("", None, str(error))
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, gzip.BadGzipFile, struct.error, NotImplementedError,
-            ValueError, OverflowError, RecursionError) as error:
+    except (
+        tarfile.TarError,
+        zipfile.BadZipFile,
+        EOFError,
+        zlib.error,
+        gzip.BadGzipFile,
+        struct.error,
+        NotImplementedError,
+        ValueError,
+        OverflowError,
+        RecursionError,
+    ) as error:
         yield Member("", None, f"broken archive: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
     except OSError as error:
         yield Member("", None, f"archive that cannot be read: {error.strerror or type(error).__name__}")
 
 
 def at_hand(location: Location, scratch: Path) -> Location:
-    """The same member where it is quickly read: in an archive on local disk, copied or unpacked to `scratch` at the first call."""
+    """The same member where it is quickly read: in an archive on local disk, copied or unpacked to `scratch` at the
+    first call.
+    """
     path = _opened(location.store, location.key, location.gzipped, scratch)
     return location._replace(store=str(path.parent), key=path.name, gzipped=False)
 
@@ -119,7 +132,8 @@ def _is_gzipped(path: Path) -> bool:
 
 
 def _tar(path: Path) -> Iterator[tuple[str, Stretch, str]]:
-    size, last = path.stat().st_size, -1
+    size = path.stat().st_size
+    last = -1
     with path.open("rb") as raw, tarfile.open(fileobj=_Headers(raw), mode="r:") as tar:
         while (info := tar.next()) is not None:
             tar.members = []  # type: ignore[attr-defined]  # tarfile keeps them all
@@ -128,7 +142,13 @@ def _tar(path: Path) -> Iterator[tuple[str, Stretch, str]]:
             last = info.offset
             if info.isdir():
                 continue
-            reason = "" if info.isreg() else "a link in an archive" if info.islnk() or info.issym() else "a device or pipe in an archive"
+            reason = (
+                ""
+                if info.isreg()
+                else "a link in an archive"
+                if info.islnk() or info.issym()
+                else "a device or pipe in an archive"
+            )
             if info.isreg() and info.issparse():
                 reason = "sparse in its archive"
             elif info.isreg() and not 0 <= info.size <= size - info.offset_data:
@@ -158,7 +178,8 @@ def _unpacked(path: Path, target: Path) -> Path:
     """The tar inside a gzip file, as long as it does not grow suspiciously."""
     if target.exists():
         return target
-    written, limit = 0, BOMB_FREE + BOMB_RATIO * path.stat().st_size
+    written = 0
+    limit = BOMB_FREE + BOMB_RATIO * path.stat().st_size
     with gzip.open(path) as packed, new_file(target) as temporary, temporary.open("wb") as file:
         while piece := packed.read(1 << 20):
             written += len(piece)
@@ -181,7 +202,9 @@ def _zip(path: Path) -> Iterator[tuple[str, Stretch, str]]:
             file.seek(info.header_offset)
             signature, name, extra = LOCAL_HEADER.unpack(file.read(LOCAL_HEADER.size))
             start = info.header_offset + LOCAL_HEADER.size + name + extra
-            reason = _wrong_member(info) or ("overlaps another member of its archive" if start + info.compress_size > end else "")
+            reason = _wrong_member(info) or (
+                "overlaps another member of its archive" if start + info.compress_size > end else ""
+            )
             if signature != b"PK\x03\x04":
                 reason = "broken: nothing is where its archive says"
             deflated = info.compress_type == zipfile.ZIP_DEFLATED
@@ -215,5 +238,3 @@ def _wrong_name(name: str) -> str:
 
 def _normal(name: str) -> str:
     return PurePosixPath(name).as_posix()
-
-

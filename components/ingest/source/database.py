@@ -1,4 +1,6 @@
-"""Scratch tables on disk: what grows with a source lies there, not in memory. SQLite, since sorting and joining are its trade."""
+"""Scratch tables on disk: what grows with a source lies there, not in memory. SQLite, since sorting and joining are its
+trade.
+"""
 
 import sqlite3
 from pathlib import Path
@@ -7,7 +9,7 @@ CACHE_KB = 8192  # of pages that one connection keeps in memory
 
 
 def open_database(path: Path, tables: str) -> sqlite3.Connection:
-    """A new database for this process alone; what is in it after a crash does not matter, so nothing is synchronised."""
+    """A new database for this process alone; a crash may lose what is in it, so nothing is synchronised."""
     database = sqlite3.connect(path, isolation_level=None)
     for pragma in ("journal_mode = OFF", "synchronous = OFF", f"cache_size = -{CACHE_KB}", "locking_mode = EXCLUSIVE"):
         database.execute(f"PRAGMA {pragma}")

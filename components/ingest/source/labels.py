@@ -25,7 +25,10 @@ class Warnings:
         self.count[kind] += 1
 
     def lines(self) -> tuple[str, ...]:
-        return tuple(text + (f" ({self.count[kind]:,} such lines)" if self.count[kind] > 1 else "") for kind, text in self.first.items())
+        return tuple(
+            text + (f" ({self.count[kind]:,} such lines)" if self.count[kind] > 1 else "")
+            for kind, text in self.first.items()
+        )
 
 
 def read_csv(labels: str, source: str, scratch: Path) -> tuple[Path, str | None]:
@@ -51,8 +54,10 @@ def read_csv(labels: str, source: str, scratch: Path) -> tuple[Path, str | None]
             return within, key
     except (KeyError, ValueError):
         pass
-    raise BadInputError(f"{labels}: no such file, here or in {source}; `ingest.labels` is `folders`, `none`, or a CSV with the "
-                        "columns path,label")
+    raise BadInputError(
+        f"{labels}: no such file, here or in {source}; `ingest.labels` is `folders`, `none`, or a CSV with the "
+        "columns path,label"
+    )
 
 
 def read_labels(csv_file: IO[bytes], name: str, source: str, listing: Listing) -> None:
@@ -63,16 +68,21 @@ def read_labels(csv_file: IO[bytes], name: str, source: str, listing: Listing) -
     warnings = Warnings()
     for line, row in csv_rows(csv_file, name, ("path", "label")):
         given = row["path"].strip()
-        path, label = posixpath.normpath(given), stripped(row["label"], f"{name}:{line}", warnings)
+        path = posixpath.normpath(given)
+        label = stripped(row["label"], f"{name}:{line}", warnings)
         if path not in listing:
             raise BadInputError(f"{name}:{line}: {given!r} is not a file in {source}; paths are relative to it")
         before = listing.db.execute("SELECT label, line FROM csv WHERE path = ?", (path,)).fetchone()
         if before is None:
             listing.db.execute("INSERT INTO csv VALUES (?,?,?)", (path, label, line))
         elif before[0] != label:
-            raise BadInputError(f"{name}:{line}: {given!r} is {label!r} here and {before[0]!r} in line {before[1]}; keep one")
+            raise BadInputError(
+                f"{name}:{line}: {given!r} is {label!r} here and {before[0]!r} in line {before[1]}; keep one"
+            )
         else:
-            warnings.add("twice", f"{name}:{line}: {given!r} is here again, equal to line {before[1]}; one of them is enough")
+            warnings.add(
+                "twice", f"{name}:{line}: {given!r} is here again, equal to line {before[1]}; one of them is enough"
+            )
     listing.warnings += warnings.lines()
 
 
@@ -91,8 +101,11 @@ def case_warnings(labels: Iterable[str | None]) -> tuple[str, ...]:
     for label in sorted(counts):
         alike.setdefault(label.casefold(), []).append(label)
     shown = [[f"{label!r} ({counts[label]:,})" for label in group] for group in alike.values() if len(group) > 1]
-    return tuple(f"labels {', '.join(group[:-1])} and {group[-1]} differ in capitals only and stay {len(group)} classes; "
-                 "rename them if one is meant" for group in shown)
+    return tuple(
+        f"labels {', '.join(group[:-1])} and {group[-1]} differ in capitals only and stay {len(group)} classes; "
+        "rename them if one is meant"
+        for group in shown
+    )
 
 
 def csv_rows(file: IO[bytes], name: str, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
@@ -118,7 +131,9 @@ def _text_lines(file: IO[bytes], name: str) -> Iterator[str]:
         try:
             text = line.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError as error:
-            raise BadInputError(f"{name}:{number}: not UTF-8 at byte {error.start} of the line; save it as UTF-8") from None
+            raise BadInputError(
+                f"{name}:{number}: not UTF-8 at byte {error.start} of the line; save it as UTF-8"
+            ) from None
         if "\0" in text:
             raise BadInputError(f"{name}:{number}: holds NUL characters, as UTF-16 does; save it as UTF-8")
         yield from io.StringIO(text, newline="")  # some programs end a line with a carriage return alone

@@ -1,4 +1,6 @@
-"""Everything that lies in a source, in a database on disk, so that a listing takes as little memory for millions of files as for one."""
+"""Everything that lies in a source, in a database on disk, so that a listing takes as little memory for millions of
+files as for one.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -10,12 +12,13 @@ from components.ingest.source.database import open_database
 from components.ingest.source.locations import Location, SourceFile, as_text, from_text, shown
 
 TABLES = """
-CREATE TABLE entries (key TEXT PRIMARY KEY, path TEXT, extension TEXT, size INTEGER, etag TEXT, location TEXT, label TEXT, text TEXT,
-    line INTEGER, image INTEGER, used INTEGER DEFAULT 0) WITHOUT ROWID;
+CREATE TABLE entries (key TEXT PRIMARY KEY, path TEXT, extension TEXT, size INTEGER, etag TEXT, location TEXT,
+    label TEXT, text TEXT, line INTEGER, image INTEGER, used INTEGER DEFAULT 0) WITHOUT ROWID;
 CREATE TABLE csv (path TEXT PRIMARY KEY, label TEXT, line INTEGER) WITHOUT ROWID;
 CREATE TABLE known (key TEXT PRIMARY KEY, size INTEGER, etag TEXT, id TEXT) WITHOUT ROWID;
 CREATE TABLE refused (key TEXT, reason TEXT);
-CREATE TABLE images (rank INTEGER, archive TEXT, shuffle TEXT, key TEXT, label TEXT, given TEXT, text TEXT, text_location TEXT);
+CREATE TABLE images (rank INTEGER, archive TEXT, shuffle TEXT, key TEXT, label TEXT, given TEXT, text TEXT,
+    text_location TEXT);
 """
 
 
@@ -61,11 +64,15 @@ class Listing:
         return self.entry(str(key)) is not None
 
     def entry(self, key: str) -> Entry | None:
-        row = self.db.execute("SELECT key, path, size, etag, location, label, text, line FROM entries WHERE key = ?", (shown(key),)).fetchone()
+        row = self.db.execute(
+            "SELECT key, path, size, etag, location, label, text, line FROM entries WHERE key = ?", (shown(key),)
+        ).fetchone()
         return None if row is None else _entry(row)
 
     def images(self) -> Iterator[Entry]:
-        for row in self.db.execute("SELECT key, path, size, etag, location, label, text, line FROM entries WHERE image"):
+        for row in self.db.execute(
+            "SELECT key, path, size, etag, location, label, text, line FROM entries WHERE image"
+        ):
             yield _entry(row)
 
     def tops(self) -> set[str]:
@@ -75,14 +82,19 @@ class Listing:
 
     def holds(self, *extensions: str) -> bool:
         marks = ",".join("?" * len(extensions))
-        return self.db.execute(f"SELECT 1 FROM entries WHERE extension IN ({marks}) LIMIT 1", extensions).fetchone() is not None
+        return (
+            self.db.execute(f"SELECT 1 FROM entries WHERE extension IN ({marks}) LIMIT 1", extensions).fetchone()
+            is not None
+        )
 
     def count(self, table: str = "entries") -> int:
         return int(self.db.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0])
 
     def ignored(self) -> Counter[str]:
         """Files that are no images and have not served, by extension."""
-        rows = self.db.execute("SELECT extension, COUNT(*) FROM entries WHERE NOT image AND NOT used GROUP BY extension")
+        rows = self.db.execute(
+            "SELECT extension, COUNT(*) FROM entries WHERE NOT image AND NOT used GROUP BY extension"
+        )
         return Counter({extension or "without extension": count for extension, count in rows})
 
     def refusals(self) -> Iterator[SourceFile]:
@@ -92,8 +104,10 @@ class Listing:
     def files(self) -> Iterator[SourceFile]:
         """Every image, in the order in which it is read."""
         for row in self.db.execute(
-            "SELECT i.key, e.size, i.label, i.given, e.location, i.text, i.text_location, e.etag, k.id FROM images i JOIN entries e USING (key) "
-            "LEFT JOIN known k ON k.key = i.key AND k.size = e.size AND k.etag = e.etag ORDER BY i.rank, i.archive, i.shuffle"
+            "SELECT i.key, e.size, i.label, i.given, e.location, i.text, i.text_location, e.etag, k.id FROM "
+            "images i JOIN entries e USING (key) "
+            "LEFT JOIN known k ON k.key = i.key AND k.size = e.size AND k.etag = e.etag ORDER BY i.rank, "
+            "i.archive, i.shuffle"
         ):
             key, size, label, given, location, text, text_location, etag, known = row
             beside = text if text is not None else from_text(text_location)
@@ -116,8 +130,18 @@ def extension_of(key: str) -> str:
 
 def _row(entry: Entry) -> tuple[Any, ...]:
     extension = extension_of(entry.key)
-    return (entry.key, entry.path, extension, entry.size, entry.etag, as_text(entry.location), entry.label, entry.text, entry.line,
-            extension in EXTENSIONS)
+    return (
+        entry.key,
+        entry.path,
+        extension,
+        entry.size,
+        entry.etag,
+        as_text(entry.location),
+        entry.label,
+        entry.text,
+        entry.line,
+        extension in EXTENSIONS,
+    )
 
 
 def _entry(row: tuple[Any, ...]) -> Entry:

@@ -1,4 +1,6 @@
-"""Where the bytes of one file of a source lie, so that any process can read them without opening an archive by its names."""
+"""Where the bytes of one file of a source lie, so that any process can read them without opening an archive by its
+names.
+"""
 
 import json
 import zlib
@@ -55,7 +57,7 @@ def from_text(text: str | None) -> Location | None:
 
 
 def read(location: Location) -> bytes:
-    """The bytes there; KeyError where there are none, ImageError where they do not unpack to what the archive promised."""
+    """The bytes there; KeyError where there are none, ImageError where they do not unpack as promised."""
     store = store_of(location.store)
     if not location.is_member:
         return store.read(location.key)

@@ -19,18 +19,22 @@ from components.ingest.source.tables import EXTENSIONS as TABLES
 from components.ingest.source.tables import add_table, is_table
 
 RUBBISH = {"__MACOSX", "Thumbs.db", "desktop.ini", "$RECYCLE.BIN"}
-PLACES = f"`source` is a folder of images, s3://bucket/prefix, an archive ({', '.join(ARCHIVES)}) or a table of URIs ({', '.join(TABLES)})"
+PLACES = (
+    f"`source` is a folder of images, s3://bucket/prefix, an archive ({', '.join(ARCHIVES)}) or a table of URIs "
+    f"({', '.join(TABLES)})"
+)
 
 
 def list_source(source: str, labels: str, scratch: Path) -> Listing:
-    """List a folder, an s3:// prefix, an archive, or a table of URIs; hidden files and what operating systems leave behind do not count.
+    """List a folder, an s3:// prefix, an archive, or a table of URIs; hidden files and what operating systems leave
+    behind do not count.
 
-    The top folders `train`, `test`, `val` and the like are given splits where nothing else lies at the top, or where there
-    are two of them; alone among others, one is a class (trains, say). The class is the next folder down, unless `labels`
-    (the setting of that name) says otherwise. Members of archives count as files that lie beside the archive; a `.cls` or
-    `.json` of the same name says the class (WebDataset).
-    Order: held-out files before others, since they win a duplicate; then by archive, so that one at a time is needed; then by
-    the md5 of the path, so that a shard mixes the classes.
+    The top folders `train`, `test`, `val` and the like are given splits where nothing else lies at the top, or where
+    there are two of them; alone among others, one is a class (trains, say). The class is the next folder down, unless
+    `labels` (the setting of that name) says otherwise. Members of archives count as files that lie beside the archive;
+    a `.cls` or `.json` of the same name says the class (WebDataset).
+    Order: held-out files before others, since they win a duplicate; then by archive, so that one at a time is needed;
+    then by the md5 of the path, so that a shard mixes the classes.
     """
     store, files = _files(source)
     listing = Listing(scratch, store)
@@ -40,8 +44,10 @@ def list_source(source: str, labels: str, scratch: Path) -> Listing:
     else:
         listing.add(_entries(listing, files, scratch))
         if not listing.count("entries WHERE image"):
-            raise BadInputError(f"{source}: holds no images among {listing.count()} files{_first_refusal(listing)}; "
-                                f"expected {', '.join(sorted(EXTENSIONS))}")
+            raise BadInputError(
+                f"{source}: holds no images among {listing.count()} files{_first_refusal(listing)}; "
+                f"expected {', '.join(sorted(EXTENSIONS))}"
+            )
         splits = split_folders(listing.tops())
     listing.brought = frozenset(splits.values())
     if labels not in ("folders", "none"):
@@ -57,14 +63,17 @@ def list_source(source: str, labels: str, scratch: Path) -> Listing:
 
 def _files(source: str) -> tuple[str, Iterable[Stat] | str]:
     """The store, and its files: all of a folder or prefix, the one archive that `source` is, or the name of a table."""
-    path, is_far = Path(source).expanduser(), source.startswith("s3://")
+    path = Path(source).expanduser()
+    is_far = source.startswith("s3://")
     if is_archive(source) or is_table(source):
         folder, _, name = source.rpartition("/")
         alone = open_store(folder).stat(name) if is_far and folder != "s3:/" else None
         if alone is not None:
             return folder, name if is_table(source) else [alone]
         if path.is_file():
-            return str(path.absolute().parent), path.name if is_table(source) else [Stat(path.name, path.stat().st_size, "")]
+            return str(path.absolute().parent), path.name if is_table(source) else [
+                Stat(path.name, path.stat().st_size, "")
+            ]
     if is_far:
         if _is_object(source):
             raise BadInputError(f"{source}: an object; {PLACES}")
@@ -87,7 +96,8 @@ def _entries(listing: Listing, files: Iterable[Stat], scratch: Path) -> Iterator
 
 
 def _members(listing: Listing, stat: Stat, scratch: Path) -> Iterator[Entry]:
-    folder, names = PurePosixPath(stat.key).parent, set[str]()
+    folder = PurePosixPath(stat.key).parent
+    names = set[str]()
     for member in members(listing.store, stat.key, scratch):
         key = f"{stat.key}/{member.name}" if member.name else stat.key
         if member.location is None:
@@ -107,7 +117,9 @@ def _members(listing: Listing, stat: Stat, scratch: Path) -> Iterator[Entry]:
 
 def _placed(listing: Listing, splits: dict[str, str], labels: str) -> Iterator[tuple[Any, ...]]:
     """Rows of the table of images: each with what its folders, the files beside it and the settings say."""
-    has_texts, has_labels, is_csv = listing.holds(".txt"), listing.holds(*LABELS), labels not in ("folders", "none")
+    has_texts = listing.holds(".txt")
+    has_labels = listing.holds(*LABELS)
+    is_csv = labels not in ("folders", "none")
     for entry in listing.images():
         folders = entry.path.split("/")[:-1]
         given = splits.get(folders[0]) if folders else None
@@ -121,7 +133,11 @@ def _placed(listing: Listing, splits: dict[str, str], labels: str) -> Iterator[t
         elif is_csv:
             row = listing.db.execute("SELECT label FROM csv WHERE path = ?", (entry.key,)).fetchone()
             label = (row[0] or None) if row else None
-        found = beside(entry.key, ".txt", listing, in_archive=entry.location is not None) if has_texts and entry.text is None else None
+        found = (
+            beside(entry.key, ".txt", listing, in_archive=entry.location is not None)
+            if has_texts and entry.text is None
+            else None
+        )
         location = _text_location(listing, found) if found else None
         archive = _md5(entry.location.key) if entry.location and entry.location.is_member else ""
         yield precedence(given), archive, _md5(entry.key), entry.key, label, given, entry.text, as_text(location)
@@ -153,7 +169,12 @@ def _first_refusal(listing: Listing) -> str:
 
 def _is_object(source: str) -> bool:
     above, _, name = source.rstrip("/").rpartition("/")
-    return above.startswith("s3://") and bool(name) and not source.endswith("/") and open_store(above).stat(name) is not None
+    return (
+        above.startswith("s3://")
+        and bool(name)
+        and not source.endswith("/")
+        and open_store(above).stat(name) is not None
+    )
 
 
 def _is_rubbish(key: str) -> bool:
@@ -162,5 +183,3 @@ def _is_rubbish(key: str) -> bool:
 
 def _md5(text: str) -> str:
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
-
-

@@ -3,8 +3,16 @@
 from components.common.artifacts import CALIBRATION, TEST, TRAIN, VALIDATION
 from components.common.data.splits import split_of
 
-GIVEN = {"train": TRAIN, "test": TEST, "val": VALIDATION, "valid": VALIDATION, "validation": VALIDATION, "calibration": CALIBRATION}
-HELD_OUT = (TEST, CALIBRATION, VALIDATION)  # given splits that keep an image which lies elsewhere too, the first before the others
+GIVEN = {
+    "train": TRAIN,
+    "test": TEST,
+    "val": VALIDATION,
+    "valid": VALIDATION,
+    "validation": VALIDATION,
+    "calibration": CALIBRATION,
+}
+# given splits that keep an image which lies elsewhere too, the first before the others
+HELD_OUT = (TEST, CALIBRATION, VALIDATION)
 
 
 def precedence(given: str | None) -> int:
@@ -13,8 +21,8 @@ def precedence(given: str | None) -> int:
 
 
 def split_for(image: str, given: str | None, brought: frozenset[str]) -> str:
-    """Split of an image: a given held-out split stays; all else follows the md5 rule, and what would fall in a split that the
-    source brings itself is for training, so that a given test set is the whole of it.
+    """Split of an image: a given held-out split stays; all else follows the md5 rule, and what would fall in a split
+    that the source brings itself is for training, so that a given test set is the whole of it.
     """
     if given in HELD_OUT:
         return given

@@ -38,7 +38,8 @@ def add_table(source: str, name: str, listing: Listing, scratch: Path) -> None:
     path = local_copy(store, name, scratch) if store.startswith("s3://") else Path(store).expanduser() / name
     warnings = Warnings()
     for line, uri, given, text in _rows(path, name):
-        where, label = f"{name}:{line}", stripped(given, f"{name}:{line}", warnings) or None
+        where = f"{name}:{line}"
+        label = stripped(given, f"{name}:{line}", warnings) or None
         if not uri:
             raise BadInputError(f"{where}: no uri; expected s3://bucket/key or a path relative to the table")
         key, location, reason = _resolved(uri, store)
@@ -50,15 +51,19 @@ def add_table(source: str, name: str, listing: Listing, scratch: Path) -> None:
             continue
         for what, now, then in (("label", label, before.label), ("text", text.strip() or None, before.text)):
             if now != then:
-                raise BadInputError(f"{where}: {what} of {uri!r} is {str(now or '')[:80]!r} here and {str(then or '')[:80]!r} in line "
-                                    f"{before.line}; keep one")
+                raise BadInputError(
+                    f"{where}: {what} of {uri!r} is {str(now or '')[:80]!r} here and {str(then or '')[:80]!r} in line "
+                    f"{before.line}; keep one"
+                )
         warnings.add("twice", f"{where}: {uri!r} is here again, equal to line {before.line}; one of them is enough")
     listing.warnings += warnings.lines()
     listing.db.execute("UPDATE entries SET image = key NOT IN (SELECT key FROM refused)")
     if not listing.count("entries WHERE image"):
         first = next(listing.refusals(), None)
         why = f"; {first.key}: {first.reason}" if first else ""
-        raise BadInputError(f"{source}: names no images{why}; expected a column uri with s3://bucket/key or paths relative to the table")
+        raise BadInputError(
+            f"{source}: names no images{why}; expected a column uri with s3://bucket/key or paths relative to the table"
+        )
 
 
 def _resolved(uri: str, store: str) -> tuple[str, Location, str]:
@@ -84,14 +89,18 @@ def _rows(path: Path, name: str) -> Iterator[Row]:
         with pq.ParquetFile(path) as table:
             columns = [column for column in COLUMNS if column in table.schema_arrow.names]
             if "uri" not in columns:
-                raise BadInputError(f"{name}: expected a column uri; found {','.join(table.schema_arrow.names) or 'nothing'}")
+                raise BadInputError(
+                    f"{name}: expected a column uri; found {','.join(table.schema_arrow.names) or 'nothing'}"
+                )
             line = 0
             for batch in table.iter_batches(columns=columns):
                 for row in batch.to_pylist():
                     line += 1
                     yield Row(line, _word(row["uri"]).strip(), _word(row.get("label")), _word(row.get("text")))
     except (pa.ArrowException, OSError) as error:
-        raise BadInputError(f"{name}: cannot be read as Parquet ({str(error).splitlines()[0]}); expected a column uri") from None
+        raise BadInputError(
+            f"{name}: cannot be read as Parquet ({str(error).splitlines()[0]}); expected a column uri"
+        ) from None
 
 
 def _word(value: Any) -> str:

@@ -39,19 +39,26 @@ def form_groups(inventory: Inventory, pairs: np.ndarray) -> None:
     for numbers in components.values():
         members = [Member(*inventory.db.execute(MEMBER, (number,)).fetchone()) for number in numbers]
         verdicts = decide(members, inventory.brought)
-        inventory.db.executemany("UPDATE images SET team = ?, split = ?, aside = CASE aside WHEN '' THEN ? ELSE aside END WHERE id = ?",
-                              ((*verdict, image) for image, verdict in verdicts.items()))
+        inventory.db.executemany(
+            "UPDATE images SET team = ?, split = ?, aside = CASE aside WHEN '' THEN ? ELSE aside END WHERE id = ?",
+            ((*verdict, image) for image, verdict in verdicts.items()),
+        )
 
 
 def decide(members: list[Member], brought: frozenset[str]) -> dict[str, Verdict]:
-    """Group and split of each member, by id. Where a given held-out split is among them, it keeps its own and no others."""
+    """Group and split of each member, by id. Where a given held-out split is among them, it keeps its own and no
+    others.
+    """
     old = [member for member in members if member.group is not None]
     new = [member for member in members if member.group is None]
     if old:
-        return {member.id: Verdict(str(member.group), str(member.split)) for member in old} | _joining(old, new, brought)
+        return {member.id: Verdict(str(member.group), str(member.split)) for member in old} | _joining(
+            old, new, brought
+        )
     first = min(precedence(member.given) for member in new)
     if first < len(HELD_OUT):
-        split, kept = HELD_OUT[first], {member.id for member in new if precedence(member.given) == first}
+        split = HELD_OUT[first]
+        kept = {member.id for member in new if precedence(member.given) == first}
     else:
         kept = {member.id for member in new}
         split = split_for(min(kept), None, brought)

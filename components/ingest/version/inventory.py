@@ -1,4 +1,6 @@
-"""All that is known of a source's files and images while they are joined to a version: tables on disk, so that memory stays flat."""
+"""All that is known of a source's files and images while they are joined to a version: tables on disk, so that memory
+stays flat.
+"""
 
 import os
 import sqlite3
@@ -22,25 +24,30 @@ from components.ingest.source.splits import HELD_OUT
 BATCH, LOOKED = 1024, 256  # rows, and thumbnails, held at a time
 PIXELS = SIDE * SIDE  # bytes of a thumbnail
 TABLES = """
-CREATE TABLE files (n INTEGER PRIMARY KEY, key TEXT, size INTEGER, etag TEXT, id TEXT, reason TEXT, label TEXT, given TEXT, rank INTEGER,
-    text TEXT, text_reason TEXT);
+CREATE TABLE files (n INTEGER PRIMARY KEY, key TEXT, size INTEGER, etag TEXT, id TEXT, reason TEXT, label TEXT,
+    given TEXT, rank INTEGER, text TEXT, text_reason TEXT);
 CREATE TABLE before (id TEXT PRIMARY KEY, split TEXT, team TEXT) WITHOUT ROWID;
-CREATE TABLE stored (id TEXT PRIMARY KEY, holder INTEGER, offset INTEGER, size INTEGER, width INTEGER, height INTEGER, split TEXT)
-    WITHOUT ROWID;
+CREATE TABLE stored (id TEXT PRIMARY KEY, holder INTEGER, offset INTEGER, size INTEGER, width INTEGER, height INTEGER,
+    split TEXT) WITHOUT ROWID;
 """
-# `team` is the near-duplicate group; GROUP is a word of SQL. The kept copy is the first by rank and key: SQLite takes the other
+# `team` is the near-duplicate group; GROUP is a word of SQL. The kept copy is the first by rank and key: SQLite takes
+# the other
 # columns from the row of a lone MIN. A label stands where all copies that have one agree.
 IMAGES = """
 CREATE INDEX files_by_id ON files (id);
 CREATE TABLE images AS
-WITH kept AS (SELECT id, key, given, MIN(rank || ' ' || key), COUNT(*) AS copies FROM files WHERE id IS NOT NULL GROUP BY id),
-     called AS (SELECT id, COUNT(DISTINCT label) AS labels, MAX(label) AS label FROM files WHERE id IS NOT NULL GROUP BY id),
+WITH kept AS (SELECT id, key, given, MIN(rank || ' ' || key), COUNT(*) AS copies FROM files WHERE id IS NOT NULL
+        GROUP BY id),
+     called AS (SELECT id, COUNT(DISTINCT label) AS labels, MAX(label) AS label FROM files WHERE id IS NOT NULL
+        GROUP BY id),
      said AS (SELECT id, text, MIN(rank || ' ' || key) FROM files WHERE text IS NOT NULL GROUP BY id)
-SELECT ROW_NUMBER() OVER (ORDER BY s.id) - 1 AS n, s.id, holder, offset, s.size, width, height, COALESCE(b.split, s.split) AS split,
+SELECT ROW_NUMBER() OVER (ORDER BY s.id) - 1 AS n, s.id, holder, offset, s.size, width, height,
+    COALESCE(b.split, s.split) AS split,
     COALESCE(b.team, s.id) AS team, b.id IS NOT NULL AS old, '' AS aside, k.key AS source,
     CASE labels WHEN 1 THEN label END AS label, labels, given, said.text, copies,
     0 AS thumbnail_table, '' AS came_as, 1 AS kept, 0.0 AS brightness, 0.0 AS contrast
-FROM stored s JOIN kept k USING (id) JOIN called USING (id) LEFT JOIN said USING (id) LEFT JOIN before b USING (id) ORDER BY s.id;
+FROM stored s JOIN kept k USING (id) JOIN called USING (id) LEFT JOIN said USING (id) LEFT JOIN before b USING (id)
+ORDER BY s.id;
 CREATE UNIQUE INDEX by_n ON images (n);
 CREATE UNIQUE INDEX by_id ON images (id);
 """
@@ -71,7 +78,9 @@ class Inventory:
         self.db.executemany("INSERT INTO before VALUES (?,?,?)", ((row[0], row[6], row[7]) for row in previous.rows()))
         if known:
             self.thumbnails += previous.thumbnails
-            self.db.executemany("INSERT INTO stored VALUES (?,?,?,?,?,?,?)", (row[:7] for row in previous.rows() if row[0] in known))
+            self.db.executemany(
+                "INSERT INTO stored VALUES (?,?,?,?,?,?,?)", (row[:7] for row in previous.rows() if row[0] in known)
+            )
 
     def add_part(self, part: Part) -> None:
         """What became of a part; parts come in order, so that the first place of an image counts."""
@@ -87,15 +96,21 @@ class Inventory:
             for batch in file.iter_batches(BATCH):
                 rows = list(zip(*(batch.column(name).to_pylist() for name in RESULT.names), strict=True))
                 self.db.executemany("INSERT INTO files VALUES (NULL,?,?,?,?,?,?,?,?,?,?)", (row[:10] for row in rows))
-                self.db.executemany("INSERT OR IGNORE INTO stored VALUES (?,?,?,?,?,?,?)", (
-                    (row[3], numbers[row[10], row[11]], *row[12:16], row[10]) for row in rows if row[10] is not None))
+                self.db.executemany(
+                    "INSERT OR IGNORE INTO stored VALUES (?,?,?,?,?,?,?)",
+                    ((row[3], numbers[row[10], row[11]], *row[12:16], row[10]) for row in rows if row[10] is not None),
+                )
 
     def join(self) -> int:
-        """Make the table of images, by id; returns their number. An old image that its source moves to a held-out split is set aside."""
+        """Make the table of images, by id; returns their number. An old image that its source moves to a held-out split
+        is set aside.
+        """
         for statement in IMAGES.split(";"):
             self.db.execute(statement)
         marks = ",".join("?" * len(HELD_OUT))
-        self.db.execute(f"UPDATE images SET aside = 'before' WHERE old AND given IN ({marks}) AND given <> split", HELD_OUT)
+        self.db.execute(
+            f"UPDATE images SET aside = 'before' WHERE old AND given IN ({marks}) AND given <> split", HELD_OUT
+        )
         return self.count("images")
 
     def add_thumbnails(self, store: Store, file: Path) -> None:
@@ -112,19 +127,28 @@ class Inventory:
     def _add_batch(self, table: int, batch: pa.RecordBatch, file: int) -> None:
         thumbnails = batch.column("thumbnail").to_pylist()
         pixels = np.frombuffer(b"".join(thumbnails), np.uint8).reshape(len(thumbnails), SIDE, SIDE)
-        brightness, contrasts = (np.round(values, 3).tolist() for values in (pixels.sum((1, 2), dtype=np.int64) / PIXELS, contrast(pixels)))
-        facts = zip(batch.column("came_as").to_pylist(), batch.column("kept").to_pylist(), brightness, contrasts, strict=True)
+        brightness, contrasts = (
+            np.round(values, 3).tolist() for values in (pixels.sum((1, 2), dtype=np.int64) / PIXELS, contrast(pixels))
+        )
+        facts = zip(
+            batch.column("came_as").to_pylist(), batch.column("kept").to_pylist(), brightness, contrasts, strict=True
+        )
         seen = []
         for image, fact, thumbnail in zip(batch.column("id").to_pylist(), facts, thumbnails, strict=True):
             found = self.db.execute("SELECT n FROM images WHERE id = ?", (image,)).fetchone()
             if found:
                 os.pwrite(file, thumbnail, found[0] * PIXELS)
                 seen.append((table, *fact, found[0]))
-        self.db.executemany("UPDATE images SET thumbnail_table = ?, came_as = ?, kept = ?, brightness = ?, contrast = ? WHERE n = ?", seen)
+        self.db.executemany(
+            "UPDATE images SET thumbnail_table = ?, came_as = ?, kept = ?, brightness = ?, contrast = ? WHERE n = ?",
+            seen,
+        )
 
     def fresh(self) -> np.ndarray:
         """bool (images,): those that no earlier version has."""
-        return np.fromiter((not old for (old,) in self.db.execute("SELECT old FROM images ORDER BY n")), bool, self.count("images"))
+        return np.fromiter(
+            (not old for (old,) in self.db.execute("SELECT old FROM images ORDER BY n")), bool, self.count("images")
+        )
 
     def count(self, what: str) -> int:
         return int(self.one(f"SELECT COUNT(*) FROM {what}"))
@@ -143,7 +167,9 @@ class Inventory:
             yield dict(zip(names, row, strict=True))
 
     def picture(self, image: str) -> Picture:
-        holder, offset, size = self.db.execute("SELECT holder, offset, size FROM images WHERE id = ?", (image,)).fetchone()
+        holder, offset, size = self.db.execute(
+            "SELECT holder, offset, size FROM images WHERE id = ?", (image,)
+        ).fetchone()
         return Picture(self.holders[holder], offset, size)
 
     def close(self) -> None:

@@ -1,4 +1,6 @@
-"""Where the images of a version lie: those that groups moved, or that lie among too many dead ones, are packed anew; then the index."""
+"""Where the images of a version lie: those that groups moved, or that lie among too many dead ones, are packed anew;
+then the index.
+"""
 
 import hashlib
 from collections.abc import Iterator
@@ -41,8 +43,17 @@ class Version:
 
 def settle(inventory: Inventory, previous: PreviousVersion, store: Store, folder: Path, shard_size: int) -> None:
     """Pack anew the images whose shard is of another split than their group, or mostly dead."""
-    sparse = {number for number, shard in enumerate(previous.shards) if 0 < _live_bytes(inventory, number) < (1 - DEAD_SHARE) * shard.size}
-    wrong = {(holder, split) for holder, of in enumerate(inventory.splits) for split in SPLITS if holder in sparse or (of and split != of)}
+    sparse = {
+        number
+        for number, shard in enumerate(previous.shards)
+        if 0 < _live_bytes(inventory, number) < (1 - DEAD_SHARE) * shard.size
+    }
+    wrong = {
+        (holder, split)
+        for holder, of in enumerate(inventory.splits)
+        for split in SPLITS
+        if holder in sparse or (of and split != of)
+    }
     inventory.db.execute("CREATE TEMP TABLE wrong (holder INTEGER, split TEXT, PRIMARY KEY (holder, split))")
     inventory.db.executemany("INSERT INTO wrong VALUES (?,?)", sorted(wrong))
     moving = "FROM images JOIN wrong USING (holder, split) WHERE aside = ''"
@@ -51,7 +62,9 @@ def settle(inventory: Inventory, previous: PreviousVersion, store: Store, folder
     moved: list[tuple[Any, ...]] = []
     with ExitStack() as stack:
         writers = {split: stack.enter_context(ShardWriter(folder, split, shard_size)) for split in SPLITS}
-        rows = inventory.rows(f"SELECT n, id, holder, offset, size, split, came_as, kept {moving} ORDER BY holder, offset")
+        rows = inventory.rows(
+            f"SELECT n, id, holder, offset, size, split, came_as, kept {moving} ORDER BY holder, offset"
+        )
         for number, image, split, data, extension in _with_bytes(inventory, store, rows):
             moved.append((number, split, *writers[split].add(f"{image}.{extension}", data)))
     first: dict[str, int] = {}
@@ -59,14 +72,18 @@ def settle(inventory: Inventory, previous: PreviousVersion, store: Store, folder
         first[split] = len(inventory.holders)
         inventory.holders += shards
         inventory.splits += [split] * len(shards)
-    inventory.db.executemany("UPDATE images SET holder = ?, offset = ? WHERE n = ?",
-                          ((first[split] + shard, offset, number) for number, split, shard, offset in moved))
+    inventory.db.executemany(
+        "UPDATE images SET holder = ?, offset = ? WHERE n = ?",
+        ((first[split] + shard, offset, number) for number, split, shard, offset in moved),
+    )
 
 
 def write_version(inventory: Inventory, mode: str, previous: PreviousVersion, path: Path) -> Version:
     """Write the index to `path`; equal contents on equal previous versions have an equal id, wherever they are kept."""
     used = dict(inventory.rows("SELECT holder, COUNT(*) FROM images WHERE aside = '' GROUP BY holder"))
-    order = sorted(used, key=lambda holder: (SPLITS.index(inventory.splits[holder]) if inventory.splits[holder] else -1, holder))
+    order = sorted(
+        used, key=lambda holder: (SPLITS.index(inventory.splits[holder]) if inventory.splits[holder] else -1, holder)
+    )
     position = {holder: at for at, holder in enumerate(order)}
     shards = tuple(replace(inventory.holders[holder], images=used[holder]) for holder in order)
     has_text = inventory.count("images WHERE aside = '' AND text IS NOT NULL") > 0
@@ -77,17 +94,32 @@ def write_version(inventory: Inventory, mode: str, previous: PreviousVersion, pa
             writer.write_table(table)
     named = inventory.rows("SELECT DISTINCT label FROM images WHERE aside = '' AND label IS NOT NULL ORDER BY label")
     classes = tuple(name for (name,) in named)
-    version = sha256_json({"index": digest.hexdigest(), "shards": [shard.sha256 for shard in shards], "classes": classes, "mode": mode})
+    version = sha256_json(
+        {"index": digest.hexdigest(), "shards": [shard.sha256 for shard in shards], "classes": classes, "mode": mode}
+    )
     counts = dict(inventory.rows("SELECT split, COUNT(*) FROM images WHERE aside = '' GROUP BY split"))
-    return Version(version, previous.name, mode, classes, {split: counts.get(split, 0) for split in SPLITS}, shards, _live_thumbnails(inventory),
-                   tuple(shards[position[holder]] for holder in order if holder >= len(previous.shards)), path)
+    return Version(
+        version,
+        previous.name,
+        mode,
+        classes,
+        {split: counts.get(split, 0) for split in SPLITS},
+        shards,
+        _live_thumbnails(inventory),
+        tuple(shards[position[holder]] for holder in order if holder >= len(previous.shards)),
+        path,
+    )
 
 
 def shard_index(inventory: Inventory, shard: Shard) -> str:
     """The index of a new shard for DALI and WebDataset; images that this version does not name are left out."""
-    rows = inventory.rows("SELECT id, offset, size, came_as, kept FROM images WHERE holder = ? AND aside = '' ORDER BY offset",
-                       (next(number for number, one in enumerate(inventory.holders) if one.sha256 == shard.sha256),))
-    return index_text([Member(f"{image}.{_extension(came_as, kept)}", offset, size) for image, offset, size, came_as, kept in rows])
+    rows = inventory.rows(
+        "SELECT id, offset, size, came_as, kept FROM images WHERE holder = ? AND aside = '' ORDER BY offset",
+        (next(number for number, one in enumerate(inventory.holders) if one.sha256 == shard.sha256),),
+    )
+    return index_text(
+        [Member(f"{image}.{_extension(came_as, kept)}", offset, size) for image, offset, size, came_as, kept in rows]
+    )
 
 
 def _tables(inventory: Inventory, position: dict[int, int]) -> Iterator[pa.Table]:
@@ -99,14 +131,18 @@ def _tables(inventory: Inventory, position: dict[int, int]) -> Iterator[pa.Table
         yield pa.Table.from_pydict({name: columns[name] for name in INDEX.names}, schema=INDEX)
 
 
-def _with_bytes(inventory: Inventory, store: Store, rows: Iterator[tuple[Any, ...]]) -> Iterator[tuple[int, str, str, bytes, str]]:
-    path, held = Path(), -1
+def _with_bytes(
+    inventory: Inventory, store: Store, rows: Iterator[tuple[Any, ...]]
+) -> Iterator[tuple[int, str, str, bytes, str]]:
+    path = Path()
+    held = -1
     for number, image, holder, offset, size, split, came_as, kept in rows:
         if holder != held:
             if held >= 0:
                 store.let_go(path)
             shard = inventory.holders[holder]
-            path, held = store.local(shard.key, shard.sha256, shard.size), holder
+            path = store.local(shard.key, shard.sha256, shard.size)
+            held = holder
         with path.open("rb") as file:
             file.seek(offset)
             yield number, image, split, file.read(size), _extension(came_as, kept)
@@ -115,7 +151,15 @@ def _with_bytes(inventory: Inventory, store: Store, rows: Iterator[tuple[Any, ..
 
 
 def _live_bytes(inventory: Inventory, holder: int) -> int:
-    query = f"SELECT COALESCE(SUM({BLOCK} + (size + {BLOCK - 1}) / {BLOCK} * {BLOCK}), 0) FROM images WHERE holder = ? AND aside = ''"
+    query = (
+        f"SELECT COALESCE(SUM({BLOCK} + (size + {BLOCK - 1}) / {BLOCK} * {BLOCK}), 0) FROM images WHERE holder = ? "
+        ""
+        ""
+        ""
+        ""
+        ""
+        "AND aside = ''"
+    )
     return int(inventory.one(query, (holder,)))
 
 

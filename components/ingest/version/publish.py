@@ -28,16 +28,23 @@ def write_dataset(folder: Path, version: Version, quality: dict[str, Any], html:
     """The artifact: what every other stage reads."""
     (folder / "index.parquet").write_bytes(version.index.read_bytes())
     write_json(folder / "quality.json", quality)
-    write_json(folder / "dataset.json", describe_dataset(version.name, version.id, version.mode, version.classes, version.counts,
-                                                         version.shards, version.thumbnails))
+    write_json(
+        folder / "dataset.json",
+        describe_dataset(
+            version.name, version.id, version.mode, version.classes, version.counts, version.shards, version.thumbnails
+        ),
+    )
     write_text(folder / "report.html", html)
 
 
-def publish(folder: Path, version: Version, inventory: Inventory, is_far: bool, previous: PreviousVersion, store: Store) -> None:
-    """Write what describes the version beside its shards, its dataset.json after all else, then let latest.json name it.
+def publish(
+    folder: Path, version: Version, inventory: Inventory, is_far: bool, previous: PreviousVersion, store: Store
+) -> None:
+    """Write what describes the version beside its shards, its dataset.json after all else, then let latest.json name
+    it.
 
-    A file of a version is never replaced: equal ids mean equal contents. Raises BadInputError where another ingest has published
-    another version meanwhile.
+    A file of a version is never replaced: equal ids mean equal contents. Raises BadInputError where another ingest has
+    published another version meanwhile.
     """
     root = f"datasets/{version.name}/{version.id}"
     for shard in version.fresh:
@@ -65,14 +72,19 @@ def _agree(version: Version, store: Store) -> None:
         other = load_previous(version.name, store, Path(scratch))
         if other.id == version.id or other.index is None:
             return
-        more, fewer = _difference(other.index, version.index), _difference(version.index, other.index)
-    raise BadInputError(f"{store.uri}/{latest_key(version.name)}: another ingest has published version {other.id[:12]} meanwhile, with "
-                        f"{more:,} images that version {version.id[:12]} lacks and without {fewer:,} that it has; run again to build on it")
+        more = _difference(other.index, version.index)
+        fewer = _difference(version.index, other.index)
+    raise BadInputError(
+        f"{store.uri}/{latest_key(version.name)}: another ingest has published version {other.id[:12]} meanwhile, with "
+        f"{more:,} images that version {version.id[:12]} lacks and without {fewer:,} that it has; run again to "
+        "build on it"
+    )
 
 
 def _difference(one: Path, other: Path) -> int:
     """How many ids stand in one index only; both are read in their order."""
-    count, theirs = 0, ids_of(other)
+    count = 0
+    theirs = ids_of(other)
     there = next(theirs, None)
     for image in ids_of(one):
         while there is not None and there < image:

@@ -46,11 +46,19 @@ def read_git(path: Path) -> Git:
 def observe(server: Kubeflow, git: Git, prune: bool) -> list[Existing]:
     """Every recurring run whose name begins with our prefix."""
     ours = prefix(git.file.app)
-    found = server.pages(server.recurring.recurring_run_service_list_recurring_runs, "recurring_runs", namespace=server.namespace,
-                         sort_by="created_at", filter=predicate("IS_SUBSTRING", "display_name", ours))
+    found = server.pages(
+        server.recurring.recurring_run_service_list_recurring_runs,
+        "recurring_runs",
+        namespace=server.namespace,
+        sort_by="created_at",
+        filter=predicate("IS_SUBSTRING", "display_name", ours),
+    )
     existing = [_existing(run, ours) for run in found if run.display_name.startswith(ours)]
     before = datetime.now(UTC) - timedelta(days=git.file.keep_days)
-    return [replace(run, removable=prune and not run.enabled and _idle_since(server, run, existing, before)) for run in existing]
+    return [
+        replace(run, removable=prune and not run.enabled and _idle_since(server, run, existing, before))
+        for run in existing
+    ]
 
 
 def show_plan(server: Kubeflow, git: Git, prune: bool, say: Callable[[str], None]) -> None:
@@ -70,7 +78,10 @@ def show_plan(server: Kubeflow, git: Git, prune: bool, say: Callable[[str], None
     if not prune:
         _say_left_over(git, existing, say)
     count = {kind: sum(action.kind == kind for action in actions) for kind in signs}
-    say(f"{count['create']} to create, {count['disable']} to disable, {count['delete']} to delete; {len(git.wanted)} schedules in Git")
+    say(
+        f"{count['create']} to create, {count['disable']} to disable, {count['delete']} to delete; "
+        f"{len(git.wanted)} schedules in Git"
+    )
 
 
 def apply(server: Kubeflow, git: Git, prune: bool, say: Callable[[str], None], wait: float = 0) -> None:
@@ -88,8 +99,10 @@ def apply(server: Kubeflow, git: Git, prune: bool, say: Callable[[str], None], w
         creates = [action for action in actions if action.kind == "create"]
         for action in creates:
             if action.schedule in created:
-                raise BadInputError(f"{action.name}: was disabled as soon as it was created; "
-                                    f"expected one schedules file and one reconciler for app {git.file.app!r}")
+                raise BadInputError(
+                    f"{action.name}: was disabled as soon as it was created; "
+                    f"expected one schedules file and one reconciler for app {git.file.app!r}"
+                )
         try:
             for action in creates or actions:
                 if _execute(server, git, action, versions):
@@ -106,15 +119,20 @@ def apply(server: Kubeflow, git: Git, prune: bool, say: Callable[[str], None], w
             break
     if not prune:
         _say_left_over(git, observe(server, git, prune), say)
-    say(f"{len(git.wanted)} schedules as in Git: " + ", ".join(f"{count} {DONE[kind].strip()}" for kind, count in done.items()))
+    say(
+        f"{len(git.wanted)} schedules as in Git: "
+        + ", ".join(f"{count} {DONE[kind].strip()}" for kind, count in done.items())
+    )
 
 
 def _provide_versions(server: Kubeflow, git: Git, wait: float, say: Callable[[str], None]) -> dict[str, Reference]:
-    """The reference of each schedule. What must be there already comes first, so that nothing is uploaded if it is not."""
+    """The reference of each schedule. What must be there comes first, so that nothing is uploaded if it is not."""
     awake = {name: want for name, want in git.wanted.items() if not want.paused}
     asked = {(want.pipeline_version, want.compiled) for want in awake.values()}
-    found = {(word, compiled): provide_version(server, word, say, compiled, wait)
-             for word, compiled in sorted(asked, key=lambda each: ("-" not in each[0], each))}
+    found = {
+        (word, compiled): provide_version(server, word, say, compiled, wait)
+        for word, compiled in sorted(asked, key=lambda each: ("-" not in each[0], each))
+    }
     return {name: found[want.pipeline_version, want.compiled] for name, want in awake.items()}
 
 
@@ -124,8 +142,10 @@ def _execute(server: Kubeflow, git: Git, action: Action, versions: dict[str, Ref
     try:
         if action.kind == "create":
             experiment = provide_experiment(server, git.file.experiment)
-            server.call(api.recurring_run_service_create_recurring_run,
-                        _recurring_run(git.wanted[action.schedule], versions[action.schedule], experiment, server.namespace))
+            server.call(
+                api.recurring_run_service_create_recurring_run,
+                _recurring_run(git.wanted[action.schedule], versions[action.schedule], experiment, server.namespace),
+            )
         elif action.kind == "disable":
             server.call(api.recurring_run_service_disable_recurring_run, action.id)
         else:
@@ -137,7 +157,9 @@ def _execute(server: Kubeflow, git: Git, action: Action, versions: dict[str, Ref
     return True
 
 
-def _recurring_run(want: Wanted, version: Reference, experiment: str, namespace: str) -> kfp_server_api.V2beta1RecurringRun:
+def _recurring_run(
+    want: Wanted, version: Reference, experiment: str, namespace: str
+) -> kfp_server_api.V2beta1RecurringRun:
     return kfp_server_api.V2beta1RecurringRun(
         display_name=want.name,
         description=want.description,
@@ -145,9 +167,12 @@ def _recurring_run(want: Wanted, version: Reference, experiment: str, namespace:
         namespace=namespace or None,
         service_account=want.content["service_account"] or None,
         pipeline_version_reference=kfp_server_api.V2beta1PipelineVersionReference(
-            pipeline_id=version.pipeline_id, pipeline_version_id=version.version_id),
+            pipeline_id=version.pipeline_id, pipeline_version_id=version.version_id
+        ),
         runtime_config=kfp_server_api.V2beta1RuntimeConfig(parameters=want.content["parameters"]),
-        trigger=kfp_server_api.V2beta1Trigger(cron_schedule=kfp_server_api.V2beta1CronSchedule(cron=want.content["cron"])),
+        trigger=kfp_server_api.V2beta1Trigger(
+            cron_schedule=kfp_server_api.V2beta1CronSchedule(cron=want.content["cron"])
+        ),
         max_concurrency=str(want.content["max_concurrency"]),
         mode=kfp_server_api.RecurringRunMode.ENABLE,
         no_catchup=True,  # a week of missed trainings is not worth a week of trainings
@@ -156,7 +181,8 @@ def _recurring_run(want: Wanted, version: Reference, experiment: str, namespace:
 
 def _existing(run: Any, ours: str) -> Existing:
     digest = DIGEST.search(run.description or "")
-    reference, trigger = run.pipeline_version_reference, run.trigger and run.trigger.cron_schedule
+    reference = run.pipeline_version_reference
+    trigger = run.trigger and run.trigger.cron_schedule
     content = {
         "cron": trigger.cron if trigger else None,
         "max_concurrency": int(run.max_concurrency or 1),
@@ -165,8 +191,15 @@ def _existing(run: Any, ours: str) -> Existing:
         "experiment": run.experiment_id,
         "parameters": run.runtime_config.parameters or {} if run.runtime_config else {},
     }
-    return Existing(run.recurring_run_id, run.display_name.removeprefix(ours).partition("@")[0], run.display_name,
-                    digest[1] if digest else "", run.mode == kfp_server_api.RecurringRunMode.ENABLE, run.created_at, content)
+    return Existing(
+        run.recurring_run_id,
+        run.display_name.removeprefix(ours).partition("@")[0],
+        run.display_name,
+        digest[1] if digest else "",
+        run.mode == kfp_server_api.RecurringRunMode.ENABLE,
+        run.created_at,
+        content,
+    )
 
 
 def _idle_since(server: Kubeflow, run: Existing, existing: list[Existing], before: datetime) -> bool:
@@ -174,12 +207,21 @@ def _idle_since(server: Kubeflow, run: Existing, existing: list[Existing], befor
 
     The server's `updated_at` is of no use: it is touched every half minute.
     """
-    newer = [other.created_at for other in existing if other.schedule == run.schedule and other.created_at > run.created_at]
+    newer = [
+        other.created_at for other in existing if other.schedule == run.schedule and other.created_at > run.created_at
+    ]
     if max([run.created_at, *sorted(newer)[:1]]) > before:
         return False
-    runs = server.pages(server.runs.run_service_list_runs, "runs", namespace=server.namespace, sort_by="created_at desc",
-                        filter=predicate("EQUALS", "recurring_run_id", run.id))
-    return all(each.state in FINISHED and max(each.created_at, each.finished_at or each.created_at) <= before for each in runs)
+    runs = server.pages(
+        server.runs.run_service_list_runs,
+        "runs",
+        namespace=server.namespace,
+        sort_by="created_at desc",
+        filter=predicate("EQUALS", "recurring_run_id", run.id),
+    )
+    return all(
+        each.state in FINISHED and max(each.created_at, each.finished_at or each.created_at) <= before for each in runs
+    )
 
 
 def _changes(server: Kubeflow, old: Existing, want: Wanted) -> list[str]:
@@ -192,7 +234,8 @@ def _changes(server: Kubeflow, old: Existing, want: Wanted) -> list[str]:
         content["experiment"] = "another one"
     if not want.content["service_account"]:
         del content["service_account"]  # the server has put its default there
-    twice = {f"parameters.{key}: " for keys in FORM.values() for key in keys}  # fields of the form stand in a stage's settings too
+    # fields of the form stand in a stage's settings too
+    twice = {f"parameters.{key}: " for keys in FORM.values() for key in keys}
     lines = [line for line in differences(content, want.content) if not line.startswith(tuple(twice))]
     return lines or ["platform_generation: raised"]
 

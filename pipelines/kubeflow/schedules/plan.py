@@ -86,15 +86,28 @@ def wanted_schedules(file: Schedules, configs: dict[str, RunConfig], folder: Pat
             "parameters": pipeline_arguments(configs[name]),
         }
         digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-        about = (f"Kept by Git: change {schedule.config} or the schedule {name} there, not here. Pipeline {content['pipeline_version']}, "
-                 f"platform generation {file.platform_generation}.")
-        wanted[name] = Wanted(name, f"{prefix(file.app)}{name}@{digest[:8]}", digest, schedule.paused, schedule.pipeline_version,
-                              compiled, content, about)
+        about = (
+            f"Kept by Git: change {schedule.config} or the schedule {name} there, not here. Pipeline "
+            f"{content['pipeline_version']}, "
+            f"platform generation {file.platform_generation}."
+        )
+        wanted[name] = Wanted(
+            name,
+            f"{prefix(file.app)}{name}@{digest[:8]}",
+            digest,
+            schedule.paused,
+            schedule.pipeline_version,
+            compiled,
+            content,
+            about,
+        )
     return wanted
 
 
 def _compiled(file: Schedules, folder: Path, config: RunConfig | None) -> Path:
-    """The compiled pipeline of this commit: the one with a configuration's pods, which `committed` means, or the default one."""
+    """The compiled pipeline of this commit: the one with a configuration's pods, which `committed` means, or the
+    default one.
+    """
     compiled, configs = (folder / file.compiled, folder) if file.compiled else (COMPILED.parent, CONFIGS)
     return compiled_for(config, compiled, configs) if config else compiled / COMPILED.name
 
@@ -109,7 +122,9 @@ def plan(wanted: dict[str, Wanted], existing: list[Existing], prune: bool) -> li
         want = wanted.get(schedule)
         ours = sorted((run for run in existing if run.schedule == schedule), key=lambda run: (run.created_at, run.id))
         enabled = [run for run in ours if run.enabled]
-        equal = [run for run in enabled if want and not want.paused and (run.name, run.digest) == (want.name, want.digest)]
+        equal = [
+            run for run in enabled if want and not want.paused and (run.name, run.digest) == (want.name, want.digest)
+        ]
         if want and not want.paused and not equal:
             actions.append(Action("create", schedule, want.name, "", _what(want)))
         for run in enabled:
@@ -117,7 +132,9 @@ def plan(wanted: dict[str, Wanted], existing: list[Existing], prune: bool) -> li
                 actions.append(Action("disable", schedule, run.name, run.id, _why(run, want)))
         if prune:
             unused = [run for run in ours if run.removable]
-            actions += [Action("delete", schedule, run.name, run.id, "nothing has run under it for keep_days") for run in unused]
+            actions += [
+                Action("delete", schedule, run.name, run.id, "nothing has run under it for keep_days") for run in unused
+            ]
     return actions
 
 
@@ -136,7 +153,9 @@ def _why(run: Existing, want: Wanted | None) -> str:
 
 
 def differences(old: dict[str, Any], new: dict[str, Any], path: str = "") -> list[str]:
-    """`key: old -> new` for each value of `new` that is another in `old`; what the server does not tell (absent) is left out."""
+    """`key: old -> new` for each value of `new` that is another in `old`; what the server does not tell (absent) is
+    left out.
+    """
     lines: list[str] = []
     for key, value in new.items():
         place = f"{path}.{key}" if path else key

@@ -15,16 +15,22 @@ RNG = np.random.default_rng(0)
 PIXELS = RNG.integers(0, 256, (12, 20, 3), dtype=np.uint8)  # upright: 20 wide, 12 high
 SMOOTH = np.linspace(0, 255, 48 * 32 * 3).reshape(32, 48, 3).astype(np.uint8)
 
-# What a viewer must undo for each value of the EXIF tag (Exif 2.32, table 6): written as what a camera did to the upright picture.
+# What a viewer must undo for each value of the EXIF tag (Exif 2.32, table 6): written as what a camera did to the
+# upright picture.
 CAMERA = {
-    1: lambda a: a, 2: lambda a: a[:, ::-1], 3: lambda a: a[::-1, ::-1], 4: lambda a: a[::-1], 5: lambda a: a.transpose(1, 0, 2),
-    6: lambda a: np.rot90(a, 1), 7: lambda a: a[::-1, ::-1].transpose(1, 0, 2), 8: lambda a: np.rot90(a, -1),
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.transpose(1, 0, 2),
+    6: lambda a: np.rot90(a, 1),
+    7: lambda a: a[::-1, ::-1].transpose(1, 0, 2),
+    8: lambda a: np.rot90(a, -1),
 }
 
 
 def canonical(data: bytes, mode: str, max_pixels: int) -> Canonical:
     return canonical_pixels(data, mode, max_pixels)[0]
-
 
 
 def saved(pixels: np.ndarray | Image.Image, kind: str, **options: object) -> bytes:
@@ -63,7 +69,9 @@ def test_a_turned_jpeg_is_stored_without_a_second_loss(orientation: int) -> None
 
 @pytest.mark.parametrize("orientation", [0, 9, 77])
 def test_an_orientation_that_does_not_exist_changes_nothing(orientation: int) -> None:
-    np.testing.assert_array_equal(np.asarray(decode(saved(PIXELS, "PNG", exif=exif(orientation)), "RGB", LIMIT)), PIXELS)
+    np.testing.assert_array_equal(
+        np.asarray(decode(saved(PIXELS, "PNG", exif=exif(orientation)), "RGB", LIMIT)), PIXELS
+    )
 
 
 def test_plain_files_are_stored_as_they_are() -> None:
@@ -127,7 +135,11 @@ def test_transparent_parts_lie_on_white() -> None:
     image = Image.new("P", (2, 1))
     image.putpalette([10, 20, 30, 200, 0, 0])
     image.putpixel((1, 0), 1)
-    for data in (saved(image, "PNG", transparency=0), saved(image, "GIF", transparency=0), saved(image, "PNG", transparency=b"\x00\xff")):
+    for data in (
+        saved(image, "PNG", transparency=0),
+        saved(image, "GIF", transparency=0),
+        saved(image, "PNG", transparency=b"\x00\xff"),
+    ):
         assert np.asarray(decode(data, "RGB", LIMIT)).tolist() == [[[255, 255, 255], [200, 0, 0]]]
     half = Image.new("RGBA", (1, 1), (0, 0, 0, 128))
     assert abs(np.asarray(decode(saved(half, "PNG"), "L", LIMIT)).item() - 127) <= 1
@@ -139,7 +151,9 @@ def test_transparent_parts_lie_on_white() -> None:
 
 def test_palette_and_bilevel() -> None:
     palette = Image.fromarray(PIXELS).quantize(16)
-    np.testing.assert_array_equal(np.asarray(decode(saved(palette, "PNG"), "RGB", LIMIT)), np.asarray(palette.convert("RGB")))
+    np.testing.assert_array_equal(
+        np.asarray(decode(saved(palette, "PNG"), "RGB", LIMIT)), np.asarray(palette.convert("RGB"))
+    )
     assert np.asarray(decode(saved(Image.fromarray(PIXELS[..., 0] > 99), "PNG"), "L", LIMIT)).max() == 255
 
 
@@ -152,14 +166,25 @@ def test_an_animation_is_its_first_frame(kind: str) -> None:
     assert not canonical(data, "RGB", LIMIT).kept
 
 
-@pytest.mark.parametrize(("kind", "options"), [
-    ("JPEG", {}), ("JPEG", {"progressive": True}), ("PNG", {}), ("BMP", {}), ("GIF", {}), ("TIFF", {}),
-    ("TIFF", {"compression": "tiff_lzw"}), ("WEBP", {}), ("WEBP", {"lossless": True}),
-])
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("JPEG", {}),
+        ("JPEG", {"progressive": True}),
+        ("PNG", {}),
+        ("BMP", {}),
+        ("GIF", {}),
+        ("TIFF", {}),
+        ("TIFF", {"compression": "tiff_lzw"}),
+        ("WEBP", {}),
+        ("WEBP", {"lossless": True}),
+    ],
+)
 def test_a_truncated_file_is_refused_wherever_it_ends(kind: str, options: dict[str, object]) -> None:
     data = saved(PIXELS, kind, **options)
     whole = np.asarray(decode(data, "RGB", LIMIT))
-    survived, reasons = 0, set()
+    survived = 0
+    reasons = set()
     for end in range(len(data)):
         try:
             pixels = np.asarray(decode(data[:end], "RGB", LIMIT))
@@ -175,7 +200,12 @@ def test_a_truncated_file_is_refused_wherever_it_ends(kind: str, options: dict[s
 
 def test_reasons_say_what_is_wrong() -> None:
     jpeg = saved(SMOOTH, "JPEG")
-    for data, reason in ((b"", "empty file"), (b"hello", "not a JPEG"), (b"<svg/>", "not a JPEG"), (jpeg[: len(jpeg) // 2], "truncated")):
+    for data, reason in (
+        (b"", "empty file"),
+        (b"hello", "not a JPEG"),
+        (b"<svg/>", "not a JPEG"),
+        (jpeg[: len(jpeg) // 2], "truncated"),
+    ):
         with pytest.raises(ImageError, match=reason):
             decode(data, "RGB", LIMIT)
     with pytest.raises(ImageError, match="not a JPEG"):

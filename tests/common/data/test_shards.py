@@ -33,7 +33,8 @@ def packed(folder: Path, limit: int = 4096) -> tuple[ShardWriter, list[tuple[int
 @pytest.mark.parametrize("size", [0, 1, 511, 512, 513, 8**11 - 1])
 def test_a_header_is_the_one_tarfile_writes(size: int) -> None:
     info = tarfile.TarInfo(f"{7:064x}.png")
-    info.size, info.mode = size, 0o644
+    info.size = size
+    info.mode = 0o644
     assert header(info.name, size) == info.tobuf(tarfile.USTAR_FORMAT)
 
 
@@ -62,12 +63,16 @@ def test_any_tar_reader_gives_the_files_back(tmp_path: Path) -> None:
 
 
 def test_equal_images_give_equal_bytes_and_true_digests(tmp_path: Path) -> None:
-    first, second = packed(tmp_path / "a")[0].shards, packed(tmp_path / "b")[0].shards
+    first = packed(tmp_path / "a")[0].shards
+    second = packed(tmp_path / "b")[0].shards
     for one, other in zip(first, second, strict=True):
         assert one.path.read_bytes() == other.path.read_bytes()
         assert one.sha256 == other.sha256
         assert one.size == one.path.stat().st_size
-    assert subprocess.run(["sha256sum", first[0].path], capture_output=True, text=True, check=True).stdout.split()[0] == first[0].sha256
+    assert (
+        subprocess.run(["sha256sum", first[0].path], capture_output=True, text=True, check=True).stdout.split()[0]
+        == first[0].sha256
+    )
 
 
 def test_a_shard_closes_once_it_is_full(tmp_path: Path) -> None:
@@ -83,7 +88,9 @@ def test_a_shard_closes_once_it_is_full(tmp_path: Path) -> None:
 
 def test_the_index_is_the_one_dali_makes(tmp_path: Path) -> None:
     shard = packed(tmp_path)[0].shards[1]
-    subprocess.run([sys.executable, "-m", "wds2idx", shard.path, tmp_path / "theirs.idx"], check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "wds2idx", shard.path, tmp_path / "theirs.idx"], check=True, capture_output=True
+    )
     assert shard.path.with_suffix(".idx").read_text() == (tmp_path / "theirs.idx").read_text()
 
 
@@ -94,8 +101,12 @@ def test_dali_reads_a_shard_with_its_index(tmp_path: Path) -> None:
 
     reading = Pipeline(batch_size=len(FILES), num_threads=1, device_id=None)
     with reading:
-        files: Any = fn.readers.webdataset(paths=[str(s.path) for s in shards], ext=["png;jpg"], missing_component_behavior="error",
-                                           index_paths=[str(s.path.with_suffix(".idx")) for s in shards])
+        files: Any = fn.readers.webdataset(
+            paths=[str(s.path) for s in shards],
+            ext=["png;jpg"],
+            missing_component_behavior="error",
+            index_paths=[str(s.path.with_suffix(".idx")) for s in shards],
+        )
         reading.set_outputs(fn.decoders.image(files))
     reading.build()
     (images,) = reading.run()
@@ -104,15 +115,21 @@ def test_dali_reads_a_shard_with_its_index(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("where", ["folder", "s3"])
-def test_the_reader_finds_every_image_and_refuses_a_damaged_shard(where: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_the_reader_finds_every_image_and_refuses_a_damaged_shard(
+    where: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     uri = str(tmp_path / "store") if where == "folder" else request.getfixturevalue("s3_bucket")
     store = open_store(uri)
     writer, places = packed(tmp_path / "work")
     shards = tuple(Shard(f"d/{s.path.name}", s.sha256, s.size, len(s.members)) for s in writer.shards)
     for shard, local in zip(shards, writer.shards, strict=True):
         store.upload(shard.key, local.path)
-    columns = {"id": [name[:64] for name, _ in FILES], "shard": [n for n, _ in places], "offset": [o for _, o in places],
-               "size": [len(data) for _, data in FILES]}
+    columns = {
+        "id": [name[:64] for name, _ in FILES],
+        "shard": [n for n, _ in places],
+        "offset": [o for _, o in places],
+        "size": [len(data) for _, data in FILES],
+    }
     rows = {name: columns.get(name, pa.nulls(len(FILES), INDEX.field(name).type)) for name in INDEX.names}
     dataset = Dataset("d", "0", "RGB", (), shards, pa.table(rows, schema=INDEX))
     reader = ShardReader(dataset, store)

@@ -1,4 +1,6 @@
-"""Nothing learns from a validation, calibration or test image with its label, and the unlabelled pool is the train split."""
+"""Nothing learns from a validation, calibration or test image with its label, and the unlabelled pool is the train
+split.
+"""
 
 import ast
 import json
@@ -65,13 +67,21 @@ def test_labels_of_a_purpose_are_rows_of_its_split_with_their_classes(tiny_world
 
 def label(world: tiny.World, row: int, **changes: str) -> pa.Table:
     split = world.data.column("split")[row]
-    entry = {"id": world.data.column("id")[row], "label": "3", "purpose": split, "source": "file", "annotator": "x", "time": None}
+    entry = {
+        "id": world.data.column("id")[row],
+        "label": "3",
+        "purpose": split,
+        "source": "file",
+        "annotator": "x",
+        "time": None,
+    }
     return pa.Table.from_pylist([{**entry, "weight": 1.0, **changes}], schema=LABELS)
 
 
 @pytest.mark.parametrize("split", [VALIDATION, CALIBRATION, TEST])
 def test_a_held_out_label_cannot_train_and_a_training_label_cannot_measure(tiny_world, split):
-    held, classes = int(tiny_world.rows[split][0]), list(tiny_world.data.classes)
+    held = int(tiny_world.rows[split][0])
+    classes = list(tiny_world.data.classes)
     with pytest.raises(BadInputError, match=f"is labelled for train but lies in the {split} split"):
         labelled(tiny_world.data, label(tiny_world, held, purpose=TRAIN), classes, TRAIN)
     with pytest.raises(BadInputError, match=f"is labelled for {split} but lies in the train split"):
@@ -80,7 +90,8 @@ def test_a_held_out_label_cannot_train_and_a_training_label_cannot_measure(tiny_
 
 
 def test_labels_of_another_dataset_or_class_are_refused(tiny_world):
-    row, classes = int(tiny_world.rows[TRAIN][0]), list(tiny_world.data.classes)
+    row = int(tiny_world.rows[TRAIN][0])
+    classes = list(tiny_world.data.classes)
     with pytest.raises(BadInputError, match=r"image 0123456789ab is not in dataset digits@.*run `sample`"):
         labelled(tiny_world.data, label(tiny_world, row, id="0123456789abcdef"), classes, TRAIN)
     with pytest.raises(BadInputError, match=r"class 'catt' .* is not one of"):
@@ -90,9 +101,14 @@ def test_labels_of_another_dataset_or_class_are_refused(tiny_world):
 
 
 def poisoned(world: tiny.World, folder: Path, splits: tuple[str, ...]) -> tiny.World:
-    """The same dataset, but every image of these splits is noise under the old id, and every label of these splits is turned."""
-    reader, rng, index = ShardReader(world.data, open_store(world.store)), np.random.default_rng(0), world.data.index
-    ids, names = world.data.column("id"), np.array(world.data.classes)
+    """The same dataset, but every image of these splits is noise under the old id, and every label of these splits is
+    turned.
+    """
+    reader = ShardReader(world.data, open_store(world.store))
+    rng = np.random.default_rng(0)
+    index = world.data.index
+    ids = world.data.column("id")
+    names = np.array(world.data.classes)
     bad = np.isin(world.data.column("split"), splits)
     (folder / "store").mkdir(parents=True)
     with ShardWriter(folder / "store", "digits", 1 << 26) as writer:
@@ -110,7 +126,9 @@ def poisoned(world: tiny.World, folder: Path, splits: tuple[str, ...]) -> tiny.W
     # A classifier records the digest of its labels: not what this is about.
     about = read_json(folder / "labels" / "labels.json") | {"sha256": read_json(world.labels / "labels.json")["sha256"]}
     (folder / "labels" / "labels.json").write_text(json.dumps(about))
-    return world._replace(dataset=folder / "dataset", labels=folder / "labels", store=str(folder / "store"), data=changed)
+    return world._replace(
+        dataset=folder / "dataset", labels=folder / "labels", store=str(folder / "store"), data=changed
+    )
 
 
 @pytest.fixture(scope="module")
@@ -128,13 +146,19 @@ def learn(world: tiny.World, folder: Path) -> None:
 
 def test_calibration_and_test_images_change_no_byte_of_what_is_learned(tiny_world, learned, tmp_path):
     learn(poisoned(tiny_world, tmp_path / "poisoned", (CALIBRATION, TEST)), tmp_path)
-    assert {stage: sha256_tree(tmp_path / stage) for stage in LEARNING} == {stage: sha256_tree(learned / stage) for stage in LEARNING}
+    assert {stage: sha256_tree(tmp_path / stage) for stage in LEARNING} == {
+        stage: sha256_tree(learned / stage) for stage in LEARNING
+    }
 
 
 def test_validation_images_are_measured_and_teach_nothing(tiny_world, learned, tmp_path):
     learn(poisoned(tiny_world, tmp_path / "poisoned", (VALIDATION,)), tmp_path)
-    for name in ("pretrain/encoder/encoder.safetensors", "warmup/classifier/classifier.safetensors", "warmup/classifier/history.jsonl",
-                 "pseudolabel/classifier/history.jsonl"):
+    for name in (
+        "pretrain/encoder/encoder.safetensors",
+        "warmup/classifier/classifier.safetensors",
+        "warmup/classifier/history.jsonl",
+        "pseudolabel/classifier/history.jsonl",
+    ):
         assert sha256_file(tmp_path / name) == sha256_file(learned / name), name
     assert read_json(tmp_path / "warmup" / "metrics") != read_json(learned / "warmup" / "metrics")
 
@@ -150,7 +174,11 @@ def reads(stage: str, what: str) -> set[str]:
     found = set()
     for path in (COMPONENTS / stage).glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("column", "rows"):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr in ("column", "rows")
+            ):
                 text = ast.unparse(node)
                 if node.func.attr == "rows" if what == "rows" else f"'{what}'" in text:
                     found.add(f"{path.name}: {text}")
@@ -160,7 +188,8 @@ def reads(stage: str, what: str) -> set[str]:
 @pytest.mark.parametrize("stage", LEARNING)
 def test_stages_that_learn_ask_splits_for_their_images(stage):
     assert reads(stage, "split") == set()
-    measured = {"pretrain": {"stage.py: data.rows(VALIDATION)"}}  # leave-one-out accuracy of the encoder, which teaches nothing
+    # leave-one-out accuracy of the encoder, which teaches nothing
+    measured = {"pretrain": {"stage.py: data.rows(VALIDATION)"}}
     assert reads(stage, "rows") == measured.get(stage, set())
     assert reads(stage, "label") == ({"stage.py: data.column('label')"} if stage == "pretrain" else set())
     sources = "".join(path.read_text(encoding="utf-8") for path in (COMPONENTS / stage).glob("*.py"))

@@ -25,7 +25,11 @@ def dataset(shards: int, store: Store | None = None) -> Dataset:
         if store:
             store.write(shard.key, body)
     count = shards * EACH
-    columns = {"shard": [n // EACH for n in range(count)], "offset": [100 * (n % EACH) for n in range(count)], "size": [100] * count}
+    columns = {
+        "shard": [n // EACH for n in range(count)],
+        "offset": [100 * (n % EACH) for n in range(count)],
+        "size": [100] * count,
+    }
     rows = {name: columns.get(name, pa.nulls(count, INDEX.field(name).type)) for name in INDEX.names}
     return Dataset("d", "0", "L", (), made, pa.table(rows, schema=INDEX))
 
@@ -33,19 +37,25 @@ def dataset(shards: int, store: Store | None = None) -> Dataset:
 @settings(deadline=None, max_examples=50)
 @given(st.sets(st.integers(0, 199), min_size=1), st.integers(0, 99), st.integers(0, 99), st.integers(1, 25_000))
 def test_every_row_once_in_windows_that_fit_two_at_a_time(rows, seed, epoch, held):
-    data, pool = dataset(20), np.array(sorted(rows))
+    data = dataset(20)
+    pool = np.array(sorted(rows))
     windows = epoch_windows(data, pool, seed, epoch, held)
     again = epoch_windows(data, pool, seed, epoch, held)
     assert sorted(np.concatenate([window.rows for window in windows]).tolist()) == sorted(rows)
     assert all(set((window.rows // EACH).tolist()) == set(window.shards) for window in windows)
-    assert len(windows) == 1 or all(len(window.shards) == 1 or len(window.shards) * SIZE <= held / 2 for window in windows)
+    assert len(windows) == 1 or all(
+        len(window.shards) == 1 or len(window.shards) * SIZE <= held / 2 for window in windows
+    )
     assert all(np.array_equal(one.rows, two.rows) for one, two in zip(windows, again, strict=True))
 
 
 def test_a_window_mixes_its_shards_and_orders_differ():
     data = dataset(8)
-    orders = {np.concatenate([w.rows for w in epoch_windows(data, np.arange(80), seed, epoch, 8000)]).tobytes()
-              for seed in range(3) for epoch in range(3)}
+    orders = {
+        np.concatenate([w.rows for w in epoch_windows(data, np.arange(80), seed, epoch, 8000)]).tobytes()
+        for seed in range(3)
+        for epoch in range(3)
+    }
     assert len(orders) == 9
     window = epoch_windows(data, np.arange(80), 0, 0, 6000)[0]
     assert len(window.shards) == 3
@@ -58,12 +68,14 @@ def test_the_cache_stays_within_its_bound_while_an_epoch_streams(s3_bucket, monk
     data = dataset(20, store)
     reader = ShardReader(data, store, 4 * SIZE)
     windows = epoch_windows(data, np.arange(200), 0, 0, reader.held)
-    seen, most = [], 0
+    seen = []
+    most = 0
     for rows in row_batches(windows, 8, 0, 25, reader):
         for row in rows.tolist():
             assert reader.image_bytes(row) == bytes([row // EACH + 1]) * 100
         seen += rows.tolist()
-        most = max(most, SIZE * sum(len(path.name) == 64 for path in cache_folder().iterdir()))  # no stat: a fetch removes copies meanwhile
+        # no stat: a fetch removes copies meanwhile
+        most = max(most, SIZE * sum(len(path.name) == 64 for path in cache_folder().iterdir()))
     assert sorted(seen) == list(range(200))
     assert most <= 2 * 4 * SIZE  # the bound, and what is held
     assert np.array_equal(np.concatenate(list(row_batches(windows, 8, 7, 25, reader))), seen[56:])
@@ -78,7 +90,8 @@ def test_a_damaged_copy_is_fetched_again_and_a_lost_shard_is_one_clear_line(s3_b
     (cache_folder() / data.shards[0].sha256).write_bytes(b"x" * SIZE)
     assert ShardReader(data, store).image_bytes(0) == bytes([1]) * 100
     store.delete("s/2.tar")
-    reader, before = ShardReader(data, store), threading.active_count()
+    reader = ShardReader(data, store)
+    before = threading.active_count()
 
     def read_all() -> None:
         for rows in row_batches(epoch_windows(data, np.arange(30), 0, 0, 2 * SIZE), 5, 0, 6, reader):
@@ -124,7 +137,8 @@ def test_work_ahead_is_in_order_passes_errors_on_and_ends_its_thread():
 def test_rows_by_place_bring_each_shard_once_however_little_is_held(tmp_path: Path, monkeypatch):
     store = open_store(str(tmp_path))
     monkeypatch.setenv("GLEANER_CACHE_GB", "1e-6")
-    reader, rows = ShardReader(dataset(5, store), store), np.random.default_rng(0).permutation(50)
+    reader = ShardReader(dataset(5, store), store)
+    rows = np.random.default_rng(0).permutation(50)
     assert reader.held == SIZE  # the cache's bound, which is less
     brought: list[str] = []
     local = store.local
@@ -135,5 +149,7 @@ def test_rows_by_place_bring_each_shard_once_however_little_is_held(tmp_path: Pa
 
     monkeypatch.setattr(store, "local", counted)
     assert rows[reader.by_place(rows)].tolist() == list(range(50))
-    assert all(reader.image_bytes(row) == bytes([row // EACH + 1]) * 100 for row in rows[reader.by_place(rows)].tolist())
+    assert all(
+        reader.image_bytes(row) == bytes([row // EACH + 1]) * 100 for row in rows[reader.by_place(rows)].tolist()
+    )
     assert brought == [f"s/{n}.tar" for n in range(5)]

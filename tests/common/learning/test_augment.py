@@ -1,4 +1,4 @@
-"""Each change alone does what its setting says, differently for each image of a batch, and repeats with its generator."""
+"""Each change alone does what its setting says, differently for each image of a batch, and repeats by seed."""
 
 import numpy as np
 import pytest
@@ -12,8 +12,19 @@ from components.common.settings import Augment
 from tests.stages import OFF, alone
 
 SIZE = 16
-EACH = [{"crop": 0.5}, {"flip_horizontal": 0.5}, {"flip_vertical": 0.5}, {"rotate": 40.0}, {"brightness": 0.4}, {"contrast": 0.4},
-        {"saturation": 0.4}, {"hue": 0.3}, {"greyscale": 0.5}, {"blur": 0.5}, {"cutout": 0.4}]
+EACH = [
+    {"crop": 0.5},
+    {"flip_horizontal": 0.5},
+    {"flip_vertical": 0.5},
+    {"rotate": 40.0},
+    {"brightness": 0.4},
+    {"contrast": 0.4},
+    {"saturation": 0.4},
+    {"hue": 0.3},
+    {"greyscale": 0.5},
+    {"blur": 0.5},
+    {"cutout": 0.4},
+]
 
 
 def draws(seed: int = 0) -> torch.Generator:
@@ -66,7 +77,9 @@ def test_a_generator_in_the_same_state_gives_the_same_bytes(change):
 @pytest.mark.parametrize(("name", "axis"), [("flip_horizontal", 3), ("flip_vertical", 2)])
 def test_a_certain_flip_mirrors_every_image(name, axis):
     pixels = noise(4)
-    torch.testing.assert_close(augment(pixels, alone(**{name: 1.0}), SIZE, draws()), pixels.flip(axis) / 255, atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        augment(pixels, alone(**{name: 1.0}), SIZE, draws()), pixels.flip(axis) / 255, atol=1e-5, rtol=0
+    )
 
 
 def test_a_crop_keeps_the_share_of_the_area_and_the_aspect_that_the_settings_allow():
@@ -74,7 +87,8 @@ def test_a_crop_keeps_the_share_of_the_area_and_the_aspect_that_the_settings_all
     inner = SIZE - 3  # the outermost samples may lie beyond the first pixel's centre, where nothing rises
     wide = (changed[:, 0, 8, -2] - changed[:, 0, 8, 1]) * SIZE / inner
     high = (changed[:, 1, -2, 8] - changed[:, 1, 1, 8]) * SIZE / inner
-    area, stretch = wide * high, wide / high
+    area = wide * high
+    stretch = wide / high
     assert 0.27 < float(area.min()) < 0.4
     assert 0.8 < float(area.max()) < 1.03
     assert 0.6 < float(stretch.min()) < 0.8
@@ -97,7 +111,8 @@ def test_a_rotation_turns_a_spot_about_the_centre_by_at_most_its_setting(reach):
     changed = augment(spot, alone(rotate=reach), SIZE, draws())[:, 0]
     at = torch.arange(SIZE) - (SIZE - 1) / 2
     mass = changed.sum(dim=(1, 2))
-    x, y = (changed.sum(dim=1) * at).sum(dim=1) / mass, (changed.sum(dim=2) * at).sum(dim=1) / mass
+    x = (changed.sum(dim=1) * at).sum(dim=1) / mass
+    y = (changed.sum(dim=2) * at).sum(dim=1) / mass
     angle = torch.atan2(y, x) * 180 / torch.pi
     torch.testing.assert_close((x**2 + y**2).sqrt(), torch.full((200,), 3.0), atol=0.15, rtol=0)
     assert 0.9 * reach < float(angle.abs().max()) < reach + 2
@@ -149,7 +164,8 @@ def test_a_turn_of_hue_moves_colour_and_leaves_luma():
 def test_hue_turns_as_far_as_its_share_of_the_circle():
     red = torch.tensor([180, 90, 90], dtype=torch.uint8).view(1, 3, 1, 1).expand(400, 3, SIZE, SIZE)
     plane = torch.tensor([[0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
-    turned, start = plane @ augment(red, alone(hue=0.25), SIZE, draws())[:, :, 0, 0].T, plane @ torch.tensor([180.0, 90, 90])
+    turned = plane @ augment(red, alone(hue=0.25), SIZE, draws())[:, :, 0, 0].T
+    start = plane @ torch.tensor([180.0, 90, 90])
     angle = (torch.atan2(turned[1], turned[0]) - torch.atan2(start[1], start[0])) * 180 / torch.pi
     assert 85 < float(angle.abs().max()) <= 90.1  # a quarter either way, as DALI's
 
@@ -165,7 +181,9 @@ def slow_blur(x: np.ndarray, sigma: float, radius: int) -> np.ndarray:
     at = np.arange(-radius, radius + 1)
     kernel = np.exp(-(at[:, None] ** 2 + at[None] ** 2) / (2 * sigma**2))
     kernel /= kernel.sum()
-    padded, side, result = np.pad(x, radius, mode="reflect"), 2 * radius + 1, np.empty_like(x)
+    padded = np.pad(x, radius, mode="reflect")
+    side = 2 * radius + 1
+    result = np.empty_like(x)
     for r, c in np.ndindex(x.shape):
         result[r, c] = (padded[r : r + side, c : c + side] * kernel).sum()
     return result
@@ -192,7 +210,8 @@ def test_cutout_covers_one_rectangle_of_at_most_its_share_with_the_mean(largest,
     changed = cutout(x, largest, draws(seed))
     for before, after in zip(x, changed, strict=True):
         covered = (before != after).any(dim=0)
-        rows, columns = covered.any(dim=1), covered.any(dim=0)
+        rows = covered.any(dim=1)
+        columns = covered.any(dim=0)
         assert torch.equal(covered, rows[:, None] & columns[None])
         side = largest**0.5 * SIZE + 1  # a pixel is covered where its centre is
         assert max(int(rows.sum()), int(columns.sum())) <= side
@@ -207,5 +226,7 @@ def test_cutout_grows_to_its_share():
 
 
 def test_results_stay_in_range():
-    changed = augment(noise(30), Augment(brightness=1, contrast=1, saturation=1, hue=0.5, rotate=180, blur=1, cutout=1), SIZE, draws())
+    changed = augment(
+        noise(30), Augment(brightness=1, contrast=1, saturation=1, hue=0.5, rotate=180, blur=1, cutout=1), SIZE, draws()
+    )
     assert (float(changed.min()), float(changed.max())) == (0, 1)

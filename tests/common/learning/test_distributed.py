@@ -23,8 +23,15 @@ def flags(world: tiny.World, folder: Path, **changes: object) -> dict[str, str]:
     """Those of a pretraining with a store of its own under `folder`."""
     for stat in FolderStore(Path(world.store)).list("datasets/"):
         FolderStore(folder / "store").upload(stat.key, Path(world.store) / stat.key)
-    return {"dataset": str(world.dataset), "store": str(folder / "store"), "seed": "0", "threads": "1", "settings": settings(**changes),
-            "encoder": str(folder / "encoder"), "metrics": str(folder / "metrics")}
+    return {
+        "dataset": str(world.dataset),
+        "store": str(folder / "store"),
+        "seed": "0",
+        "threads": "1",
+        "settings": settings(**changes),
+        "encoder": str(folder / "encoder"),
+        "metrics": str(folder / "metrics"),
+    }
 
 
 @contextmanager
@@ -32,7 +39,9 @@ def running(words: dict[str, str]) -> Iterator["subprocess.Popen[str]"]:
     """Two processes at work: the first epoch is over."""
     command = [sys.executable, *node_command("pretrain", words)[1:]]
     environment = {**os.environ, "GLEANER_PROCESSES": "2", "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=environment) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=environment
+    ) as process:
         assert process.stdout is not None
         assert process.stdout.readline().startswith('{"progress"')
         try:
@@ -67,10 +76,17 @@ def test_without_gpus_there_is_one_process(monkeypatch):
     assert processes_here() == 1
 
 
-@pytest.mark.parametrize(("words", "code", "said"), [
-    ({"batch_size": 2}, 2, "error: pretrain: pretrain.batch_size: 2 images for 3 processes; expected one for each at least"),
-    ({"min_spread": 0.999}, 2, "error: pretrain: the embeddings collapsed in epoch 1"),
-])
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (
+            {"batch_size": 2},
+            2,
+            "error: pretrain: pretrain.batch_size: 2 images for 3 processes; expected one for each at least",
+        ),
+        ({"min_spread": 0.999}, 2, "error: pretrain: the embeddings collapsed in epoch 1"),
+    ],
+)
 def test_bad_input_that_all_processes_see_is_one_line(tiny_world, tmp_path, words, code, said):
     ended = run(flags(tiny_world, tmp_path, **words), 3 if "batch_size" in words else 2)
     assert ended.returncode == code

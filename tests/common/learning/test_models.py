@@ -26,8 +26,14 @@ statistics = st.floats(0.001, 1)
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.sampled_from(["resnet9", "resnet18", "resnet50"]), st.integers(1, 64), st.sampled_from(["3x3", "7x7"]), st.integers(8, 1024),
-       st.sampled_from([("L", 1), ("RGB", 3)]), st.data())
+@given(
+    st.sampled_from(["resnet9", "resnet18", "resnet50"]),
+    st.integers(1, 64),
+    st.sampled_from(["3x3", "7x7"]),
+    st.integers(8, 1024),
+    st.sampled_from([("L", 1), ("RGB", 3)]),
+    st.data(),
+)
 def test_a_spec_survives_its_file(tmp_path_factory, architecture, width, stem, size, mode, data):
     triples = st.tuples(*[statistics] * mode[1])
     spec = ModelSpec(architecture, width, stem, size, mode[0], data.draw(triples), data.draw(triples))
@@ -60,10 +66,14 @@ def test_a_classifier_comes_back_with_its_classes(tiny_world):
     assert (model.head.out_features, spec, model.training) == (len(about["classes"]), tiny.SPEC, False)
 
 
-@pytest.mark.parametrize("other", [replace(RGB, width=3), replace(RGB, mode="L"), replace(RGB, architecture="resnet18")])
+@pytest.mark.parametrize(
+    "other", [replace(RGB, width=3), replace(RGB, mode="L"), replace(RGB, architecture="resnet18")]
+)
 def test_weights_of_another_network_are_refused_in_one_line_that_says_what_differs(tmp_path, other):
     save_weights(tmp_path / "w.safetensors", build_encoder(RGB))
-    with pytest.raises(BadInputError, match=r"w\.safetensors: .* not the weights of this network \(.*(size mismatch|Missing key)") as error:
+    with pytest.raises(
+        BadInputError, match=r"w\.safetensors: .* not the weights of this network \(.*(size mismatch|Missing key)"
+    ) as error:
         load_weights(tmp_path / "w.safetensors", build_encoder(other))
     assert "\n" not in str(error.value)
 

@@ -34,14 +34,21 @@ def test_smoothing_takes_from_the_label_and_gives_to_all():
 
 def test_soft_cross_entropy_is_the_sum_over_classes():
     generator = torch.Generator().manual_seed(0)
-    scores, targets = torch.randn(5, 3, generator=generator), torch.rand(5, 3, generator=generator).softmax(dim=1)
-    slow = [-sum(float(t) * float(torch.log(row.exp()[c] / row.exp().sum())) for c, t in enumerate(target))
-            for row, target in zip(scores, targets, strict=True)]
+    scores = torch.randn(5, 3, generator=generator)
+    targets = torch.rand(5, 3, generator=generator).softmax(dim=1)
+    slow = [
+        -sum(float(t) * float(torch.log(row.exp()[c] / row.exp().sum())) for c, t in enumerate(target))
+        for row, target in zip(scores, targets, strict=True)
+    ]
     torch.testing.assert_close(soft_cross_entropy(scores, targets), torch.tensor(slow))
     hard = torch.tensor([0, 1, 2, 2, 1])
-    torch.testing.assert_close(soft_cross_entropy(scores, F.one_hot(hard, 3).float()), F.cross_entropy(scores, hard, reduction="none"))
-    torch.testing.assert_close(soft_cross_entropy(scores, smooth_targets(hard.numpy(), 3, 0.3)),
-                               F.cross_entropy(scores, hard, reduction="none", label_smoothing=0.3))
+    torch.testing.assert_close(
+        soft_cross_entropy(scores, F.one_hot(hard, 3).float()), F.cross_entropy(scores, hard, reduction="none")
+    )
+    torch.testing.assert_close(
+        soft_cross_entropy(scores, smooth_targets(hard.numpy(), 3, 0.3)),
+        F.cross_entropy(scores, hard, reduction="none", label_smoothing=0.3),
+    )
 
 
 @settings(deadline=None)
@@ -79,11 +86,17 @@ def test_the_artifact_repeats_and_replaces_what_was_there(tiny_world, tmp_path):
     for name in ("one", "two"):
         save_classifier(tmp_path / name, model, spec, records, stage="warmup", classes=["a"] * 10)
     assert sha256_tree(tmp_path / "one") == sha256_tree(tmp_path / "two")
-    assert sorted(path.name for path in (tmp_path / "one").iterdir()) == ["classifier.json", "classifier.safetensors", "history.jsonl"]
+    assert sorted(path.name for path in (tmp_path / "one").iterdir()) == [
+        "classifier.json",
+        "classifier.safetensors",
+        "history.jsonl",
+    ]
     assert [json.loads(line) for line in (tmp_path / "one" / "history.jsonl").read_text().splitlines()] == records
     loaded, loaded_spec, about = load_classifier(tmp_path / "one")
     assert (loaded_spec, about["stage"]) == (tiny.SPEC, "warmup")
-    assert all(torch.equal(a, b) for a, b in zip(loaded.state_dict().values(), model.state_dict().values(), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(loaded.state_dict().values(), model.state_dict().values(), strict=True)
+    )
 
 
 def test_an_artifact_without_its_description_says_who_writes_it(tmp_path):

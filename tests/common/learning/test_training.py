@@ -31,7 +31,9 @@ KEY = "checkpoints/pretrain/x.safetensors"
 
 
 def network(seed: int = 0) -> nn.Module:
-    return initialise(lambda: nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(16, 2)), seed)
+    return initialise(
+        lambda: nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(16, 2)), seed
+    )
 
 
 def teach(model: nn.Module, optimizer: torch.optim.Optimizer, steps: range) -> None:
@@ -65,7 +67,8 @@ def test_the_rate_stays_between_nothing_and_its_peak(steps, warmup, peak):
 
 
 def test_the_average_is_the_slow_sum():
-    model, rng = network(), np.random.default_rng(0)
+    model = network()
+    rng = np.random.default_rng(0)
     average = Average(model, 0.6)
     expected = {name: tensor.double().clone() for name, tensor in model.state_dict().items()}
     for step in range(20):
@@ -77,7 +80,11 @@ def test_the_average_is_the_slow_sum():
         average.update(model, step)
         decay = min(0.6, (1 + step) / (10 + step))
         for name, tensor in model.state_dict().items():
-            expected[name] = decay * expected[name] + (1 - decay) * tensor.double() if tensor.is_floating_point() else tensor.double()
+            expected[name] = (
+                decay * expected[name] + (1 - decay) * tensor.double()
+                if tensor.is_floating_point()
+                else tensor.double()
+            )
     for name, tensor in average.network.state_dict().items():
         torch.testing.assert_close(tensor.double(), expected[name], atol=1e-5, rtol=1e-5)
     assert not average.network.training
@@ -127,7 +134,8 @@ def test_nothing_drawn_elsewhere_changes_initial_weights_and_they_change_nothing
 
 def test_a_checkpoint_holds_all_that_a_loop_needs(tmp_path):
     store = open_store(str(tmp_path / "store"))
-    straight, broken = network(), network()
+    straight = network()
+    broken = network()
     teach(straight, adamw(straight, 0.1), range(6))
     optimizer = adamw(broken, 0.1)
     teach(broken, optimizer, range(3))

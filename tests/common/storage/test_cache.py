@@ -1,4 +1,6 @@
-"""The cache of shards: bounded, least recently used out first, and nothing leaves while it is read, by whichever process."""
+"""The cache of shards: bounded, least recently used out first, and nothing leaves while it is read, by whichever
+process.
+"""
 
 import os
 import random
@@ -74,7 +76,10 @@ def test_what_is_read_stays_and_the_bound_gives_way() -> None:
 
 def test_another_process_keeps_what_it_reads_until_it_dies() -> None:
     cache.let_go(get(1))
-    code = "import sys, time; from tests.common.storage.test_cache import get; get(1); print('held', flush=True); time.sleep(60)"
+    code = (
+        "import sys, time; from tests.common.storage.test_cache import get; get(1); print('held', flush=True); "
+        "time.sleep(60)"
+    )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as reader:
         assert reader.stdout is not None
         assert reader.stdout.readline() == b"held\n"

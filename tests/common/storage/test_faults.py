@@ -60,9 +60,12 @@ def work(store: S3Store, folder: Path, objects: int) -> None:
     assert sorted(stat.key for stat in store.list("objects/")) == [f"objects/{number:04d}" for number in range(objects)]
 
 
-def test_nothing_wrong_is_accepted_and_everything_is_done(s3_server: S3Server, s3_bucket: str, tmp_path: Path,
-                                                          monkeypatch: pytest.MonkeyPatch) -> None:
-    """30 % of requests answered 503, 5 % of bodies cut, 1 % flipped, 1 % of connections reset: at most 1.6 times the requests."""
+def test_nothing_wrong_is_accepted_and_everything_is_done(
+    s3_server: S3Server, s3_bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """30 % of requests answered 503, 5 % of bodies cut, 1 % flipped, 1 % of connections reset: at most 1.6 times the
+    requests.
+    """
     counts = {}
     for name, faults in (("calm", Faults()), ("rough", ROUGH)):
         with faulty(s3_server.endpoint, faults, seed=1) as proxy:
@@ -73,7 +76,9 @@ def test_nothing_wrong_is_accepted_and_everything_is_done(s3_server: S3Server, s
             counts[name] = proxy.counts
             print(f"{name}: {time.monotonic() - began:.1f} s, {dict(proxy.counts)}")
     assert time.monotonic() - began < 30
-    assert min(counts["rough"][fault] for fault in ("busy", "reset", "lost", "cut", "flipped")) > 0, "the proxy did its worst"
+    assert min(counts["rough"][fault] for fault in ("busy", "reset", "lost", "cut", "flipped")) > 0, (
+        "the proxy did its worst"
+    )
     assert counts["rough"]["requests"] <= 1.6 * counts["calm"]["requests"]
 
 
@@ -81,8 +86,11 @@ def test_nothing_wrong_is_accepted_and_everything_is_done(s3_server: S3Server, s
 def test_one_fault_costs_one_request(proxy: FaultyServer, s3_bucket: str, fault: str) -> None:
     store = s3(s3_bucket)
     store.write("a", b"0123456789")
-    acts = [lambda: store.read("a") == b"0123456789", lambda: store.read_verified("a", sha256_bytes(b"0123456789"), 10) == b"0123456789",
-            lambda: store.write("a", b"0123456789") == hashlib.md5(b"0123456789", usedforsecurity=False).hexdigest()]
+    acts = [
+        lambda: store.read("a") == b"0123456789",
+        lambda: store.read_verified("a", sha256_bytes(b"0123456789"), 10) == b"0123456789",
+        lambda: store.write("a", b"0123456789") == hashlib.md5(b"0123456789", usedforsecurity=False).hexdigest(),
+    ]
     if fault != "flipped":  # a range has no checksum
         acts.append(lambda: store.read_range("a", 2, 5) == b"23456")
     for act in acts:
@@ -106,7 +114,9 @@ def test_a_listing_cut_short_is_asked_for_again(proxy: FaultyServer, s3_bucket: 
 
 
 @pytest.mark.parametrize("fault", ["lost", "reset", "busy"])
-def test_a_conditional_write_tells_the_truth_where_its_answer_was_lost(proxy: FaultyServer, s3_bucket: str, fault: str) -> None:
+def test_a_conditional_write_tells_the_truth_where_its_answer_was_lost(
+    proxy: FaultyServer, s3_bucket: str, fault: str
+) -> None:
     store = s3(s3_bucket)
     proxy.script = [fault]
     assert store.write_if_absent("pointer", b"same")
@@ -134,10 +144,17 @@ def test_a_wrong_object_is_given_up_after_the_second_look(proxy: FaultyServer, s
         store.read_verified("b", sha256_bytes(b"0123456789!"), 11)
 
 
-@pytest.mark.parametrize(("fault", "kind", "match"), [("busy", BadInputError, "keeps answering ServiceUnavailable"),
-    ("cut", IntegrityError, "/a: arrives damaged each time"), ("reset", BadInputError, "does not answer")])
-def test_retries_are_bounded(proxy: FaultyServer, s3_bucket: str, fault: str, kind: type[Exception], match: str,
-                             monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("fault", "kind", "match"),
+    [
+        ("busy", BadInputError, "keeps answering ServiceUnavailable"),
+        ("cut", IntegrityError, "/a: arrives damaged each time"),
+        ("reset", BadInputError, "does not answer"),
+    ],
+)
+def test_retries_are_bounded(
+    proxy: FaultyServer, s3_bucket: str, fault: str, kind: type[Exception], match: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("components.common.storage.s3.FIRST_PAUSE", 0.001)
     store = s3(s3_bucket)
     store.write("a", b"0123456789")
@@ -149,7 +166,8 @@ def test_retries_are_bounded(proxy: FaultyServer, s3_bucket: str, fault: str, ki
 
 
 def test_large_objects_mend_the_part_that_broke(proxy: FaultyServer, s3_bucket: str, tmp_path: Path) -> None:
-    store, data = s3(s3_bucket), os.urandom((24 << 20) + 1)
+    store = s3(s3_bucket)
+    data = os.urandom((24 << 20) + 1)
     (tmp_path / "big").write_bytes(data)
     proxy.script = ["", "cut", "flipped", "", "busy"]
     store.upload("big", tmp_path / "big")
@@ -175,7 +193,9 @@ def test_an_upload_whose_last_answer_was_lost_is_done(proxy: FaultyServer, s3_bu
     assert not store.client.list_multipart_uploads(Bucket=store.bucket).get("Uploads")
 
 
-def test_a_failed_upload_leaves_nothing(proxy: FaultyServer, s3_bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_upload_leaves_nothing(
+    proxy: FaultyServer, s3_bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("components.common.storage.s3.FIRST_PAUSE", 0.001)
     monkeypatch.setattr("components.common.storage.s3.ATTEMPTS", 2)
     store = s3(s3_bucket)
@@ -193,7 +213,9 @@ def test_only_old_uploads_of_our_own_are_cleaned(s3_bucket: str) -> None:
         store.client.create_multipart_upload(Bucket=store.bucket, Key=key)
 
     def left() -> list[str]:
-        return sorted(upload["Key"] for upload in store.client.list_multipart_uploads(Bucket=store.bucket).get("Uploads", []))
+        return sorted(
+            upload["Key"] for upload in store.client.list_multipart_uploads(Bucket=store.bucket).get("Uploads", [])
+        )
 
     assert store.clean_uploads("datasets/x/", hours=1) == 0
     assert len(left()) == 4

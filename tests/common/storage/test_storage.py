@@ -21,7 +21,9 @@ from tests.s3 import S3Server
 
 @pytest.fixture(params=["folder", "s3"])
 def uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return str(tmp_path / "store") if request.param == "folder" else request.getfixturevalue("s3_bucket") + "/some/prefix"
+    return (
+        str(tmp_path / "store") if request.param == "folder" else request.getfixturevalue("s3_bucket") + "/some/prefix"
+    )
 
 
 @pytest.fixture
@@ -69,7 +71,9 @@ def test_listing_is_sorted_and_by_prefix_of_the_key(store: Store) -> None:
     keys = ["b", "a/2", "a/10", "a-b", "a/x/deep", "ab", "é", "a b", "Z"]
     for number, key in enumerate(keys):
         store.write(key, b"x" * number)
-    assert sorted((stat.key, stat.size) for stat in store.list()) == sorted((key, number) for number, key in enumerate(keys))
+    assert sorted((stat.key, stat.size) for stat in store.list()) == sorted(
+        (key, number) for number, key in enumerate(keys)
+    )
     assert sorted(stat.key for stat in store.list("a/")) == ["a/10", "a/2", "a/x/deep"]
     assert sorted(stat.key for stat in store.list("a")) == sorted(key for key in keys if key.startswith("a"))
     assert list(store.list("nothing/here")) == []
@@ -183,7 +187,12 @@ def test_mistakes_in_the_address_are_one_line(s3_bucket: str, monkeypatch: pytes
     with pytest.raises(BadInputError, match="cannot be written"):
         open_store(str(tmp_path / "file")).write("a", b"")
     missing = open_store("s3://no-such-bucket/prefix")
-    for act in (lambda: missing.read("a"), lambda: missing.stat("a"), lambda: list(missing.list()), lambda: missing.write("a", b"")):
+    for act in (
+        lambda: missing.read("a"),
+        lambda: missing.stat("a"),
+        lambda: list(missing.list()),
+        lambda: missing.write("a", b""),
+    ):
         with pytest.raises(BadInputError, match="there is no bucket 'no-such-bucket'"):
             act()
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong-secret")
@@ -198,9 +207,18 @@ def test_mistakes_in_the_address_are_one_line(s3_bucket: str, monkeypatch: pytes
 def everything(store: Store, folder: Path) -> list[Callable[[], object]]:
     """Every way of asking a store for something."""
     (folder / "big").write_bytes(bytes(9 << 20))
-    return [lambda: store.read("a"), lambda: store.read_range("a", 0, 1), lambda: store.read_verified("a", "0" * 64, 1),
-            lambda: store.stat("a"), lambda: list(store.list()), lambda: store.write("a", b""), lambda: store.write_if_absent("a", b""),
-            lambda: store.upload("a", folder / "big"), lambda: store.local("a", "0" * 64, 9 << 20), lambda: store.delete("a")]
+    return [
+        lambda: store.read("a"),
+        lambda: store.read_range("a", 0, 1),
+        lambda: store.read_verified("a", "0" * 64, 1),
+        lambda: store.stat("a"),
+        lambda: list(store.list()),
+        lambda: store.write("a", b""),
+        lambda: store.write_if_absent("a", b""),
+        lambda: store.upload("a", folder / "big"),
+        lambda: store.local("a", "0" * 64, 9 << 20),
+        lambda: store.delete("a"),
+    ]
 
 
 @pytest.mark.parametrize("hours", [-1, 1])
@@ -208,14 +226,19 @@ def test_a_wrong_clock_is_one_line(s3_bucket: str, tmp_path: Path, monkeypatch: 
     import botocore.auth
 
     now = botocore.auth.get_current_datetime
-    monkeypatch.setattr(botocore.auth, "get_current_datetime", lambda *args, **options: now(*args, **options) + timedelta(hours=hours))
+    monkeypatch.setattr(
+        botocore.auth, "get_current_datetime", lambda *args, **options: now(*args, **options) + timedelta(hours=hours)
+    )
     for number, act in enumerate(everything(open_store(s3_bucket), tmp_path)):
-        # HEAD has no body to say why; there the server's clock is held against this machine's, which is right in this test
+        # HEAD has no body to say why; there the server's clock is held against this machine's, which is right in this
+        # test
         with pytest.raises(BadInputError, match="no permission" if number == 3 else "clock and the server's differ"):
             act()
 
 
-def test_a_refused_head_looks_at_the_clock(s3_server: S3Server, s3_bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_head_looks_at_the_clock(
+    s3_server: S3Server, s3_bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with faulty(s3_server.endpoint) as proxy:
         monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)
         proxy.canned = 403, {"Date": "Mon, 01 Jan 2024 00:00:00 GMT"}, b""
@@ -230,10 +253,15 @@ def test_a_wrong_key_is_one_line(s3_bucket: str, tmp_path: Path, monkeypatch: py
             act()
 
 
-def test_another_region_is_one_line(s3_server: S3Server, s3_bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_region_is_one_line(
+    s3_server: S3Server, s3_bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What AWS answers; SeaweedFS takes every region."""
-    body = (b"<Error><Code>AuthorizationHeaderMalformed</Code><Message>the region 'us-east-1' is wrong; expecting 'eu-west-3'</Message>"
-            b"<Region>eu-west-3</Region></Error>")
+    body = (
+        b"<Error><Code>AuthorizationHeaderMalformed</Code><Message>the region 'us-east-1' is wrong; expecting "
+        b"'eu-west-3'</Message>"
+        b"<Region>eu-west-3</Region></Error>"
+    )
     with faulty(s3_server.endpoint) as proxy:
         monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)
         proxy.canned = 400, {"Content-Type": "application/xml"}, body
@@ -242,8 +270,12 @@ def test_another_region_is_one_line(s3_server: S3Server, s3_bucket: str, tmp_pat
                 act()
 
 
-@pytest.mark.parametrize(("name", "value"), [("AWS_ENDPOINT_URL", "localhost:8333"), ("AWS_DEFAULT_REGION", "not a region")])
-def test_settings_that_boto3_refuses_are_one_line(s3_bucket: str, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "value"), [("AWS_ENDPOINT_URL", "localhost:8333"), ("AWS_DEFAULT_REGION", "not a region")]
+)
+def test_settings_that_boto3_refuses_are_one_line(
+    s3_bucket: str, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
     monkeypatch.setenv(name, value)
     with pytest.raises(BadInputError, match=f"check .*{name}"):
         open_store(s3_bucket).read("a")
@@ -259,5 +291,8 @@ def test_no_credentials_is_one_line(s3_bucket: str, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_folder_needs_no_boto3() -> None:
-    code = "import sys; from components.common.storage import open_store; open_store('s3://b'); assert 'boto3' not in sys.modules"
+    code = (
+        "import sys; from components.common.storage import open_store; open_store('s3://b'); assert 'boto3' not in "
+        "sys.modules"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)

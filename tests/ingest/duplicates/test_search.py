@@ -58,7 +58,9 @@ def groups_in(thumbnails: np.ndarray, fresh: np.ndarray | None = None) -> dict[i
     with TemporaryDirectory() as folder:
         (Path(folder) / "thumbnails").write_bytes(thumbnails.tobytes())
         everything = np.ones(len(thumbnails), bool)
-        pairs = find_pairs(Path(folder) / "thumbnails", len(thumbnails), everything if fresh is None else fresh, Path(folder))
+        pairs = find_pairs(
+            Path(folder) / "thumbnails", len(thumbnails), everything if fresh is None else fresh, Path(folder)
+        )
         assert [entry.name for entry in Path(folder).iterdir()] == ["thumbnails"]
     assert pairs.tolist() == sorted([a, b] for a, b in {(a, b) for a, b in pairs.tolist() if a < b})
     return connected(pairs)
@@ -68,17 +70,24 @@ def album(patches: int, others: int) -> np.ndarray:
     """Patches, a copy of each of a kind in turn, digits, and blanks."""
     draws = np.random.default_rng(3)
     originals = natural.patches(160, 160)[:patches]
-    copies = [natural.copy(image, natural.KINDS[number % len(natural.KINDS)], draws) for number, image in enumerate(originals)]
-    return thumbnails_of([*originals, *copies, *digits()[:others], Image.new("L", (9, 9), 7), Image.new("L", (9, 9), 7)])
+    copies = [
+        natural.copy(image, natural.KINDS[number % len(natural.KINDS)], draws) for number, image in enumerate(originals)
+    ]
+    return thumbnails_of(
+        [*originals, *copies, *digits()[:others], Image.new("L", (9, 9), 7), Image.new("L", (9, 9), 7)]
+    )
 
 
 def shows_a_window(a: np.ndarray, b: np.ndarray) -> bool:
     """Least squares by the book, then the alignment by pixels."""
-    models, target = window_waves(a[None])[0], whole_waves(b[None])[0]
+    models = window_waves(a[None])[0]
+    target = whole_waves(b[None])[0]
     weights, *_ = np.linalg.lstsq(models.T, target, rcond=None)
     where = MIDDLE + weights[1:] / weights[0] * CUT * [-1, 1, -1, 1]
     missed = np.square(target - weights @ models).sum() / np.square(target).sum()
-    inside = (where >= EDGE[0]).all() and (where <= EDGE[1]).all() and (where[1] - where[0]) * (where[3] - where[2]) <= AREA
+    inside = (
+        (where >= EDGE[0]).all() and (where <= EDGE[1]).all() and (where[1] - where[0]) * (where[3] - where[2]) <= AREA
+    )
     if weights[0] <= 0 or missed > MISSED or not inside:
         return False
     energy, gain, _ = align(a[None].astype(np.float32), b[None].astype(np.float32), where[None], SIDE, 4)
@@ -110,7 +119,9 @@ def small() -> tuple[np.ndarray, set[tuple[int, int]]]:
 
 @given(st.data())
 @settings(max_examples=40, deadline=None)
-def test_only_pairs_with_a_fresh_one_connect_in_any_order(small: tuple[np.ndarray, set[tuple[int, int]]], data: st.DataObject) -> None:
+def test_only_pairs_with_a_fresh_one_connect_in_any_order(
+    small: tuple[np.ndarray, set[tuple[int, int]]], data: st.DataObject
+) -> None:
     shown, edges = small
     assert len(edges) >= 8
     order = data.draw(st.permutations(range(len(shown))))
@@ -163,12 +174,15 @@ def test_components_equal_those_of_a_slow_search(pairs: list[tuple[int, int]]) -
 
 def test_waves_are_a_cosine_transform_in_whole_numbers() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (2, SIDE, SIDE)).astype(np.uint8)
-    found, moved = whole_waves(pixels), window_waves(pixels)
+    found = whole_waves(pixels)
+    moved = window_waves(pixels)
     assert (found.shape, moved.shape) == ((2, KEPT), (2, 5, KEPT))
     np.testing.assert_array_equal(found, np.round(found))
     np.testing.assert_array_equal(moved, np.round(moved))
     assert np.abs(found).max() < 2**53
-    np.testing.assert_allclose(found[:, :2], dctn(pixels.astype(float), axes=(1, 2))[:, [1, 0], [0, 1]] / 4 * 1024**2, rtol=0.01)
+    np.testing.assert_allclose(
+        found[:, :2], dctn(pixels.astype(float), axes=(1, 2))[:, [1, 0], [0, 1]] / 4 * 1024**2, rtol=0.01
+    )
     np.testing.assert_allclose(contrast(pixels), pixels.std((1, 2)), rtol=1e-12)
 
 
@@ -206,7 +220,9 @@ def test_copies_of_photos_are_found_and_different_photos_kept_apart() -> None:
     for number, kind in enumerate(natural.KINDS, start=1):
         found = [group.get(row + number * count) == group.get(row, -1) for row in range(count)]
         assert np.mean(found) > 0.97, kind
-    assert all(row % count == first % count for row, first in group.items()), "patches of one photo do not overlap enough to be one"
+    assert all(row % count == first % count for row, first in group.items()), (
+        "patches of one photo do not overlap enough to be one"
+    )
 
 
 def test_digits_are_not_near_duplicates_of_each_other() -> None:
@@ -230,6 +246,15 @@ def test_memory_does_not_grow_with_the_images(tmp_path: Path) -> None:
         for _ in range(9):
             coarse = draws.integers(0, 256, (1000, 8, 8)).astype(np.uint8)
             file.write(coarse.repeat(SIDE // 8, 1).repeat(SIDE // 8, 2).tobytes())
-    peak = [int(subprocess.run([sys.executable, "-c", MEASURED, str(tmp_path / "thumbnails"), count],
-                               capture_output=True, check=True, text=True).stdout) for count in ("4000", "9000")]
+    peak = [
+        int(
+            subprocess.run(
+                [sys.executable, "-c", MEASURED, str(tmp_path / "thumbnails"), count],
+                capture_output=True,
+                check=True,
+                text=True,
+            ).stdout
+        )
+        for count in ("4000", "9000")
+    ]
     assert peak[1] - peak[0] < 8 << 10, "KiB, where the thumbnails of 5,000 more are 20 MiB"

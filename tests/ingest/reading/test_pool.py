@@ -40,6 +40,7 @@ def picture(number: int, kind: str = "PNG", size: tuple[int, int] = (20, 12), **
 
 def grey_png(width: int, height: int) -> bytes:
     """A valid PNG of one grey, small as a file and slow to bring to colour and to store again."""
+
     def chunk(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
@@ -102,12 +103,17 @@ def killer(number: signal.Signals, times: int) -> Iterator[list[int]]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL])
-def test_an_image_that_crashes_its_process_twice_is_set_aside(tmp_path: Path, slow: bytes, number: signal.Signals) -> None:
+def test_an_image_that_crashes_its_process_twice_is_set_aside(
+    tmp_path: Path, slow: bytes, number: signal.Signals
+) -> None:
     files = with_one(slow)
     with killer(number, times=2) as killed:
         reason = only_that_one(check(tmp_path, fill(tmp_path, files)), files)
     assert len(set(killed)) == 2
-    expected = {signal.SIGSEGV: "crashed the decoder: SIGSEGV", signal.SIGKILL: "killed the decoder: SIGKILL, most likely for memory"}
+    expected = {
+        signal.SIGSEGV: "crashed the decoder: SIGSEGV",
+        signal.SIGKILL: "killed the decoder: SIGKILL, most likely for memory",
+    }
     assert reason == expected[number]
 
 
@@ -136,7 +142,9 @@ def test_an_image_that_needs_too_much_memory_is_set_aside(tmp_path: Path, slow: 
     assert only_that_one(checked, files) == "too much memory to decode: more than 100 MiB"
 
 
-def test_many_bad_ones_among_good_ones_keep_the_order(tmp_path: Path, slow: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_bad_ones_among_good_ones_keep_the_order(
+    tmp_path: Path, slow: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(pool, "CHUNK_FILES", 5)
     files = {f"{number:02d}.png": slow if number % 9 == 4 else picture(number) for number in range(40)}
     checked = check(tmp_path, fill(tmp_path, files), 2, LIMITS._replace(memory=100 << 20))
@@ -186,20 +194,36 @@ def test_results_that_outgrow_a_chunk_come_in_parts(tmp_path: Path, monkeypatch:
 
 
 def test_processes_that_cannot_work_at_all_blame_no_image(tmp_path: Path) -> None:
-    script = ("from components.ingest.reading.pool import Limits, Reading, check_all; from components.ingest.source.locations import SourceFile\n"
-              "list(check_all([SourceFile('a.png', 1, None, None)], Reading('.', 'RGB', Limits(9, 9, 1 << 30)), 2))")
-    done = subprocess.run([sys.executable], input=script, capture_output=True, text=True, check=False)  # a main module that has no file
+    script = (
+        "from components.ingest.reading.pool import Limits, Reading, check_all; from "
+        "components.ingest.source.locations import SourceFile\n"
+        "list(check_all([SourceFile('a.png', 1, None, None)], Reading('.', 'RGB', Limits(9, 9, 1 << 30)), 2))"
+    )
+    # a main module that has no file
+    done = subprocess.run([sys.executable], input=script, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert done.stderr.endswith("RuntimeError: decoding processes die before they take up an image; what they print says why\n")
+    assert done.stderr.endswith(
+        "RuntimeError: decoding processes die before they take up an image; what they print says why\n"
+    )
 
 
 def mutants(count: int) -> Iterator[tuple[str, bytes]]:
-    """Flipped bits, cuts, foreign headers, repeated and zeroed stretches, and sizes that cannot be true; the same at every run."""
+    """Flipped bits, cuts, foreign headers, repeated and zeroed stretches, and sizes that cannot be true; the same at
+    every run.
+    """
     rng = np.random.default_rng(0)
     kinds: list[tuple[str, tuple[int, int], dict[str, Any]]] = [
-        ("PNG", (20, 12), {}), ("JPEG", (40, 24), {}), ("JPEG", (40, 24), {"progressive": True}), ("GIF", (20, 12), {}),
-        ("BMP", (20, 12), {}), ("TIFF", (20, 12), {}), ("TIFF", (20, 12), {"compression": "tiff_lzw"}),
-        ("TIFF", (20, 12), {"compression": "jpeg"}), ("WEBP", (20, 12), {}), ("WEBP", (20, 12), {"lossless": True})]
+        ("PNG", (20, 12), {}),
+        ("JPEG", (40, 24), {}),
+        ("JPEG", (40, 24), {"progressive": True}),
+        ("GIF", (20, 12), {}),
+        ("BMP", (20, 12), {}),
+        ("TIFF", (20, 12), {}),
+        ("TIFF", (20, 12), {"compression": "tiff_lzw"}),
+        ("TIFF", (20, 12), {"compression": "jpeg"}),
+        ("WEBP", (20, 12), {}),
+        ("WEBP", (20, 12), {"lossless": True}),
+    ]
     seeds = [picture(number, kind, size, **options) for number, (kind, size, options) in enumerate(kinds)]
     for number in range(count):
         data = bytearray(seeds[number % len(seeds)])
@@ -208,7 +232,7 @@ def mutants(count: int) -> Iterator[tuple[str, bytes]]:
                 for bit in rng.integers(0, 8 * len(data), rng.integers(1, 41)):
                     data[bit // 8] ^= 1 << bit % 8
             case 1:
-                del data[rng.integers(0, len(data)):]
+                del data[rng.integers(0, len(data)) :]
             case 2:  # the header of another format
                 other = seeds[rng.integers(len(seeds))]
                 length = int(rng.integers(2, 64))
@@ -221,7 +245,9 @@ def mutants(count: int) -> Iterator[tuple[str, bytes]]:
                 data[start : start + length] = bytes(len(data[start : start + length])) if number % 2 else data[:length]
             case _:  # a size of thousands or billions of pixels
                 where = int(rng.integers(2, 48))
-                data[where : where + 4] = rng.choice([b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\0\0\x40\0", b"\xff\x7f\xff\x7f"])
+                data[where : where + 4] = rng.choice(
+                    [b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\0\0\x40\0", b"\xff\x7f\xff\x7f"]
+                )
         yield f"{number:05d}", bytes(data)
 
 

@@ -21,6 +21,8 @@ class Listed(NamedTuple):
 def list_all(source: str, labels: str = "folders") -> Listed:
     with tempfile.TemporaryDirectory() as folder:
         listing = list_source(source, labels, Path(folder))
-        left = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file() and path.name != "listing.db")
+        left = sum(
+            path.stat().st_size for path in Path(folder).rglob("*") if path.is_file() and path.name != "listing.db"
+        )
         refused = tuple((file.key, file.reason) for file in listing.refusals())
         return Listed(list(listing.files()), refused, listing.ignored(), listing.brought, listing.warnings, left)

@@ -34,17 +34,23 @@ def test_labels_by_path() -> None:
     assert parse("path,label\na.png,cat\na.png,cat\n") == {"a.png": "cat"}
 
 
-@pytest.mark.parametrize(("text", "message"), [
-    ("path,label\n" + "a.png,cat\n" * 15 + "gone.png,cat\n", r"labels\.csv:17: 'gone\.png' is not a file in photos"),
-    ("path,label\na.png,cat\n\na.png,dog\n", r"labels\.csv:4: 'a\.png' is 'dog' here and 'cat' in line 2"),
-    ("path,label\na.png,cat\na.png,\n", r"labels\.csv:3: 'a\.png' is '' here and 'cat' in line 2"),
-    ("path,label\na.png,\na.png,cat\n", r"labels\.csv:3: 'a\.png' is 'cat' here and '' in line 2"),
-    ("file,label\na.png,cat\n", r"labels\.csv:1: expected the columns path,label; found file,label"),
-    ("path;label\na.png;cat\n", r"labels\.csv:1: expected the columns path,label; found path;label"),
-    ("", r"labels\.csv:1: expected the columns path,label; found nothing"),
-    ('path,label\na.png,"cat\n', r"labels\.csv:\d: not CSV"),
-    (b"path,label\na.png,caf\xe9\n", r"labels\.csv:2: not UTF-8 at byte 9 of the line"),
-])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "path,label\n" + "a.png,cat\n" * 15 + "gone.png,cat\n",
+            r"labels\.csv:17: 'gone\.png' is not a file in photos",
+        ),
+        ("path,label\na.png,cat\n\na.png,dog\n", r"labels\.csv:4: 'a\.png' is 'dog' here and 'cat' in line 2"),
+        ("path,label\na.png,cat\na.png,\n", r"labels\.csv:3: 'a\.png' is '' here and 'cat' in line 2"),
+        ("path,label\na.png,\na.png,cat\n", r"labels\.csv:3: 'a\.png' is 'cat' here and '' in line 2"),
+        ("file,label\na.png,cat\n", r"labels\.csv:1: expected the columns path,label; found file,label"),
+        ("path;label\na.png;cat\n", r"labels\.csv:1: expected the columns path,label; found path;label"),
+        ("", r"labels\.csv:1: expected the columns path,label; found nothing"),
+        ('path,label\na.png,"cat\n', r"labels\.csv:\d: not CSV"),
+        (b"path,label\na.png,caf\xe9\n", r"labels\.csv:2: not UTF-8 at byte 9 of the line"),
+    ],
+)
 def test_mistakes_name_the_line(text: str | bytes, message: str) -> None:
     with pytest.raises(BadInputError, match=message):
         parse(text)
@@ -57,6 +63,7 @@ def test_a_csv_is_found_here_or_in_the_source(tmp_path: Path, s3_bucket: str) ->
     source.mkdir()
     (source / "in.csv").write_bytes(b"in")
     (tmp_path / "out.csv").write_bytes(b"out")
+
     def found(labels: str, where: str) -> tuple[bytes, str | None]:
         path, inside = read_csv(labels, where, tmp_path / "scratch")
         return path.read_bytes(), inside
@@ -68,21 +75,29 @@ def test_a_csv_is_found_here_or_in_the_source(tmp_path: Path, s3_bucket: str) ->
     assert found(f"{s3_bucket}/photos/labels/l.csv", f"{s3_bucket}/photos") == (b"far", "labels/l.csv")
     assert found(f"{s3_bucket}/photos/labels/l.csv", str(source)) == (b"far", None)
     assert found("labels/l.csv", f"{s3_bucket}/photos/") == (b"far", "labels/l.csv")
-    for labels, where in (("gone.csv", str(source)), (f"{s3_bucket}/gone.csv", str(source)), ("folder", f"{s3_bucket}/photos")):
+    for labels, where in (
+        ("gone.csv", str(source)),
+        (f"{s3_bucket}/gone.csv", str(source)),
+        ("folder", f"{s3_bucket}/photos"),
+    ):
         with pytest.raises(BadInputError, match=f"{labels}: no such file"):
             found(labels, where)
 
 
 def test_what_is_odd_is_one_line_of_each_kind() -> None:
     _, warnings = read(b"path,label\na.png,cat \na.png,cat\ndeep/b.png,  dog\n")
-    assert warnings == ["labels.csv:2: label 'cat ' was taken as 'cat', without the white space around it (2 such lines)",
-                        "labels.csv:3: 'a.png' is here again, equal to line 2; one of them is enough"]
+    assert warnings == [
+        "labels.csv:2: label 'cat ' was taken as 'cat', without the white space around it (2 such lines)",
+        "labels.csv:3: 'a.png' is here again, equal to line 2; one of them is enough",
+    ]
     assert read(b"path,label\na.png,cat\n")[1] == []
 
 
 def test_labels_that_differ_in_capitals_stay_apart() -> None:
     assert case_warnings(["cat", "Cat", "dog", None, "CAT", "cat", "Owl"]) == (
-        "labels 'CAT' (1), 'Cat' (1) and 'cat' (2) differ in capitals only and stay 3 classes; rename them if one is meant",)
+        "labels 'CAT' (1), 'Cat' (1) and 'cat' (2) differ in capitals only and stay 3 classes; rename them if "
+        "one is meant",
+    )
     assert case_warnings(["cat", "dog", None]) == ()
 
 

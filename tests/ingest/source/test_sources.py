@@ -22,13 +22,23 @@ def placed(folder: Path, *keys: str) -> dict[str, tuple[str | None, str | None]]
 
 def test_the_class_is_the_top_folder(tmp_path: Path) -> None:
     assert placed(tmp_path, "cat/a.png", "cat/young/b.JPG", "dog/c.tiff", "loose.gif") == {
-        "cat/a.png": ("cat", None), "cat/young/b.JPG": ("cat", None), "dog/c.tiff": ("dog", None), "loose.gif": (None, None)}
+        "cat/a.png": ("cat", None),
+        "cat/young/b.JPG": ("cat", None),
+        "dog/c.tiff": ("dog", None),
+        "loose.gif": (None, None),
+    }
 
 
 def test_train_and_test_folders_are_given_splits(tmp_path: Path) -> None:
-    assert placed(tmp_path, "train/cat/a.png", "test/cat/b.png", "Val/dog/c.png", "train/loose.png", "unlabelled/x/d.png") == {
-        "train/cat/a.png": ("cat", TRAIN), "test/cat/b.png": ("cat", TEST), "Val/dog/c.png": ("dog", VALIDATION),
-        "train/loose.png": (None, TRAIN), "unlabelled/x/d.png": (None, None)}
+    assert placed(
+        tmp_path, "train/cat/a.png", "test/cat/b.png", "Val/dog/c.png", "train/loose.png", "unlabelled/x/d.png"
+    ) == {
+        "train/cat/a.png": ("cat", TRAIN),
+        "test/cat/b.png": ("cat", TEST),
+        "Val/dog/c.png": ("dog", VALIDATION),
+        "train/loose.png": (None, TRAIN),
+        "unlabelled/x/d.png": (None, None),
+    }
     assert list_all(str(tmp_path)).brought == {TRAIN, TEST, VALIDATION}
 
 
@@ -56,8 +66,18 @@ def test_a_given_split_is_kept_and_a_given_train_set_is_divided() -> None:
 
 def test_hidden_files_and_rubbish_do_not_count_and_others_are_counted(tmp_path: Path) -> None:
     (tmp_path / "name.with.png").mkdir()
-    found = placed(tmp_path, "cat/a.png", "cat/.a.png", ".git/b.png", "__MACOSX/cat/a.png", "cat/Thumbs.db", ".DS_Store", "cat/notes.txt",
-                   "README", "more.TXT")
+    found = placed(
+        tmp_path,
+        "cat/a.png",
+        "cat/.a.png",
+        ".git/b.png",
+        "__MACOSX/cat/a.png",
+        "cat/Thumbs.db",
+        ".DS_Store",
+        "cat/notes.txt",
+        "README",
+        "more.TXT",
+    )
     assert list(found) == ["cat/a.png"]
     assert list_all(str(tmp_path)).ignored == {".txt": 2, "without extension": 1}
 

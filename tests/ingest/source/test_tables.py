@@ -25,32 +25,51 @@ def test_a_table_names_images_labels_and_texts(tmp_path: Path, kind: str) -> Non
     fill(tmp_path, IMAGES)
     path = tmp_path / f"table.{kind}"
     if kind == "csv":
-        path.write_text("label,uri,text\n" + "".join(f'{label or ""},{uri},"{text or ""}"\n'
-                                                     for uri, label, text in zip(uris, labels, texts, strict=True)))
+        path.write_text(
+            "label,uri,text\n"
+            + "".join(
+                f'{label or ""},{uri},"{text or ""}"\n' for uri, label, text in zip(uris, labels, texts, strict=True)
+            )
+        )
     else:
-        pq.write_table(pa.table({"text": texts, "uri": uris, "label": pa.array(labels).dictionary_encode(), "other": labels}), path)
+        pq.write_table(
+            pa.table({"text": texts, "uri": uris, "label": pa.array(labels).dictionary_encode(), "other": labels}), path
+        )
     dataset, figures, _ = ingest(str(path), tmp_path, processes=2)
     rows = by_source(dataset)
     assert figures["refused"] == 0
     assert [(rows[uri]["id"], rows[uri]["label"], rows[uri]["text"]) for uri in uris] == [
-        (sha256_bytes(IMAGES[uri]), label, text.strip() if text else None) for uri, label, text in zip(uris, labels, texts, strict=True)]
+        (sha256_bytes(IMAGES[uri]), label, text.strip() if text else None)
+        for uri, label, text in zip(uris, labels, texts, strict=True)
+    ]
 
 
 def test_a_table_on_s3_reaches_other_buckets(tmp_path: Path, s3_bucket: str) -> None:
     store = open_store(s3_bucket)
     store.write("deep/in/a.png", picture(1))
     store.write("elsewhere/b.png", picture(2))
-    store.write("deep/table.csv", f"uri,label\nin/a.png,3\n{s3_bucket}/elsewhere/b.png,4\n{s3_bucket}/gone.png,4\n".encode())
+    store.write(
+        "deep/table.csv", f"uri,label\nin/a.png,3\n{s3_bucket}/elsewhere/b.png,4\n{s3_bucket}/gone.png,4\n".encode()
+    )
     dataset, figures, html = ingest(f"{s3_bucket}/deep/table.csv", tmp_path, store=f"{s3_bucket}/store")
-    assert {key: row["label"] for key, row in by_source(dataset).items()} == {"in/a.png": "3", f"{s3_bucket}/elsewhere/b.png": "4"}
+    assert {key: row["label"] for key, row in by_source(dataset).items()} == {
+        "in/a.png": "3",
+        f"{s3_bucket}/elsewhere/b.png": "4",
+    }
     assert figures["refused"] == 1
     assert f"<tr><td>{s3_bucket}/gone.png</td><td>not there" in html
 
 
 def test_rows_that_lead_elsewhere_are_refused(tmp_path: Path) -> None:
-    rows = {"../up.png": "leads out of the table's folder", "a/../../down.png": "leads out", "/etc/passwd": "an absolute path",
-            "https://example.org/a.png": "an address that is not read", "s3://bucket": "no s3://bucket/key", "in/gone.png": "not there",
-            "in/cat/01.png/x": "not there"}
+    rows = {
+        "../up.png": "leads out of the table's folder",
+        "a/../../down.png": "leads out",
+        "/etc/passwd": "an absolute path",
+        "https://example.org/a.png": "an address that is not read",
+        "s3://bucket": "no s3://bucket/key",
+        "in/gone.png": "not there",
+        "in/cat/01.png/x": "not there",
+    }
     fill(tmp_path, {**IMAGES, "table.csv": "\n".join(["uri", *rows, "./in//cat/01.png"]).encode()})
     dataset, figures, html = ingest(str(tmp_path / "table.csv"), tmp_path)
     assert list(by_source(dataset)) == ["in/cat/01.png"]
@@ -59,17 +78,28 @@ def test_rows_that_lead_elsewhere_are_refused(tmp_path: Path) -> None:
         assert f"</td><td>{reason.replace(chr(39), '&#x27;')}" in html
 
 
-@pytest.mark.parametrize(("table", "message"), [
-    ("uri,label\na.png,cat\n./a.png,dog\n", r"^table\.csv:3: label of './a\.png' is 'dog' here and 'cat' in line 2; keep one"),
-    ("uri,text\na.png,one\n\na.png,two\n", r"^table\.csv:4: text of 'a\.png' is 'two' here and 'one' in line 2; keep one"),
-    ("uri,label\n ,cat\n", r"^table\.csv:2: no uri"),
-    ("path,label\na.png,cat\n", r"^table\.csv:1: expected the columns uri; found path,label"),
-    (b"uri,label\na.png,caf\xe9\n", r"^table\.csv:2: not UTF-8 at byte 9 of the line"),
-    ("uri,label\na.png,cat\n".encode("utf-16"), r"^table\.csv:1: not UTF-8"),
-    ("uri,label\na.png,cat\n".encode("utf-16-le"), "NUL characters"),
-    ("uri\n", "names no images; expected a column uri"), ("uri\n../a.png\n", r"names no images; \.\./a\.png: leads out"),
-    ('uri\n"a.png\n', r"^table\.csv:\d: not CSV"), ("", r"^table\.csv:1: expected the columns uri; found nothing"),
-])
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (
+            "uri,label\na.png,cat\n./a.png,dog\n",
+            r"^table\.csv:3: label of './a\.png' is 'dog' here and 'cat' in line 2; keep one",
+        ),
+        (
+            "uri,text\na.png,one\n\na.png,two\n",
+            r"^table\.csv:4: text of 'a\.png' is 'two' here and 'one' in line 2; keep one",
+        ),
+        ("uri,label\n ,cat\n", r"^table\.csv:2: no uri"),
+        ("path,label\na.png,cat\n", r"^table\.csv:1: expected the columns uri; found path,label"),
+        (b"uri,label\na.png,caf\xe9\n", r"^table\.csv:2: not UTF-8 at byte 9 of the line"),
+        ("uri,label\na.png,cat\n".encode("utf-16"), r"^table\.csv:1: not UTF-8"),
+        ("uri,label\na.png,cat\n".encode("utf-16-le"), "NUL characters"),
+        ("uri\n", "names no images; expected a column uri"),
+        ("uri\n../a.png\n", r"names no images; \.\./a\.png: leads out"),
+        ('uri\n"a.png\n', r"^table\.csv:\d: not CSV"),
+        ("", r"^table\.csv:1: expected the columns uri; found nothing"),
+    ],
+)
 def test_mistakes_in_a_table_are_one_line(tmp_path: Path, table: str | bytes, message: str) -> None:
     fill(tmp_path, {"table.csv": table if isinstance(table, bytes) else table.encode(), "a.png": picture(1)})
     with pytest.raises(BadInputError, match=message) as caught:
@@ -91,27 +121,52 @@ def test_mistakes_in_parquet_are_one_line(tmp_path: Path) -> None:
 
 def test_what_is_odd_in_a_table_is_warned_about(tmp_path: Path) -> None:
     table = "uri,label\na.png,cat \nb.png,Cat\na.png,cat\nb.png,Cat\nc.png,\tdog\n"
-    source = fill(tmp_path / "in", {"table.csv": table.encode(), **{f"{name}.png": picture(number) for number, name in enumerate("abc")}})
+    source = fill(
+        tmp_path / "in",
+        {"table.csv": table.encode(), **{f"{name}.png": picture(number) for number, name in enumerate("abc")}},
+    )
     dataset, _, html = ingest(f"{source}/table.csv", tmp_path)
     assert dataset.classes == ("Cat", "cat", "dog")
-    for line in ("table.csv:2: label &#x27;cat &#x27; was taken as &#x27;cat&#x27;, without the white space around it (2 such lines)",
-                 "table.csv:4: &#x27;a.png&#x27; is here again, equal to line 2; one of them is enough (2 such lines)",
-                 "labels &#x27;Cat&#x27; (1) and &#x27;cat&#x27; (1) differ in capitals only and stay 2 classes"):
+    for line in (
+        "table.csv:2: label &#x27;cat &#x27; was taken as &#x27;cat&#x27;, without the white space around it (2 "
+        "such lines)",
+        "table.csv:4: &#x27;a.png&#x27; is here again, equal to line 2; one of them is enough (2 such lines)",
+        "labels &#x27;Cat&#x27; (1) and &#x27;cat&#x27; (1) differ in capitals only and stay 2 classes",
+    ):
         assert f'<p class="note">{line}' in html
 
 
 def test_a_text_beside_an_image_is_kept(tmp_path: Path) -> None:
-    files = {"cat/a.png": picture(1), "cat/a.txt": "\ufeffeine graue Katze\nim Gras \n".encode(), "cat/b.png": picture(2),
-             "cat/b.txt": b" \n",
-             "cat/c.png": picture(3), "cat/c.txt": b"caf\xe9", "cat/d.png": picture(4), "cat/d.txt": b"x" * (TEXT_BYTES + 1),
-             "cat/e.png": picture(5), "cat/e.txt": b"a\0b", "cat/v1.2.png": picture(6), "cat/v1.txt": b"of another", "notes.txt": b"",
-             "dog/copy.png": picture(1), "dog/copy.txt": b"later", "dog/twin.png": picture(2), "dog/twin.txt": b"of the twin"}
+    files = {
+        "cat/a.png": picture(1),
+        "cat/a.txt": "\ufeffeine graue Katze\nim Gras \n".encode(),
+        "cat/b.png": picture(2),
+        "cat/b.txt": b" \n",
+        "cat/c.png": picture(3),
+        "cat/c.txt": b"caf\xe9",
+        "cat/d.png": picture(4),
+        "cat/d.txt": b"x" * (TEXT_BYTES + 1),
+        "cat/e.png": picture(5),
+        "cat/e.txt": b"a\0b",
+        "cat/v1.2.png": picture(6),
+        "cat/v1.txt": b"of another",
+        "notes.txt": b"",
+        "dog/copy.png": picture(1),
+        "dog/copy.txt": b"later",
+        "dog/twin.png": picture(2),
+        "dog/twin.txt": b"of the twin",
+    }
     dataset, figures, html = ingest(fill(tmp_path / "in", files), tmp_path)
     assert {key: row["text"] for key, row in by_source(dataset).items() if row["text"]} == {
-        "cat/a.png": "eine graue Katze\nim Gras", "cat/b.png": "of the twin"}
+        "cat/a.png": "eine graue Katze\nim Gras",
+        "cat/b.png": "of the twin",
+    }
     assert figures["refused"] == 3
-    for name, reason in (("c", "text that is not UTF-8: at byte 3"), ("d", f"text of more than {TEXT_BYTES} bytes: {TEXT_BYTES + 1}"),
-                         ("e", "text that holds NUL characters")):
+    for name, reason in (
+        ("c", "text that is not UTF-8: at byte 3"),
+        ("d", f"text of more than {TEXT_BYTES} bytes: {TEXT_BYTES + 1}"),
+        ("e", "text that holds NUL characters"),
+    ):
         assert f"<tr><td>cat/{name}.png (the text beside it)</td><td>{reason}" in html
     assert "2 .txt" in html, "those that belong to no image"
 

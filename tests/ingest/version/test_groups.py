@@ -28,7 +28,15 @@ from tests.ingest.test_ingest import fill
 
 def ingest(source: str, out: Path, **settings: Any) -> tuple[Dataset, dict[str, Any], str]:
     """The dataset, the findings of quality.json, and the report."""
-    run(source, "", "photos", str(out / "store"), IngestSettings(**{"processes": 1, **settings}), out / "dataset", out / "report.html")
+    run(
+        source,
+        "",
+        "photos",
+        str(out / "store"),
+        IngestSettings(**{"processes": 1, **settings}),
+        out / "dataset",
+        out / "report.html",
+    )
     quality = json.loads((out / "dataset" / "quality.json").read_text())
     assert list(quality["findings"]) == sorted(TITLES)
     return load_dataset(out / "dataset"), quality["findings"], (out / "report.html").read_text()
@@ -39,8 +47,10 @@ def pictures(copies: str, original: str = "a", step: int = 150) -> dict[str, byt
     draws = np.random.default_rng(3)
     images = natural.patches(128, step)
     files = {f"{original}/{number:02d}.png": natural.encoded(image) for number, image in enumerate(images)}
-    return files | {f"{copies}/{number:02d}.jpg": natural.encoded(natural.copy(image, "all three", draws), "JPEG")
-                    for number, image in enumerate(images)}
+    return files | {
+        f"{copies}/{number:02d}.jpg": natural.encoded(natural.copy(image, "all three", draws), "JPEG")
+        for number, image in enumerate(images)
+    }
 
 
 def test_a_group_is_named_after_its_first_member_and_shares_its_split(tmp_path: Path) -> None:
@@ -50,7 +60,8 @@ def test_a_group_is_named_after_its_first_member_and_shares_its_split(tmp_path: 
     rows = {row["source"]: row for row in dataset.index.to_pylist()}
     joined = 0
     for key in [key for key in files if key.startswith("a/")]:
-        one, other = rows[key], rows[key.replace("a/", "b/").replace("png", "jpg")]
+        one = rows[key]
+        other = rows[key.replace("a/", "b/").replace("png", "jpg")]
         if one["group"] == other["group"]:
             joined += 1
             assert one["group"] == min(one["id"], other["id"])
@@ -141,10 +152,14 @@ def messy() -> dict[str, bytes]:
     files = {f"{'ab'[number % 2]}/{number:02d}.png": natural.encoded(image) for number, image in enumerate(plain[:24])}
     cut = natural.encoded(plain[30], "JPEG", quality=90)
     return files | {
-        "a/cut.jpg": cut[: len(cut) // 2], "a/text.png": b"no image", "gone/x.gif": b"",
-        "a/again.png": files["a/00.png"], "b/other.png": files["a/02.png"],
+        "a/cut.jpg": cut[: len(cut) // 2],
+        "a/text.png": b"no image",
+        "gone/x.gif": b"",
+        "a/again.png": files["a/00.png"],
+        "b/other.png": files["a/02.png"],
         "b/small.jpg": natural.encoded(plain[4].resize((96, 96)), "JPEG"),
-        "rose/one.png": natural.encoded(plain[31]), "a/grey.png": natural.encoded(Image.new("RGB", (128, 128), "grey")),
+        "rose/one.png": natural.encoded(plain[31]),
+        "a/grey.png": natural.encoded(Image.new("RGB", (128, 128), "grey")),
         "a/tiny.png": natural.encoded(plain[32].resize((20, 20))),
         "a/wide.png": natural.encoded(Image.fromarray(np.asarray(plain[33]).reshape(64, 256, 3))),
     }
@@ -154,9 +169,20 @@ def test_findings_of_a_messy_source(tmp_path: Path) -> None:
     _, findings, html = ingest(fill(tmp_path / "photos", messy()), tmp_path)
     in_train = split_of(sha256_bytes(messy()["rose/one.png"])) == TRAIN
     assert {name: finding["count"] for name, finding in findings.items()} == {
-        "unreadable": 2, "truncated": 1, "exact_duplicates": 2, "near_duplicates": 1, "leaks": 0, "label_conflicts": 1,
-        "group_label_conflicts": 1, "rare_classes": 1, "missing_classes": 1 if in_train else 2, "size_outliers": 1, "aspect_outliers": 1,
-        "blank": 1, "drift": 0}
+        "unreadable": 2,
+        "truncated": 1,
+        "exact_duplicates": 2,
+        "near_duplicates": 1,
+        "leaks": 0,
+        "label_conflicts": 1,
+        "group_label_conflicts": 1,
+        "rare_classes": 1,
+        "missing_classes": 1 if in_train else 2,
+        "size_outliers": 1,
+        "aspect_outliers": 1,
+        "blank": 1,
+        "drift": 0,
+    }
     assert findings["label_conflicts"]["items"][0]["labels"] == ["a", "b"]
     assert findings["rare_classes"]["items"] == [{"class": "rose", "images": 1}]
     assert findings["missing_classes"]["items"][0] == {"class": "gone", "images": 0, "train": 0}
@@ -164,7 +190,10 @@ def test_findings_of_a_messy_source(tmp_path: Path) -> None:
     assert findings["size_outliers"]["items"][0]["times_the_median"] == pytest.approx((20 / 128) ** 2, abs=1e-4)
     assert findings["aspect_outliers"]["items"][0]["times_the_median"] == 4
     assert findings["blank"]["items"][0]["source"] == "a/grey.png"
-    places = [html.index(f"<h2>{title}</h2>") for title in ("Near-duplicates", "Rare classes", "Unusual sizes", "Blank images")]
+    places = [
+        html.index(f"<h2>{title}</h2>")
+        for title in ("Near-duplicates", "Rare classes", "Unusual sizes", "Blank images")
+    ]
     assert all(before < after for before, after in pairwise(places))
 
 

@@ -47,24 +47,32 @@ def decided(dataset: Dataset) -> dict[str, tuple[str, str]]:
 
 
 def test_a_source_that_grew_adds_shards_and_changes_nothing_else(tmp_path: Path) -> None:
-    source, store = fill(tmp_path / "in", PETS), tmp_path / "store"
+    source = fill(tmp_path / "in", PETS)
+    store = tmp_path / "store"
     first, _, _ = ingest(source, tmp_path / "one", store=str(store))
     before = objects(store)
     second, figures, _ = ingest(fill(tmp_path / "in", MORE), tmp_path / "two", store=str(store))
     assert (figures["images"], second.classes) == (45, ("cat", "dog", "owl"))
     assert set(second.shards) > set(first.shards), "old shards are referred to"
-    assert sum(shard.images for shard in second.shards if shard not in first.shards) == len(MORE), "new ones hold new images only"
+    assert sum(shard.images for shard in second.shards if shard not in first.shards) == len(MORE), (
+        "new ones hold new images only"
+    )
     assert before - objects(store) == set()
     assert decided(first).items() <= decided(second).items()
     assert readable(second, store)
-    assert json.loads(open_store(str(store)).read("datasets/pets/latest.json")) == {"format": 1, "id": second.id, "previous": first.id}
+    assert json.loads(open_store(str(store)).read("datasets/pets/latest.json")) == {
+        "format": 1,
+        "id": second.id,
+        "previous": first.id,
+    }
     fresh, _, _ = ingest(source, tmp_path / "fresh")
     for column in ("id", "split", "group", "label", "source", "width"):
         assert fresh.column(column).tolist() == second.column(column).tolist(), column
 
 
 def test_an_unchanged_source_is_the_same_version_and_writes_nothing(tmp_path: Path) -> None:
-    source, store = fill(tmp_path / "in", PETS), tmp_path / "store"
+    source = fill(tmp_path / "in", PETS)
+    store = tmp_path / "store"
     ingest(fill(tmp_path / "few", {"a/b.png": picture(99)}), tmp_path / "zero", store=str(store))
     ingest(source, tmp_path / "one", store=str(store))
     before = {key: open_store(str(store)).stat(key) for key in objects(store)}
@@ -74,7 +82,8 @@ def test_an_unchanged_source_is_the_same_version_and_writes_nothing(tmp_path: Pa
 
 
 def test_removed_images_leave_the_new_version_and_stay_in_the_old(tmp_path: Path) -> None:
-    source, store = fill(tmp_path / "in", PETS), tmp_path / "store"
+    source = fill(tmp_path / "in", PETS)
+    store = tmp_path / "store"
     first, _, _ = ingest(source, tmp_path / "one", store=str(store))
     (tmp_path / "in" / "dog" / "00.png").unlink()
     second, figures, _ = ingest(source, tmp_path / "two", store=str(store))
@@ -86,7 +95,8 @@ def test_removed_images_leave_the_new_version_and_stay_in_the_old(tmp_path: Path
 
 
 def test_a_shard_of_mostly_removed_images_is_packed_anew(tmp_path: Path) -> None:
-    source, store = fill(tmp_path / "in", PETS), tmp_path / "store"
+    source = fill(tmp_path / "in", PETS)
+    store = tmp_path / "store"
     first, _, _ = ingest(source, tmp_path / "one", store=str(store))
     for key in list(PETS)[6:]:
         (tmp_path / "in" / key).unlink()
@@ -97,7 +107,8 @@ def test_a_shard_of_mostly_removed_images_is_packed_anew(tmp_path: Path) -> None
 
 
 def test_another_mode_packs_all_and_keeps_every_split(tmp_path: Path) -> None:
-    source, store = fill(tmp_path / "in", PETS), tmp_path / "store"
+    source = fill(tmp_path / "in", PETS)
+    store = tmp_path / "store"
     first, _, _ = ingest(source, tmp_path / "one", store=str(store))
     grey, _, _ = ingest(source, tmp_path / "two", store=str(store), mode="L")
     assert decided(grey) == decided(first)
@@ -108,12 +119,15 @@ def test_another_mode_packs_all_and_keeps_every_split(tmp_path: Path) -> None:
 def test_a_later_near_duplicate_joins_the_group_and_the_split_of_the_earlier(tmp_path: Path) -> None:
     files = pictures("b")
     early = {key: data for key, data in files.items() if key.startswith("a/")}
-    source, store = fill(tmp_path / "in", early), tmp_path / "store"
+    source = fill(tmp_path / "in", early)
+    store = tmp_path / "store"
     first, _, _ = ingest(source, tmp_path / "one", store=str(store))
     second, _, _ = ingest(fill(tmp_path / "in", files), tmp_path / "two", store=str(store))
     rows = by_source(second)
     assert decided(first).items() <= decided(second).items()
-    joined = [key for key in early if rows[key]["group"] == rows[key.replace("a/", "b/").replace("png", "jpg")]["group"]]
+    joined = [
+        key for key in early if rows[key]["group"] == rows[key.replace("a/", "b/").replace("png", "jpg")]["group"]
+    ]
     assert len(joined) >= 0.9 * len(early)
     copies = [rows[key.replace("a/", "b/").replace("png", "jpg")] for key in joined]
     assert any(copy["id"] < copy["group"] for copy in copies), "a smaller id renames nothing"
@@ -142,13 +156,17 @@ def test_drift_is_found_and_is_none_where_nothing_drifted(tmp_path: Path) -> Non
     def findings(out: Path) -> dict[str, Any]:
         return json.loads((out / "dataset" / "quality.json").read_text())["findings"]["drift"]
 
-    rng, store = np.random.default_rng(0), str(tmp_path / "store")
+    rng = np.random.default_rng(0)
+    store = str(tmp_path / "store")
 
     def photos(count: int, light: float, start: int) -> dict[str, bytes]:
         shades = np.clip(rng.normal(light, 12, count), 5, 250)
         noise = rng.integers(0, 5, (count, 12, 12, 3))
         pixels = [np.clip(shade + grain, 0, 255).astype(np.uint8) for shade, grain in zip(shades, noise, strict=True)]
-        return {f"{'ab'[number % 2]}/{start + number}.png": natural.encoded(Image.fromarray(one)) for number, one in enumerate(pixels)}
+        return {
+            f"{'ab'[number % 2]}/{start + number}.png": natural.encoded(Image.fromarray(one))
+            for number, one in enumerate(pixels)
+        }
 
     source = fill(tmp_path / "in", photos(300, 90, 0))
     ingest(source, tmp_path / "1", store=store)
@@ -168,7 +186,9 @@ def test_drift_is_found_and_is_none_where_nothing_drifted(tmp_path: Path) -> Non
     assert {entry["what"] for entry in findings(tmp_path / "4")["items"]} >= {"classes"}
 
 
-def test_known_etags_are_not_read_again(tmp_path: Path, s3_server: S3Server, s3_bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_known_etags_are_not_read_again(
+    tmp_path: Path, s3_server: S3Server, s3_bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     far = open_store(f"{s3_bucket}/in")
     for key, data in PETS.items():
         far.write(key, data)
@@ -188,12 +208,16 @@ def test_known_etags_are_not_read_again(tmp_path: Path, s3_server: S3Server, s3_
 
 
 @pytest.mark.parametrize("workers", [1, 3, 9])
-def test_any_number_of_workers_in_any_order_make_equal_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int) -> None:
+def test_any_number_of_workers_in_any_order_make_equal_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
     monkeypatch.setattr(planning, "PART_FILES", 7)
     files = {**PETS, "dog/again.png": PETS["cat/01.png"], "cat/broken.png": b"no"}
-    source, settings = fill(tmp_path / "in", files), IngestSettings(processes=1, workers=workers)
+    source = fill(tmp_path / "in", files)
+    settings = IngestSettings(processes=1, workers=workers)
     ingest(source, tmp_path / "alone")
-    out, store = tmp_path / "many", str(tmp_path / "many" / "store")
+    out = tmp_path / "many"
+    store = str(tmp_path / "many" / "store")
     plan_stage.run(source, "", "pets", store, settings, out / "parts")
     ranges = json.loads((out / "parts").read_text())
     assert len(ranges) == min(workers, 5)
@@ -207,7 +231,9 @@ def test_any_number_of_workers_in_any_order_make_equal_bytes(tmp_path: Path, mon
 
 def test_what_workers_left_may_be_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(planning, "PART_FILES", 7)
-    source, settings, store = fill(tmp_path / "in", PETS), IngestSettings(processes=1, workers=2), str(tmp_path / "store")
+    source = fill(tmp_path / "in", PETS)
+    settings = IngestSettings(processes=1, workers=2)
+    store = str(tmp_path / "store")
     plan_stage.run(source, "", "pets", store, settings, tmp_path / "parts")
     first, last = json.loads((tmp_path / "parts").read_text())
     pack_stage.run(source, "pets", store, first, settings, tmp_path / "packed")
@@ -233,20 +259,26 @@ def racing(monkeypatch: pytest.MonkeyPatch, source: str, out: Path, store: Path)
 
 
 def test_of_two_equal_ingests_both_end_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source, store = fill(tmp_path / "in", PETS), tmp_path / "store"
+    source = fill(tmp_path / "in", PETS)
+    store = tmp_path / "store"
     racing(monkeypatch, source, tmp_path / "other", store)
     first, _, _ = ingest(source, tmp_path / "one", store=str(store))
     assert sha256_tree(tmp_path / "one" / "dataset") == sha256_tree(tmp_path / "other" / "dataset")
     assert json.loads(open_store(str(store)).read("datasets/pets/latest.json"))["id"] == first.id
 
 
-def test_of_two_different_ingests_one_wins_and_the_other_says_what_differs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_two_different_ingests_one_wins_and_the_other_says_what_differs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = tmp_path / "store"
     source = fill(tmp_path / "in", PETS)
     other = fill(tmp_path / "other", {**dict(list(PETS.items())[2:]), **MORE})
     racing(monkeypatch, other, tmp_path / "won", store)
-    with pytest.raises(BadInputError, match=r"latest\.json: another ingest has published version \w{12} meanwhile, with 15 images that "
-                                            r"version \w{12} lacks and without 2 that it has; run again to build on it"):
+    with pytest.raises(
+        BadInputError,
+        match=r"latest\.json: another ingest has published version \w{12} meanwhile, with 15 images that "
+        r"version \w{12} lacks and without 2 that it has; run again to build on it",
+    ):
         ingest(source, tmp_path / "lost", store=str(store))
     assert not (tmp_path / "lost" / "dataset").exists()
     won = load_dataset(tmp_path / "won" / "dataset")
@@ -256,17 +288,23 @@ def test_of_two_different_ingests_one_wins_and_the_other_says_what_differs(tmp_p
 
 
 def test_a_version_that_is_gone_is_one_line(tmp_path: Path) -> None:
-    source, store = fill(tmp_path / "in", PETS), tmp_path / "store"
+    source = fill(tmp_path / "in", PETS)
+    store = tmp_path / "store"
     first, _, _ = ingest(source, tmp_path / "one", store=str(store))
     shutil.rmtree(store / "datasets" / "pets" / first.id)
-    with pytest.raises(BadInputError, match=rf"names version {first.id[:12]}, of which .*dataset\.json is gone; restore it, or remove"):
+    with pytest.raises(
+        BadInputError, match=rf"names version {first.id[:12]}, of which .*dataset\.json is gone; restore it, or remove"
+    ):
         ingest(source, tmp_path / "two", store=str(store))
 
 
-def test_progress_tells_how_many_files_are_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-                                                capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_tells_how_many_files_are_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(planning, "PART_FILES", 7)
-    settings, source, store = IngestSettings(processes=1), fill(tmp_path / "in", PETS), str(tmp_path / "store")
+    settings = IngestSettings(processes=1)
+    source = fill(tmp_path / "in", PETS)
+    store = str(tmp_path / "store")
     with opened(source, "pets", store, settings, "", tmp_path) as work:
         pack_stage.pack(work, [1, 3], settings)
     capsys.readouterr()

@@ -24,29 +24,51 @@ def ir():
 
 def test_generated_files_are_fresh():
     files = generated()
-    stale = [str(path) for path, text in files.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
+    stale = [
+        str(path) for path, text in files.items() if not path.is_file() or path.read_text(encoding="utf-8") != text
+    ]
     assert stale == [], "run: gleaner compile"
     assert {*FOLDER.glob("*.yaml"), *OBJECTS.glob("*")} <= files.keys(), "left over; run: gleaner compile"
 
 
 def test_compiling_renders_a_version_for_each_configuration_that_asks_for_other_pods(tmp_path, monkeypatch):
-    configs, objects, compiled = tmp_path / "configs", tmp_path / "objects", tmp_path / "compiled"
-    for name, value in {"CONFIGS": configs, "OBJECTS": objects, "FOLDER": compiled, "MOUNTED": tmp_path / "mounted.yaml"}.items():
+    configs = tmp_path / "configs"
+    objects = tmp_path / "objects"
+    compiled = tmp_path / "compiled"
+    for name, value in {
+        "CONFIGS": configs,
+        "OBJECTS": objects,
+        "FOLDER": compiled,
+        "MOUNTED": tmp_path / "mounted.yaml",
+    }.items():
         monkeypatch.setattr(f"pipelines.compiling.compile.{name}", value)
     monkeypatch.setattr("pipelines.compiling.variants.CONFIGS", configs)
     configs.mkdir()
     least = "version: 1\nname: a\nsource: b\nstore: c\n"
-    for name, more in {"same": "", "big": "resources: {pretrain: {cpu: 8}}\n", "other": "resources: {pretrain: {cpu: 8.0}}\n"}.items():
+    for name, more in {
+        "same": "",
+        "big": "resources: {pretrain: {cpu: 8}}\n",
+        "other": "resources: {pretrain: {cpu: 8.0}}\n",
+    }.items():
         (configs / f"{name}.yaml").write_text(least + more, encoding="utf-8")
     write()
     assert {path.name for path in compiled.iterdir()} == {"training.yaml", "big.yaml", "training.svg"}
-    assert {path.name for path in objects.iterdir()} == {"training.yaml", "big.yaml", "pipeline.yaml", "kustomization.yaml"}
+    assert {path.name for path in objects.iterdir()} == {
+        "training.yaml",
+        "big.yaml",
+        "pipeline.yaml",
+        "kustomization.yaml",
+    }
     assert compiled_for(load_config(configs / "other.yaml"), compiled, configs) == compiled / "big.yaml"
     (configs / "big.yaml").unlink()
     (configs / "other.yaml").unlink()
     write()
-    assert {path.name for path in [*compiled.iterdir(), *objects.iterdir()]} == {"training.yaml", "training.svg", "pipeline.yaml",
-                                                                                 "kustomization.yaml"}
+    assert {path.name for path in [*compiled.iterdir(), *objects.iterdir()]} == {
+        "training.yaml",
+        "training.svg",
+        "pipeline.yaml",
+        "kustomization.yaml",
+    }
 
 
 def test_one_configuration_gets_a_version_of_its_own(tmp_path):
@@ -60,7 +82,10 @@ def test_one_configuration_gets_a_version_of_its_own(tmp_path):
 def test_a_configuration_finds_the_version_with_its_pods():
     assert compiled_for(load_config(CONFIGS / "mnist.yaml")) == COMPILED
     assert compiled_for(load_config(CONFIGS / "gpu.yaml", ["seed=7", "pretrain.epochs=1"])) == FOLDER / "gpu.yaml"
-    for override, expected in [("resources.pretrain.cpu=7", "resources: no version of "), ("threads=4", "resources.pretrain.cpu: got 2")]:
+    for override, expected in [
+        ("resources.pretrain.cpu=7", "resources: no version of "),
+        ("threads=4", "resources.pretrain.cpu: got 2"),
+    ]:
         with pytest.raises(BadInputError) as error:
             compiled_for(load_config(CONFIGS / "mnist.yaml", [override]))
         assert str(error.value).startswith(expected)
@@ -69,7 +94,9 @@ def test_a_configuration_finds_the_version_with_its_pods():
 @pytest.mark.parametrize("name", ["kustomization", "pipeline", "training"])
 def test_a_version_takes_no_other_file_s_name(tmp_path, monkeypatch, name):
     monkeypatch.setattr("pipelines.compiling.variants.CONFIGS", tmp_path)
-    (tmp_path / f"{name}.yaml").write_text("version: 1\nname: a\nsource: b\nstore: c\nresources: {pretrain: {cpu: 8}}\n", encoding="utf-8")
+    (tmp_path / f"{name}.yaml").write_text(
+        "version: 1\nname: a\nsource: b\nstore: c\nresources: {pretrain: {cpu: 8}}\n", encoding="utf-8"
+    )
     with pytest.raises(BadInputError, match="expected a file name other than"):
         generated()
 
@@ -85,17 +112,25 @@ def test_more_threads_than_cores_are_refused(tmp_path):
 def test_a_place_that_cannot_be_written_is_one_line(tmp_path):
     (tmp_path / "file").touch()
     config = load_config(CONFIGS / "gpu.yaml")
-    with pytest.raises(BadInputError, match=r"file: cannot be written: File exists; expected a folder for the compiled version$"):
+    with pytest.raises(
+        BadInputError, match=r"file: cannot be written: File exists; expected a folder for the compiled version$"
+    ):
         write_version(config, tmp_path / "file")
 
 
 def test_the_form_can_be_filled_in_without_reading_code(ir):
     inputs = ir["root"]["inputDefinitions"]["parameters"]
-    assert [name for name, about in inputs.items() if len(about.get("description", "")) < 20 or "defaultValue" not in about] == []
-    assert {name.removesuffix("_settings") for name, about in inputs.items() if about["parameterType"] == "STRUCT"} == set(STAGES)
+    assert [
+        name for name, about in inputs.items() if len(about.get("description", "")) < 20 or "defaultValue" not in about
+    ] == []
+    assert {
+        name.removesuffix("_settings") for name, about in inputs.items() if about["parameterType"] == "STRUCT"
+    } == set(STAGES)
     settings = {"pretrain": PretrainSettings(), "sample": SampleSettings(), "release": ReleaseSettings()}
     for stage, keys in FORM.items():
-        assert {key: inputs[key]["defaultValue"] for key in keys} == {key: getattr(settings[stage], key) for key in keys}
+        assert {key: inputs[key]["defaultValue"] for key in keys} == {
+            key: getattr(settings[stage], key) for key in keys
+        }
         assert all(f"`{key}`" in inputs[f"{stage}_settings"]["description"] for key in keys)  # which of the two counts
     strategies = SampleSettings.model_json_schema()["properties"]["strategy"]["enum"]
     assert all(f"`{strategy}`" in inputs["strategy"]["description"] for strategy in strategies)
@@ -119,8 +154,11 @@ def test_the_picture_shows_every_stage_and_artifact(ir):
     root = ElementTree.fromstring(picture(ir))
     texts = ["".join(text.itertext()) for text in root.iter(f"{SVG}text")]
     assert [text.text for text in root.iter(f"{SVG}text") if text.get("class") == "stage"] == STAGES
-    read = {(source["taskOutputArtifact"]["producerTask"], source["taskOutputArtifact"]["outputArtifactKey"])
-            for task in ir["root"]["dag"]["tasks"].values() for source in task["inputs"].get("artifacts", {}).values()}
+    read = {
+        (source["taskOutputArtifact"]["producerTask"], source["taskOutputArtifact"]["outputArtifactKey"])
+        for task in ir["root"]["dag"]["tasks"].values()
+        for source in task["inputs"].get("artifacts", {}).values()
+    }
     assert texts.count("classifier") == 2
     assert {name for _, name in read} <= set(texts)
     readers = sum(len(task["inputs"].get("artifacts", {})) for task in ir["root"]["dag"]["tasks"].values())
@@ -131,8 +169,10 @@ def test_the_picture_shows_every_stage_and_artifact(ir):
 
 def test_the_picture_stays_inside_its_frame(ir):
     root = ElementTree.fromstring(picture(ir))
-    width, height = float(root.attrib["width"]), float(root.attrib["height"])
+    width = float(root.attrib["width"])
+    height = float(root.attrib["height"])
     for element in (*root.iter(f"{SVG}text"), *root.iter(f"{SVG}circle")):
-        x, y = float(element.get("x") or element.get("cx") or -1), float(element.get("y") or element.get("cy") or -1)
+        x = float(element.get("x") or element.get("cx") or -1)
+        y = float(element.get("y") or element.get("cy") or -1)
         assert 0 < x < width
         assert 0 < y < height

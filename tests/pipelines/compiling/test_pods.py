@@ -23,12 +23,18 @@ from pipelines.training import training
 from tests.manifests.kubectl import build
 
 MANIFESTS = OBJECTS.parents[1]
-KUBEFLOW = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}, "seccompProfile": {"type": "RuntimeDefault"}}
+KUBEFLOW = {
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
 """What Kubeflow 2.17 sets on the container of every task (backend/src/v2/compiler/argocompiler/security_context.go)."""
 
 
 def pod(documents: list[dict[str, Any]], task: str) -> dict[str, Any]:
-    """The pod of a task as Kubeflow's driver puts it together (backend/src/v2/driver/k8s.go), without its own init containers."""
+    """The pod of a task as Kubeflow's driver puts it together (backend/src/v2/driver/k8s.go), without its own init
+    containers.
+    """
     ir, platform = documents
     container = ir["deploymentSpec"]["executors"][f"exec-{task}"]["container"]
     extra = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"][f"exec-{task}"]
@@ -37,19 +43,36 @@ def pod(documents: list[dict[str, Any]], task: str) -> dict[str, Any]:
     requests = {"cpu": asked["resourceCpuRequest"], "memory": asked["resourceMemoryRequest"]}
     if "accelerator" in asked:
         limits[asked["accelerator"]["resourceType"]] = asked["accelerator"]["resourceCount"]
-    volumes = [{"name": each["volumeName"], "emptyDir": {"medium": each["medium"], "sizeLimit": each["sizeLimit"]}}
-               for each in extra.get("emptyDirMounts", [])]
-    known = {"activeDeadlineSeconds", "configMapAsEnv", "emptyDirMounts", "fieldPathAsEnv", "nodeSelector", "podMetadata",
-             "secretAsEnv", "securityContext", "tolerations"}
+    volumes = [
+        {"name": each["volumeName"], "emptyDir": {"medium": each["medium"], "sizeLimit": each["sizeLimit"]}}
+        for each in extra.get("emptyDirMounts", [])
+    ]
+    known = {
+        "activeDeadlineSeconds",
+        "configMapAsEnv",
+        "emptyDirMounts",
+        "fieldPathAsEnv",
+        "nodeSelector",
+        "podMetadata",
+        "secretAsEnv",
+        "securityContext",
+        "tolerations",
+    }
     assert extra.keys() <= known, "a pod field that this test does not know"
     return {
         "metadata": extra["podMetadata"],
         "spec": {
             "activeDeadlineSeconds": int(extra["activeDeadlineSeconds"]),
-            "nodeSelector": extra.get("nodeSelector", {}).get("labels", {}), "tolerations": extra.get("tolerations", []),
+            "nodeSelector": extra.get("nodeSelector", {}).get("labels", {}),
+            "tolerations": extra.get("tolerations", []),
             "volumes": volumes,
-            "containers": [{"image": container["image"], "resources": {"limits": limits, "requests": requests},
-                            "securityContext": {**KUBEFLOW, **extra["securityContext"]}}],
+            "containers": [
+                {
+                    "image": container["image"],
+                    "resources": {"limits": limits, "requests": requests},
+                    "securityContext": {**KUBEFLOW, **extra["securityContext"]},
+                }
+            ],
         },
     }
 
@@ -57,11 +80,24 @@ def pod(documents: list[dict[str, Any]], task: str) -> dict[str, Any]:
 def violations(spec: dict[str, Any]) -> list[str]:
     """Breaches of Pod Security `restricted` (kubernetes.io/docs/concepts/security/pod-security-standards)."""
     found = [key for key in ("hostNetwork", "hostPID", "hostIPC") if spec.get(key)]
-    allowed = {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret"}
+    allowed = {
+        "configMap",
+        "csi",
+        "downwardAPI",
+        "emptyDir",
+        "ephemeral",
+        "persistentVolumeClaim",
+        "projected",
+        "secret",
+    }
     found += [f"volume {volume['name']}" for volume in spec["volumes"] if not volume.keys() - {"name"} <= allowed]
     for container in spec["containers"]:
         security = container["securityContext"]
-        found += [key for key, wanted in (("allowPrivilegeEscalation", False), ("runAsNonRoot", True)) if security.get(key) is not wanted]
+        found += [
+            key
+            for key, wanted in (("allowPrivilegeEscalation", False), ("runAsNonRoot", True))
+            if security.get(key) is not wanted
+        ]
         found += ["privileged"] if security.get("privileged") else []
         found += ["runAsUser"] if security.get("runAsUser") == 0 else []
         found += ["capabilities"] if security["capabilities"] != {"drop": ["ALL"]} else []
@@ -91,33 +127,56 @@ def test_every_pod_is_restricted_bounded_and_labelled(compiled, task):
 def test_violations_are_seen(compiled):
     spec = pod(compiled["training"], "pretrain")["spec"]
     security = spec["containers"][0]["securityContext"]
-    for change in ({"runAsNonRoot": False}, {"runAsUser": 0}, {"privileged": True}, {"allowPrivilegeEscalation": True},
-                   {"capabilities": {"drop": ["ALL"], "add": ["NET_ADMIN"]}}, {"seccompProfile": {"type": "Unconfined"}}):
+    for change in (
+        {"runAsNonRoot": False},
+        {"runAsUser": 0},
+        {"privileged": True},
+        {"allowPrivilegeEscalation": True},
+        {"capabilities": {"drop": ["ALL"], "add": ["NET_ADMIN"]}},
+        {"seccompProfile": {"type": "Unconfined"}},
+    ):
         assert violations({**spec, "containers": [{"securityContext": {**security, **change}}]}) == list(change)
-    assert violations({**spec, "volumes": [{"name": "docker", "hostPath": {"path": "/"}}], "hostPID": True}) == ["hostPID", "volume docker"]
+    assert violations({**spec, "volumes": [{"name": "docker", "hostPath": {"path": "/"}}], "hostPID": True}) == [
+        "hostPID",
+        "volume docker",
+    ]
 
 
 def test_no_secret_stands_in_the_objects(compiled):
     for documents in compiled.values():
         for extra in documents[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"].values():
-            assert [(each["secretName"], each["optional"]) for each in extra["secretAsEnv"]] == [("gleaner-storage", True)]
+            assert [(each["secretName"], each["optional"]) for each in extra["secretAsEnv"]] == [
+                ("gleaner-storage", True)
+            ]
 
 
 def test_a_task_gets_what_it_asks_for():
-    asked = TaskResources(cpu=0.5, memory="16Gi", gpu="nvidia-l4", gpus=2, shm="8Gi", timeout_hours=1.5, retries=3, cache=False)
-    pool = Pool(gpu="nvidia-l4", gpus=4, selector={"pool": "gpu", "zone": "a"},
-                tolerations=[Toleration(key="nvidia.com/gpu"), Toleration(key="team", value="vision", effect=None)])
+    asked = TaskResources(
+        cpu=0.5, memory="16Gi", gpu="nvidia-l4", gpus=2, shm="8Gi", timeout_hours=1.5, retries=3, cache=False
+    )
+    pool = Pool(
+        gpu="nvidia-l4",
+        gpus=4,
+        selector={"pool": "gpu", "zone": "a"},
+        tolerations=[Toleration(key="nvidia.com/gpu"), Toleration(key="team", value="vision", effect=None)],
+    )
     documents = parse(compile_training(Resources(pretrain=asked, pack=TaskResources(retries=0)), {"gpu": pool}))
     spec = pod(documents, "pretrain")["spec"]
     assert spec["containers"][0]["resources"]["limits"] == {"cpu": "0.5", "memory": "16Gi", "nvidia.com/gpu": "2"}
     assert spec["activeDeadlineSeconds"] == 5400
     assert spec["volumes"] == [{"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": "8Gi"}}]
     assert spec["nodeSelector"] == {"pool": "gpu", "zone": "a"}
-    assert spec["tolerations"] == [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"},
-                                   {"key": "team", "operator": "Equal", "value": "vision"}]
+    assert spec["tolerations"] == [
+        {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"},
+        {"key": "team", "operator": "Equal", "value": "vision"},
+    ]
     tasks = documents[0]["root"]["dag"]["tasks"]
-    assert tasks["pretrain"]["retryPolicy"] == {"maxRetryCount": 3, "backoffDuration": "60s", "backoffFactor": 2.0,
-                                                "backoffMaxDuration": "3600s"}
+    assert tasks["pretrain"]["retryPolicy"] == {
+        "maxRetryCount": 3,
+        "backoffDuration": "60s",
+        "backoffFactor": 2.0,
+        "backoffMaxDuration": "3600s",
+    }
     assert tasks["pretrain"]["cachingOptions"] == {}
     assert tasks["warmup"]["cachingOptions"] == {"enableCache": True}
     loop = documents[0]["components"]["comp-for-loop-1"]["dag"]["tasks"]["pack"]
@@ -135,23 +194,31 @@ def test_a_task_waits_for_its_turn_where_its_pool_has_a_queue():
 
 def test_many_machines_are_a_small_pod_that_knows_what_to_start(compiled):
     documents = compiled["many-gpus"]
-    made, config = pod(documents, "pretrain"), load_config(CONFIGS / "many-gpus.yaml")
+    made = pod(documents, "pretrain")
+    config = load_config(CONFIGS / "many-gpus.yaml")
     assert made["spec"]["containers"][0]["resources"]["limits"] == {"cpu": "1", "memory": "2Gi"}
     assert (made["spec"]["nodeSelector"], made["spec"]["tolerations"], made["spec"]["volumes"]) == ({}, [], [])
     assert made["spec"]["activeDeadlineSeconds"] == round(config.resources.pretrain.timeout_hours * 3600)
     (variable,) = documents[0]["deploymentSpec"]["executors"]["exec-pretrain"]["container"]["env"]
     assert variable["name"] == VARIABLE
     image = made["spec"]["containers"][0]["image"]
-    assert read_spec(variable["value"]) == Spec(image, nodes=2, cpu="40", memory="160Gi", gpus=4, queue="gpu", priority="gleaner-batch")
+    assert read_spec(variable["value"]) == Spec(
+        image, nodes=2, cpu="40", memory="160Gi", gpus=4, queue="gpu", priority="gleaner-batch"
+    )
     fields = documents[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"]["exec-pretrain"]["fieldPathAsEnv"]
-    assert fields == [{"name": "POD_NAME", "fieldPath": "metadata.name"}, {"name": "POD_NAMESPACE", "fieldPath": "metadata.namespace"}]
+    assert fields == [
+        {"name": "POD_NAME", "fieldPath": "metadata.name"},
+        {"name": "POD_NAMESPACE", "fieldPath": "metadata.namespace"},
+    ]
     assert pod(documents, "pseudolabel") == pod(compiled["gpu"], "pseudolabel")
 
 
 def test_queues_and_priorities_are_those_of_the_manifests():
     objects = build(MANIFESTS / "overlays" / "prod")
-    queues, priorities = ({each["metadata"]["name"] for each in objects if each["kind"] == kind}
-                          for kind in ("LocalQueue", "WorkloadPriorityClass"))
+    queues, priorities = (
+        {each["metadata"]["name"] for each in objects if each["kind"] == kind}
+        for kind in ("LocalQueue", "WorkloadPriorityClass")
+    )
     config = load_config(CONFIGS / "many-gpus.yaml")
     assert {pool.queue for pool in config.pools.values()} == queues
     assert config.resources.pretrain.priority in priorities
@@ -159,7 +226,8 @@ def test_queues_and_priorities_are_those_of_the_manifests():
 
 @pytest.mark.parametrize("change", [{"nodes": 3}, {"priority": "gleaner-batch"}, {"queue": "other"}])
 def test_another_number_of_machines_or_another_queue_is_another_version(change):
-    pool, asked = Pool(gpu="nvidia-l4", gpus=4, queue="gpu"), TaskResources(gpu="nvidia-l4", nodes=2)
+    pool = Pool(gpu="nvidia-l4", gpus=4, queue="gpu")
+    asked = TaskResources(gpu="nvidia-l4", nodes=2)
     other = (asked, pool.model_copy(update=change)) if "queue" in change else (asked.model_copy(update=change), pool)
     first, second = (_pods(Resources(pretrain=task), {"gpu": where}) for task, where in ((asked, pool), other))
     assert first != second
@@ -168,7 +236,8 @@ def test_another_number_of_machines_or_another_queue_is_another_version(change):
 def test_pods_change_nothing_else(compiled):
     from google.protobuf.json_format import MessageToDict
 
-    plain, with_them = MessageToDict(training.pipeline_spec), copy.deepcopy(compiled["training"][0])
+    plain = MessageToDict(training.pipeline_spec)
+    with_them = copy.deepcopy(compiled["training"][0])
     for dag in [with_them["root"], *(each for each in with_them["components"].values() if "dag" in each)]:
         for task in dag["dag"]["tasks"].values():
             task.pop("retryPolicy", None)
@@ -187,25 +256,45 @@ def test_objects_are_named_by_content_and_small():
     listed = objects["kustomization.yaml"]["resources"]
     assert sorted([*listed, "kustomization.yaml"]) == sorted(objects)
     owner = objects["pipeline.yaml"]
-    assert owner["metadata"]["annotations"] == {"argocd.argoproj.io/sync-wave": "-1",
-                                                "argocd.argoproj.io/sync-options": "Prune=false,Delete=false"}
+    assert owner["metadata"]["annotations"] == {
+        "argocd.argoproj.io/sync-wave": "-1",
+        "argocd.argoproj.io/sync-options": "Prune=false,Delete=false",
+    }
     names = set()
     for name, ir in irs.items():
         version = objects[name]
         assert version["metadata"]["name"] == content_name(ir.encode())
-        assert version["spec"]["pipelineName"] == owner["metadata"]["name"] == version["spec"]["pipelineSpec"]["pipelineInfo"]["name"]
+        assert (
+            version["spec"]["pipelineName"]
+            == owner["metadata"]["name"]
+            == version["spec"]["pipelineSpec"]["pipelineInfo"]["name"]
+        )
         assert [version["spec"]["pipelineSpec"], version["spec"]["platformSpec"]] == parse(ir)
         assert version["spec"]["codeSourceURL"].endswith("pipelines/training.py")
-        assert len(json.dumps(version)) < 200 << 10  # an annotation holds 256 KiB, an object 1.5 MiB, an Argo workflow 1 MiB
+        # an annotation holds 256 KiB, an object 1.5 MiB, an Argo workflow 1 MiB
+        assert len(json.dumps(version)) < 200 << 10
         names.add(version["metadata"]["name"])
     assert len(names) == len(listed) - 1
 
 
 @dsl.container_component
 def plan(settings: dict, after: dsl.Output[dsl.Artifact], figures: dsl.Output[dsl.Metrics]):
-    return dsl.ContainerSpec(image="toy", command=["python", "-m", "tests.toy"],
-                             args=["--executor-input", dsl.PIPELINE_TASK_EXECUTOR_INPUT_PLACEHOLDER, "--before", "", "--settings", settings,
-                                   "--after", after.path, "--figures", figures.path])
+    return dsl.ContainerSpec(
+        image="toy",
+        command=["python", "-m", "tests.toy"],
+        args=[
+            "--executor-input",
+            dsl.PIPELINE_TASK_EXECUTOR_INPUT_PLACEHOLDER,
+            "--before",
+            "",
+            "--settings",
+            settings,
+            "--after",
+            after.path,
+            "--figures",
+            figures.path,
+        ],
+    )
 
 
 @dsl.pipeline(name="one", description="One task.")
@@ -219,5 +308,11 @@ def test_this_machine_runs_a_pipeline_whose_pods_want_more_than_it_has(tmp_path,
     pipeline = with_pods(one, Resources(plan=greedy), {"gpu": Pool(gpu="nvidia-l4", gpus=8, selector={"a": "b"})})
     with (tmp_path / "screen").open("w") as screen:
         run = new_run(tmp_path, "one", Lines(screen), threads=1)
-        run_pipeline(pipeline.pipeline_spec, {"settings": {"say": "alpha"}}, run, tmp_path / "cache", digest_of=lambda module: module)
+        run_pipeline(
+            pipeline.pipeline_spec,
+            {"settings": {"say": "alpha"}},
+            run,
+            tmp_path / "cache",
+            digest_of=lambda module: module,
+        )
     assert [stage.name for stage in run.stages] == ["plan"]

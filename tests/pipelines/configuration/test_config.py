@@ -38,8 +38,14 @@ def mistake(path: Path, *overrides: str) -> str:
 
 
 def test_defaults_then_base_then_file_then_overrides(write):
-    write(LEAST + "seed: 1\nthreads: 1\npretrain: {epochs: 1, batch_size: 8, augment: {crop: 0.1, blur: 0.1}}\n", "base/base.yaml")
-    write("version: 1\nextends: base.yaml\nthreads: 2\npretrain: {batch_size: 16, augment: {crop: 0.2}}\n", "base/middle.yaml")
+    write(
+        LEAST + "seed: 1\nthreads: 1\npretrain: {epochs: 1, batch_size: 8, augment: {crop: 0.1, blur: 0.1}}\n",
+        "base/base.yaml",
+    )
+    write(
+        "version: 1\nextends: base.yaml\nthreads: 2\npretrain: {batch_size: 16, augment: {crop: 0.2}}\n",
+        "base/middle.yaml",
+    )
     path = write("version: 1\nextends: base/middle.yaml\npretrain: {augment: {crop: 0.3}}\n")
     config = load_config(path, ["pretrain.augment.crop=0.4", "name=dogs"])
     assert (config.name, config.seed, config.threads) == ("dogs", 1, 2)
@@ -51,8 +57,12 @@ def test_defaults_then_base_then_file_then_overrides(write):
 
 
 def test_values_mean_what_people_mean(write):
-    path = write(LEAST + "pretrain:\n  learning_rate: 1e-3\nwarmup:\nsample: {label_access: file, labels_file: 2026-11-22}\n")
-    config = load_config(path, ["source_version=20261122", "evaluate.gates.max_ece=null", "pretrain.augment={crop: 1, blur: .5}"])
+    path = write(
+        LEAST + "pretrain:\n  learning_rate: 1e-3\nwarmup:\nsample: {label_access: file, labels_file: 2026-11-22}\n"
+    )
+    config = load_config(
+        path, ["source_version=20261122", "evaluate.gates.max_ece=null", "pretrain.augment={crop: 1, blur: .5}"]
+    )
     assert config.pretrain.learning_rate == 0.001
     assert config.sample.labels_file == "2026-11-22"
     assert config.source_version == "20261122"
@@ -61,88 +71,133 @@ def test_values_mean_what_people_mean(write):
 
 
 def test_references_inside_a_configuration(write):
-    path = write("version: 1\nname: cats\nsource: data/${name}\nstore: out\n"
-                 "pretrain: {augment: {blur: 0.5}}\nwarmup: {augment: '${pretrain.augment}'}\n")
+    path = write(
+        "version: 1\nname: cats\nsource: data/${name}\nstore: out\n"
+        "pretrain: {augment: {blur: 0.5}}\nwarmup: {augment: '${pretrain.augment}'}\n"
+    )
     config = load_config(path, ["name=dogs", "warmup.batch_size=${pretrain.batch_size}"])
     assert config.source == "data/dogs"
     assert config.warmup.batch_size == config.pretrain.batch_size  # which only the defaults name
     assert config.warmup.augment.blur == 0.5
 
 
-@pytest.mark.parametrize(("text", "expected"), [
-    ("pretrain:\n  epoch: 5\n", "a.yaml:6: unknown key 'pretrain.epoch'; did you mean 'pretrain.epochs'?"),
-    ("epochs: 5\n", "a.yaml:5: unknown key 'epochs'; did you mean 'pretrain.epochs'?"),
-    ("release:\n  zebra: 5\n", "a.yaml:6: unknown key 'release.zebra'; expected one of promote"),
-    ("pretrain:\n  augment:\n    crops: 1\n", "a.yaml:7: unknown key 'pretrain.augment.crops'; did you mean 'pretrain.augment.crop'?"),
-    ("pretrain:\n  epochs: many\n", "a.yaml:6: pretrain.epochs: got 'many', expected a valid integer"),
-    ("pretrain:\n  epochs: 4.5\n", "a.yaml:6: pretrain.epochs: got 4.5, expected a valid integer"),
-    ("pretrain:\n  epochs: yes\n", "a.yaml:6: pretrain.epochs: got True, expected a valid integer"),
-    ("pretrain:\n  epochs: '5'\n", "a.yaml:6: pretrain.epochs: got '5', expected a valid integer"),
-    ("pretrain:\n  epochs: -1\n", "a.yaml:6: pretrain.epochs: got -1, expected greater than or equal to 0"),
-    ("pretrain:\n  learning_rate: .inf\n", "a.yaml:6: pretrain.learning_rate: got inf, expected a finite number"),
-    ("pretrain:\n  loader: DALI\n", "a.yaml:6: pretrain.loader: got 'DALI', expected 'auto', 'dali' or 'torch'"),
-    ("pretrain: 5\n", "a.yaml:5: pretrain: got 5, expected a section of `key: value` lines"),
-    ("pretrain:\n  epochs: {a: 1}\n", "a.yaml:6: pretrain.epochs: got {'a': 1}, expected a valid integer"),
-    ("pretrain:\n  epochs: [1]\n", "a.yaml:6: pretrain.epochs: got [1], expected a valid integer"),
-    ("evaluate:\n  gates:\n    min_accuracy: 90\n", "a.yaml:7: evaluate.gates.min_accuracy: got 90, expected less than or equal to 1"),
-    ("pseudolabel:\n  t1: 0.5\n", "a.yaml:5: pseudolabel: t1 (0.5) must not exceed t2 (0.4)"),
-    ("seed: 1\nseed: 2\n", "a.yaml:6: key 'seed' stands here a second time; the first is at a.yaml:5"),
-    ("pretrain:\n  no: 5\n", "a.yaml:6: key 'no' is not text; quote it"),
-    ("pretrain: {<<: {epochs: 5}}\n", "a.yaml:5: merge keys (<<) are not read; use `extends` or ${key}"),
-    ("pretrain:\n  epochs: [5\nseed: 1\n", "a.yaml:7: is not YAML: expected ',' or ']', but got ':'"),
-    ("pretrain: &a\n  augment: *a\n", "a.yaml:6: nested more than 10 keys deep"),
-    ("source_version: ${nobody}\n", "a.yaml:5: source_version: Interpolation key 'nobody' not found"),
-    ("source_version: ${source_version}\n", "a.yaml:5: source_version: Recursive interpolation detected"),
-    ("source_version: ${name\n", "a.yaml:5: source_version: no viable alternative at input '${name'"),
-    ("source_version: ${oc.env:HOME}\n",
-     "a.yaml:5: source_version: got '${oc.env:HOME}', expected a plain ${key}: a configuration reads nothing but itself"),
-    ("extends: b.yaml\n", "a.yaml:5: extends 'b.yaml': no such file (b.yaml)"),
-    ("extends: a.yaml\n", "a.yaml:5: extends goes in a circle: a.yaml -> a.yaml"),
-    ("extends: [a]\n", "a.yaml:5: extends: got ['a'], expected the path of one file, relative to ./"),
-    ("seed: -1\nthreads: 0\n", "a.yaml:5: seed: got -1, expected greater than or equal to 0 (and 1 more)"),
-])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("pretrain:\n  epoch: 5\n", "a.yaml:6: unknown key 'pretrain.epoch'; did you mean 'pretrain.epochs'?"),
+        ("epochs: 5\n", "a.yaml:5: unknown key 'epochs'; did you mean 'pretrain.epochs'?"),
+        ("release:\n  zebra: 5\n", "a.yaml:6: unknown key 'release.zebra'; expected one of promote"),
+        (
+            "pretrain:\n  augment:\n    crops: 1\n",
+            "a.yaml:7: unknown key 'pretrain.augment.crops'; did you mean 'pretrain.augment.crop'?",
+        ),
+        ("pretrain:\n  epochs: many\n", "a.yaml:6: pretrain.epochs: got 'many', expected a valid integer"),
+        ("pretrain:\n  epochs: 4.5\n", "a.yaml:6: pretrain.epochs: got 4.5, expected a valid integer"),
+        ("pretrain:\n  epochs: yes\n", "a.yaml:6: pretrain.epochs: got True, expected a valid integer"),
+        ("pretrain:\n  epochs: '5'\n", "a.yaml:6: pretrain.epochs: got '5', expected a valid integer"),
+        ("pretrain:\n  epochs: -1\n", "a.yaml:6: pretrain.epochs: got -1, expected greater than or equal to 0"),
+        ("pretrain:\n  learning_rate: .inf\n", "a.yaml:6: pretrain.learning_rate: got inf, expected a finite number"),
+        ("pretrain:\n  loader: DALI\n", "a.yaml:6: pretrain.loader: got 'DALI', expected 'auto', 'dali' or 'torch'"),
+        ("pretrain: 5\n", "a.yaml:5: pretrain: got 5, expected a section of `key: value` lines"),
+        ("pretrain:\n  epochs: {a: 1}\n", "a.yaml:6: pretrain.epochs: got {'a': 1}, expected a valid integer"),
+        ("pretrain:\n  epochs: [1]\n", "a.yaml:6: pretrain.epochs: got [1], expected a valid integer"),
+        (
+            "evaluate:\n  gates:\n    min_accuracy: 90\n",
+            "a.yaml:7: evaluate.gates.min_accuracy: got 90, expected less than or equal to 1",
+        ),
+        ("pseudolabel:\n  t1: 0.5\n", "a.yaml:5: pseudolabel: t1 (0.5) must not exceed t2 (0.4)"),
+        ("seed: 1\nseed: 2\n", "a.yaml:6: key 'seed' stands here a second time; the first is at a.yaml:5"),
+        ("pretrain:\n  no: 5\n", "a.yaml:6: key 'no' is not text; quote it"),
+        ("pretrain: {<<: {epochs: 5}}\n", "a.yaml:5: merge keys (<<) are not read; use `extends` or ${key}"),
+        ("pretrain:\n  epochs: [5\nseed: 1\n", "a.yaml:7: is not YAML: expected ',' or ']', but got ':'"),
+        ("pretrain: &a\n  augment: *a\n", "a.yaml:6: nested more than 10 keys deep"),
+        ("source_version: ${nobody}\n", "a.yaml:5: source_version: Interpolation key 'nobody' not found"),
+        ("source_version: ${source_version}\n", "a.yaml:5: source_version: Recursive interpolation detected"),
+        ("source_version: ${name\n", "a.yaml:5: source_version: no viable alternative at input '${name'"),
+        (
+            "source_version: ${oc.env:HOME}\n",
+            "a.yaml:5: source_version: got '${oc.env:HOME}', expected a plain ${key}: a configuration reads "
+            "nothing but itself",
+        ),
+        ("extends: b.yaml\n", "a.yaml:5: extends 'b.yaml': no such file (b.yaml)"),
+        ("extends: a.yaml\n", "a.yaml:5: extends goes in a circle: a.yaml -> a.yaml"),
+        ("extends: [a]\n", "a.yaml:5: extends: got ['a'], expected the path of one file, relative to ./"),
+        ("seed: -1\nthreads: 0\n", "a.yaml:5: seed: got -1, expected greater than or equal to 0 (and 1 more)"),
+    ],
+)
 def test_a_mistake_names_file_and_line(write, text, expected):
     assert mistake(write(LEAST + text)) == expected
 
 
-@pytest.mark.parametrize(("override", "expected"), [
-    ("pretrain.epoch=5", "override 'pretrain.epoch=5': unknown key 'pretrain.epoch'; did you mean 'pretrain.epochs'?"),
-    ("pretrain.epochs=x", "override 'pretrain.epochs=x': pretrain.epochs: got 'x', expected a valid integer"),
-    ("pretrain={epoch: 5}", "override 'pretrain={epoch: 5}': unknown key 'pretrain.epoch'; did you mean 'pretrain.epochs'?"),
-    ("pretrain.epochs", "override 'pretrain.epochs': expected key=value, such as pretrain.epochs=5"),
-    ("pretrain..epochs=5", "override 'pretrain..epochs=5': expected key=value, such as pretrain.epochs=5"),
-    ("seed={", "override 'seed={': is not YAML: expected the node content, but found '<stream end>'"),
-    ("name=Big Cats", "override 'name=Big Cats': name: got 'Big Cats', expected text that matches ^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"),
-])
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        (
+            "pretrain.epoch=5",
+            "override 'pretrain.epoch=5': unknown key 'pretrain.epoch'; did you mean 'pretrain.epochs'?",
+        ),
+        ("pretrain.epochs=x", "override 'pretrain.epochs=x': pretrain.epochs: got 'x', expected a valid integer"),
+        (
+            "pretrain={epoch: 5}",
+            "override 'pretrain={epoch: 5}': unknown key 'pretrain.epoch'; did you mean 'pretrain.epochs'?",
+        ),
+        ("pretrain.epochs", "override 'pretrain.epochs': expected key=value, such as pretrain.epochs=5"),
+        ("pretrain..epochs=5", "override 'pretrain..epochs=5': expected key=value, such as pretrain.epochs=5"),
+        ("seed={", "override 'seed={': is not YAML: expected the node content, but found '<stream end>'"),
+        (
+            "name=Big Cats",
+            "override 'name=Big Cats': name: got 'Big Cats', expected text that matches "
+            "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$",
+        ),
+    ],
+)
 def test_a_mistake_in_an_override_names_it(write, override, expected):
     assert mistake(write(LEAST), override) == expected
 
 
-@pytest.mark.parametrize(("text", "expected"), [
-    ("name: cats\n", "a.yaml: does not say its version; expected a line `version: 1`"),
-    ("name: cats\nversion: 2\n", "a.yaml:2: version 2 is newer than this gleaner, which reads [1]; install a newer gleaner"),
-    ("version: one\n", "a.yaml:1: version 'one' is not one that this gleaner reads ([1])"),
-    ("version: true\n", "a.yaml:1: version True is not one that this gleaner reads ([1])"),
-    ("- a\n- b\n", "a.yaml: expected `key: value` lines at the top"),
-    ("version: 1\nname: cats\nstore: out\n",
-     "a.yaml: lacks 'source'; expected: Folder of images (relative to where gleaner is started), s3:// prefix, archive or table of URIs"),
-    ("", "a.yaml: does not say its version; expected a line `version: 1`"),
-])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("name: cats\n", "a.yaml: does not say its version; expected a line `version: 1`"),
+        (
+            "name: cats\nversion: 2\n",
+            "a.yaml:2: version 2 is newer than this gleaner, which reads [1]; install a newer gleaner",
+        ),
+        ("version: one\n", "a.yaml:1: version 'one' is not one that this gleaner reads ([1])"),
+        ("version: true\n", "a.yaml:1: version True is not one that this gleaner reads ([1])"),
+        ("- a\n- b\n", "a.yaml: expected `key: value` lines at the top"),
+        (
+            "version: 1\nname: cats\nstore: out\n",
+            "a.yaml: lacks 'source'; expected: Folder of images (relative to where gleaner is started), s3:// "
+            "prefix, archive or table of URIs",
+        ),
+        ("", "a.yaml: does not say its version; expected a line `version: 1`"),
+    ],
+)
 def test_a_file_that_is_no_configuration(write, text, expected):
     assert mistake(write(text)) == expected
 
 
 def test_a_missing_file_and_one_that_is_not_text(write, tmp_path):
-    assert mistake(Path("none.yaml")) == "none.yaml: no such file; expected a run configuration such as pipelines/configs/mnist.yaml"
+    assert (
+        mistake(Path("none.yaml"))
+        == "none.yaml: no such file; expected a run configuration such as pipelines/configs/mnist.yaml"
+    )
     (tmp_path / "b.yaml").write_bytes(b"\xff\xfe")
     assert mistake(Path("b.yaml")).startswith("b.yaml: cannot be read as text: 'utf-8' codec can't decode byte 0xff")
-    assert mistake(tmp_path) == f"{tmp_path}: cannot be read as text: Is a directory; expected a run configuration such as " \
-                                "pipelines/configs/mnist.yaml"
+    assert (
+        mistake(tmp_path)
+        == f"{tmp_path}: cannot be read as text: Is a directory; expected a run configuration such as "
+        "pipelines/configs/mnist.yaml"
+    )
 
 
 def test_circles_over_several_files(write):
     write("version: 1\nextends: ../a.yaml\n", "sub/b.yaml")
-    assert mistake(write("version: 1\nextends: sub/b.yaml\n")) == "sub/b.yaml:2: extends goes in a circle: a.yaml -> b.yaml -> a.yaml"
+    assert (
+        mistake(write("version: 1\nextends: sub/b.yaml\n"))
+        == "sub/b.yaml:2: extends goes in a circle: a.yaml -> b.yaml -> a.yaml"
+    )
 
 
 def test_a_mistake_in_the_base_names_the_base(write):
@@ -158,7 +213,9 @@ def test_older_versions_are_migrated(write, monkeypatch):
     write("version: 0\ntitle: cats\n", "base.yaml")
     path = write("version: 1\nextends: base.yaml\nsource: in\nstore: out\n")
     assert load_config(path).name == "cats"
-    assert mistake(write("version: -1\n", "c.yaml")) == "c.yaml:1: version -1 is not one that this gleaner reads ([0, 1])"
+    assert (
+        mistake(write("version: -1\n", "c.yaml")) == "c.yaml:1: version -1 is not one that this gleaner reads ([0, 1])"
+    )
 
 
 RUNS = sorted(path for path in CONFIGS.glob("*.yaml") if path.name != "schedules.yaml")
@@ -189,7 +246,9 @@ def test_schema_describes_every_key():
     about = json.loads(schema())
     assert about["required"] == ["version"]
     assert {*STAGES, "extends", "name"} <= about["properties"].keys()
-    assert about["$defs"]["PretrainSettings"]["properties"]["epochs"]["description"].startswith("Passes over the train split")
+    assert about["$defs"]["PretrainSettings"]["properties"]["epochs"]["description"].startswith(
+        "Passes over the train split"
+    )
     assert about["$defs"]["PretrainSettings"]["additionalProperties"] is False
 
 

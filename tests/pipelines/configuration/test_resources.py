@@ -40,41 +40,86 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return Path("c.yaml")
 
 
-@pytest.mark.parametrize(("override", "line"), [
-    ("resources.pretrain.gpu=h100", "resources.pretrain.gpu: got 'h100', which no pool has; expected one of ['nvidia-l4']"),
-    ("resources.warmup.gpus=2", "resources.warmup.gpus: got 2 without a type of GPU; expected `gpu`: one of ['nvidia-l4']"),
-    ("resources.warmup={gpu: nvidia-l4, gpus: 2}", "resources.warmup.gpus: got 2, expected 1: only pretrain trains on many"),
-    ("resources.ingest.nodes=2", "resources.ingest.nodes: got 2, expected 1: only pretrain trains on many"),
-    ("resources.pretrain.nodes=0", "resources.pretrain.nodes: got 0, expected greater than or equal to 1"),
-    ("resources.pretrain.nodes=65", "resources.pretrain.nodes: got 65, expected less than or equal to 64"),
-    ("resources.pretrain.nodes=2", "resources.pretrain.nodes: got 2, but the pool names no `queue`; "
-     "expected a LocalQueue, by which many machines get to a pool"),
-    ("resources.pretrain.priority=batch", "resources.pretrain.priority: got 'batch', but the pool names no `queue`; expected null"),
-    ("resources.warmup.priority=batch", "resources.warmup.priority: got 'batch', but no pool is asked for; expected null"),
-    ("resources.pretrain.priority=Batch!", "resources.pretrain.priority: got 'Batch!', "
-     "expected text that matches ^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"),
-    ("resources.pretrain.gpus=8", "resources.pretrain.gpus: got 8, but a node of pool 'gpu' has 4, and no other pool fits"),
-    ("resources.pretrain.cpu=32", "resources.pretrain.cpu: got 32, but a node of pool 'gpu' has 16, and no other pool fits"),
-    ("resources.pretrain.memory=1Ti", "resources.pretrain.memory: got 1Ti, but a node of pool 'gpu' has 60Gi, and no other pool fits"),
-    ("resources.pretrain.pool=cheap", "resources.pretrain.spot: got false, but the nodes of pool 'cheap' are spot"),
-    ("resources.pretrain.pool=gpus", "resources.pretrain.pool: got 'gpus', which is no pool; did you mean 'gpu'?"),
-    ("resources.pretrain.pool=x", "resources.pretrain.pool: got 'x', which is no pool; expected one of ['cpu', 'gpu', 'cheap']"),
-    ("resources.warmup.spot=true", "resources.warmup.spot: got true, but the nodes of pool 'cpu' are not spot, and no other pool fits"),
-    ("resources.pretrain.shm=6Gi", "resources.pretrain.shm: got 6Gi, expected less than memory (6Gi), which /dev/shm is part of"),
-    ("resources.pretrain.memory=4GB", "resources.pretrain.memory: got '4GB', expected a size such as 512Mi or 4Gi"),
-    ("resources.pretrain.memory=4", "resources.pretrain.memory: got '4', expected a size such as 512Mi or 4Gi"),
-    ("resources.pretrain.memory=1Mi", "resources.pretrain.memory: got '1Mi', expected from 256Mi (less does not start Python) to 16Ti"),
-    ("resources.pretrain.cpu=0", "resources.pretrain.cpu: got 0, expected greater than or equal to 0.1"),
-    ("resources.pretrain.cpu=two", "resources.pretrain.cpu: got 'two', expected a valid number"),
-    ("resources.pretrain.retries=-1", "resources.pretrain.retries: got -1, expected greater than or equal to 0"),
-    ("resources.pretrain.timeout_hours=0", "resources.pretrain.timeout_hours: got 0, expected greater than 0"),
-    ("resources.pretrian.cpu=1", "unknown key 'resources.pretrian'; did you mean 'resources.pretrain'?"),
-    ("resources.pretrain.cpus=1", "unknown key 'resources.pretrain.cpus'; did you mean 'resources.pretrain.cpu'?"),
-    ("pools.gpu.gpu_count=4", "unknown key 'pools.gpu.gpu_count'"),
-    ("pools.gpu.spot=maybe", "pools.gpu.spot: got 'maybe', expected a valid boolean"),
-    ("pools.gpu=4", "pools.gpu: got 4, expected a section of `key: value` lines"),
-    ('pools.gpu.tolerations=[{"kee": "a"}]', "lacks 'pools.gpu.tolerations.0.key' (and 1 more)"),
-])
+@pytest.mark.parametrize(
+    ("override", "line"),
+    [
+        (
+            "resources.pretrain.gpu=h100",
+            "resources.pretrain.gpu: got 'h100', which no pool has; expected one of ['nvidia-l4']",
+        ),
+        (
+            "resources.warmup.gpus=2",
+            "resources.warmup.gpus: got 2 without a type of GPU; expected `gpu`: one of ['nvidia-l4']",
+        ),
+        (
+            "resources.warmup={gpu: nvidia-l4, gpus: 2}",
+            "resources.warmup.gpus: got 2, expected 1: only pretrain trains on many",
+        ),
+        ("resources.ingest.nodes=2", "resources.ingest.nodes: got 2, expected 1: only pretrain trains on many"),
+        ("resources.pretrain.nodes=0", "resources.pretrain.nodes: got 0, expected greater than or equal to 1"),
+        ("resources.pretrain.nodes=65", "resources.pretrain.nodes: got 65, expected less than or equal to 64"),
+        (
+            "resources.pretrain.nodes=2",
+            "resources.pretrain.nodes: got 2, but the pool names no `queue`; "
+            "expected a LocalQueue, by which many machines get to a pool",
+        ),
+        (
+            "resources.pretrain.priority=batch",
+            "resources.pretrain.priority: got 'batch', but the pool names no `queue`; expected null",
+        ),
+        (
+            "resources.warmup.priority=batch",
+            "resources.warmup.priority: got 'batch', but no pool is asked for; expected null",
+        ),
+        (
+            "resources.pretrain.priority=Batch!",
+            "resources.pretrain.priority: got 'Batch!', "
+            "expected text that matches ^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$",
+        ),
+        (
+            "resources.pretrain.gpus=8",
+            "resources.pretrain.gpus: got 8, but a node of pool 'gpu' has 4, and no other pool fits",
+        ),
+        (
+            "resources.pretrain.cpu=32",
+            "resources.pretrain.cpu: got 32, but a node of pool 'gpu' has 16, and no other pool fits",
+        ),
+        (
+            "resources.pretrain.memory=1Ti",
+            "resources.pretrain.memory: got 1Ti, but a node of pool 'gpu' has 60Gi, and no other pool fits",
+        ),
+        ("resources.pretrain.pool=cheap", "resources.pretrain.spot: got false, but the nodes of pool 'cheap' are spot"),
+        ("resources.pretrain.pool=gpus", "resources.pretrain.pool: got 'gpus', which is no pool; did you mean 'gpu'?"),
+        (
+            "resources.pretrain.pool=x",
+            "resources.pretrain.pool: got 'x', which is no pool; expected one of ['cpu', 'gpu', 'cheap']",
+        ),
+        (
+            "resources.warmup.spot=true",
+            "resources.warmup.spot: got true, but the nodes of pool 'cpu' are not spot, and no other pool fits",
+        ),
+        (
+            "resources.pretrain.shm=6Gi",
+            "resources.pretrain.shm: got 6Gi, expected less than memory (6Gi), which /dev/shm is part of",
+        ),
+        ("resources.pretrain.memory=4GB", "resources.pretrain.memory: got '4GB', expected a size such as 512Mi or 4Gi"),
+        ("resources.pretrain.memory=4", "resources.pretrain.memory: got '4', expected a size such as 512Mi or 4Gi"),
+        (
+            "resources.pretrain.memory=1Mi",
+            "resources.pretrain.memory: got '1Mi', expected from 256Mi (less does not start Python) to 16Ti",
+        ),
+        ("resources.pretrain.cpu=0", "resources.pretrain.cpu: got 0, expected greater than or equal to 0.1"),
+        ("resources.pretrain.cpu=two", "resources.pretrain.cpu: got 'two', expected a valid number"),
+        ("resources.pretrain.retries=-1", "resources.pretrain.retries: got -1, expected greater than or equal to 0"),
+        ("resources.pretrain.timeout_hours=0", "resources.pretrain.timeout_hours: got 0, expected greater than 0"),
+        ("resources.pretrian.cpu=1", "unknown key 'resources.pretrian'; did you mean 'resources.pretrain'?"),
+        ("resources.pretrain.cpus=1", "unknown key 'resources.pretrain.cpus'; did you mean 'resources.pretrain.cpu'?"),
+        ("pools.gpu.gpu_count=4", "unknown key 'pools.gpu.gpu_count'"),
+        ("pools.gpu.spot=maybe", "pools.gpu.spot: got 'maybe', expected a valid boolean"),
+        ("pools.gpu=4", "pools.gpu: got 4, expected a section of `key: value` lines"),
+        ('pools.gpu.tolerations=[{"kee": "a"}]', "lacks 'pools.gpu.tolerations.0.key' (and 1 more)"),
+    ],
+)
 def test_a_mistake_is_one_line(config, override, line):
     with pytest.raises(BadInputError) as error:
         load_config(config, [override])
@@ -85,15 +130,22 @@ def test_a_mistake_in_the_file_has_its_line(config):
     with pytest.raises(BadInputError) as error:
         load_config(config, ["resources.pretrain.pool=cpu"])
     assert str(error.value) == "c.yaml:10: resources.pretrain.gpu: got nvidia-l4, but the nodes of pool 'cpu' have none"
-    config.write_text(CONFIG.replace("nvidia-l4}", "nvidia-h100}", 1).replace("gpu: nvidia-l4,", "gpu: nvidia-t4,"), encoding="utf-8")
+    config.write_text(
+        CONFIG.replace("nvidia-l4}", "nvidia-h100}", 1).replace("gpu: nvidia-l4,", "gpu: nvidia-t4,"), encoding="utf-8"
+    )
     with pytest.raises(BadInputError) as error:
         load_config(config)
-    assert str(error.value) == "c.yaml:10: resources.pretrain.gpu: got 'nvidia-h100', which no pool has; expected one of ['nvidia-t4']"
+    assert (
+        str(error.value)
+        == "c.yaml:10: resources.pretrain.gpu: got 'nvidia-h100', which no pool has; expected one of ['nvidia-t4']"
+    )
 
 
 def test_without_pools_the_remedy_is_to_name_one():
     gpu = Resources(pretrain=TaskResources(gpu="nvidia-l4"))
-    assert list(misfits(gpu, {})) == [("pretrain", "gpu", "got 'nvidia-l4', which no pool has; expected a pool with GPUs in `pools` first")]
+    assert list(misfits(gpu, {})) == [
+        ("pretrain", "gpu", "got 'nvidia-l4', which no pool has; expected a pool with GPUs in `pools` first")
+    ]
     spot = Resources(pack=TaskResources(spot=True))
     assert list(misfits(spot, {})) == [("pack", "spot", "got true, but `pools` names no pool of spot nodes")]
     named = Resources(pack=TaskResources(pool="gpu"))
@@ -126,11 +178,27 @@ def test_sizes():
 
 TYPES = st.sampled_from([None, "a", "b"])
 CORES = st.sampled_from([1, 4, 16])
-POOLS = st.builds(Pool, gpu=TYPES, gpus=st.integers(0, 4), spot=st.booleans(), cpu=st.none() | CORES, memory=st.sampled_from([None, "8Gi"]),
-                  queue=st.sampled_from([None, "q"]))
-ASKED = st.builds(TaskResources, cpu=CORES, nodes=st.sampled_from([1, 1, 2]), priority=st.sampled_from([None, None, "batch"]),
-                  memory=st.sampled_from(["4Gi", "16Gi"]), gpu=TYPES, gpus=st.integers(1, 4), spot=st.booleans(),
-                  pool=st.sampled_from([None, None, "p", "q", "r"]), shm=st.sampled_from([None, "1Gi", "8Gi"]))
+POOLS = st.builds(
+    Pool,
+    gpu=TYPES,
+    gpus=st.integers(0, 4),
+    spot=st.booleans(),
+    cpu=st.none() | CORES,
+    memory=st.sampled_from([None, "8Gi"]),
+    queue=st.sampled_from([None, "q"]),
+)
+ASKED = st.builds(
+    TaskResources,
+    cpu=CORES,
+    nodes=st.sampled_from([1, 1, 2]),
+    priority=st.sampled_from([None, None, "batch"]),
+    memory=st.sampled_from(["4Gi", "16Gi"]),
+    gpu=TYPES,
+    gpus=st.integers(1, 4),
+    spot=st.booleans(),
+    pool=st.sampled_from([None, None, "p", "q", "r"]),
+    shm=st.sampled_from([None, "1Gi", "8Gi"]),
+)
 
 
 @given(ASKED, st.dictionaries(st.sampled_from(["p", "q"]), POOLS))
@@ -142,7 +210,9 @@ def test_what_passes_the_check_has_a_place_and_what_does_not_has_none(asked, poo
         enough = pool.memory is None or size_bytes(pool.memory) >= size_bytes(asked.memory)
         return fits and enough and (pool.cpu is None or pool.cpu >= asked.cpu)
 
-    sane = (asked.gpu is not None or asked.gpus == 1) and (asked.shm is None or size_bytes(asked.shm) < size_bytes(asked.memory))
+    sane = (asked.gpu is not None or asked.gpus == 1) and (
+        asked.shm is None or size_bytes(asked.shm) < size_bytes(asked.memory)
+    )
     anywhere = asked.pool is None and asked.gpu is None and not asked.spot
     candidates = [pool for name, pool in pools.items() if asked.pool in (None, name) and holds(pool)]
     placed = sane and (anywhere or bool(candidates))

@@ -37,53 +37,85 @@ def test_the_committed_schema_is_the_present_one():
     assert json.loads(text)["$defs"]["Schedule"]["properties"]["max_concurrency"]["maximum"] == 10
 
 
-@pytest.mark.parametrize(("schedule", "line"), [
-    ({"cron": "30 2 * * *"}, "schedules.yaml:4: cron: got '30 2 * * *' with 5 fields, expected six, second minute hour day month weekday"),
-    ({"cron": "* 30 2 * * *"}, "schedules.yaml:4: cron: got '* 30 2 * * *', expected one number of seconds first"),
-    ({"cron": "0 0 0 30 feb *"}, "schedules.yaml:4: cron: got '0 0 0 30 feb *', expected a day that its months have"),
-    ({"cron": 5}, "schedules.yaml:4: cron: got 5, expected a valid string"),
-    ({"cron": "@daily"}, "schedules.yaml:4: cron: got '@daily' with 1 field, expected six"),
-    ({"crn": "x"}, "schedules.yaml:6: unknown key 'crn'; did you mean 'cron'?"),
-    ({"config": "other.yaml"}, "schedules.yaml:5: config: no such file (other.yaml); expected a run configuration, relative to"),
-    ({"max_concurrency": 11}, "schedules.yaml:6: max_concurrency: got 11, expected less than or equal to 10"),
-    ({"pipeline_version": "v2"}, "schedules.yaml:6: pipeline_version: got 'v2', expected text that matches ^(committed|latest|"),
-    ({"paused": "no way"}, "schedules.yaml:6: paused: got 'no way', expected a valid boolean"),
-])
+@pytest.mark.parametrize(
+    ("schedule", "line"),
+    [
+        (
+            {"cron": "30 2 * * *"},
+            "schedules.yaml:4: cron: got '30 2 * * *' with 5 fields, expected six, second minute hour day month "
+            "weekday",
+        ),
+        ({"cron": "* 30 2 * * *"}, "schedules.yaml:4: cron: got '* 30 2 * * *', expected one number of seconds first"),
+        (
+            {"cron": "0 0 0 30 feb *"},
+            "schedules.yaml:4: cron: got '0 0 0 30 feb *', expected a day that its months have",
+        ),
+        ({"cron": 5}, "schedules.yaml:4: cron: got 5, expected a valid string"),
+        ({"cron": "@daily"}, "schedules.yaml:4: cron: got '@daily' with 1 field, expected six"),
+        ({"crn": "x"}, "schedules.yaml:6: unknown key 'crn'; did you mean 'cron'?"),
+        (
+            {"config": "other.yaml"},
+            "schedules.yaml:5: config: no such file (other.yaml); expected a run configuration, relative to",
+        ),
+        ({"max_concurrency": 11}, "schedules.yaml:6: max_concurrency: got 11, expected less than or equal to 10"),
+        (
+            {"pipeline_version": "v2"},
+            "schedules.yaml:6: pipeline_version: got 'v2', expected text that matches ^(committed|latest|",
+        ),
+        ({"paused": "no way"}, "schedules.yaml:6: paused: got 'no way', expected a valid boolean"),
+    ],
+)
 def test_a_mistake_in_a_schedule(tmp_path, schedule, line):
     assert mistake(write_git(tmp_path, {"nightly": {**NIGHTLY, **schedule}})).startswith(line)
 
 
-@pytest.mark.parametrize(("schedules", "top", "line"), [
-    ({"Nightly": NIGHTLY}, {}, "schedules.yaml:3: schedules.Nightly: got 'Nightly', expected text that matches"),
-    ({"nightly": {"config": "run.yaml"}}, {}, "schedules.yaml:3: nightly: lacks 'cron'; expected: Six fields, second minute"),
-    ({"nightly": None}, {}, "schedules.yaml:3: nightly: got None, expected a section of `key: value` lines"),
-    ([], {}, "schedules.yaml:2: schedules: got [], expected an object"),
-    ({}, {"keep_dys": 3}, "schedules.yaml:2: unknown key 'keep_dys'; did you mean 'keep_days'?"),
-    ({}, {"app": "a/b"}, "schedules.yaml:2: app: got 'a/b', expected text that matches"),
-    ({}, {"compiled": "none"}, "schedules.yaml:2: compiled: no training.yaml in none"),
-    ({}, {"version": 2}, "schedules.yaml:1: version: got 2, expected 1"),
-])
+@pytest.mark.parametrize(
+    ("schedules", "top", "line"),
+    [
+        ({"Nightly": NIGHTLY}, {}, "schedules.yaml:3: schedules.Nightly: got 'Nightly', expected text that matches"),
+        (
+            {"nightly": {"config": "run.yaml"}},
+            {},
+            "schedules.yaml:3: nightly: lacks 'cron'; expected: Six fields, second minute",
+        ),
+        ({"nightly": None}, {}, "schedules.yaml:3: nightly: got None, expected a section of `key: value` lines"),
+        ([], {}, "schedules.yaml:2: schedules: got [], expected an object"),
+        ({}, {"keep_dys": 3}, "schedules.yaml:2: unknown key 'keep_dys'; did you mean 'keep_days'?"),
+        ({}, {"app": "a/b"}, "schedules.yaml:2: app: got 'a/b', expected text that matches"),
+        ({}, {"compiled": "none"}, "schedules.yaml:2: compiled: no training.yaml in none"),
+        ({}, {"version": 2}, "schedules.yaml:1: version: got 2, expected 1"),
+    ],
+)
 def test_a_mistake_in_the_file(tmp_path, schedules, top, line):
     assert mistake(write_git(tmp_path, schedules, **top)).startswith(line)
 
 
 def test_no_file(tmp_path):
-    assert mistake(tmp_path / "none.yaml") == "none.yaml: no such file; expected a schedules file such as pipelines/configs/schedules.yaml"
+    assert (
+        mistake(tmp_path / "none.yaml")
+        == "none.yaml: no such file; expected a schedules file such as pipelines/configs/schedules.yaml"
+    )
 
 
 @pytest.mark.parametrize("key", ["source", "store"])
 def test_folders_of_this_machine_are_refused(tmp_path, key):
     file = write_git(tmp_path, {"nightly": NIGHTLY}, run={key: "photos"})
-    assert mistake(file) == f"run.yaml: {key}: got 'photos', expected s3://bucket/prefix: the stages run on other machines"
+    assert (
+        mistake(file) == f"run.yaml: {key}: got 'photos', expected s3://bucket/prefix: the stages run on other machines"
+    )
 
 
 def test_a_server_of_this_machine_is_refused(tmp_path):
     file = write_git(tmp_path, {"nightly": NIGHTLY}, run={"object_store": "objects"})
-    assert mistake(file).startswith("run.yaml: object_store: got 'objects', expected null: that server is on this machine")
+    assert mistake(file).startswith(
+        "run.yaml: object_store: got 'objects', expected null: that server is on this machine"
+    )
 
 
 def test_a_mistake_in_the_run_configuration(tmp_path):
-    assert "unknown key 'sed'; did you mean 'seed'?" in mistake(write_git(tmp_path, {"nightly": NIGHTLY}, run={"sed": 1}))
+    assert "unknown key 'sed'; did you mean 'seed'?" in mistake(
+        write_git(tmp_path, {"nightly": NIGHTLY}, run={"sed": 1})
+    )
 
 
 def test_all_commented_out(tmp_path):
@@ -100,13 +132,25 @@ def digest(folder: Path, schedule: dict[str, object] | None = None, **top: objec
 def test_the_digest_is_of_what_is_started(tmp_path):
     write_compiled(tmp_path, b"another pipeline")
     base = digest(tmp_path)
-    others = [digest(tmp_path, {"cron": "0 31 2 * * *"}), digest(tmp_path, {"max_concurrency": 2}),
-              digest(tmp_path, {"pipeline_version": "latest"}), digest(tmp_path, platform_generation=2),
-              digest(tmp_path, experiment="other"), digest(tmp_path, service_account="robot"),
-              digest(tmp_path, run={"seed": 1}), digest(tmp_path, compiled="compiled")]
+    others = [
+        digest(tmp_path, {"cron": "0 31 2 * * *"}),
+        digest(tmp_path, {"max_concurrency": 2}),
+        digest(tmp_path, {"pipeline_version": "latest"}),
+        digest(tmp_path, platform_generation=2),
+        digest(tmp_path, experiment="other"),
+        digest(tmp_path, service_account="robot"),
+        digest(tmp_path, run={"seed": 1}),
+        digest(tmp_path, compiled="compiled"),
+    ]
     assert len({base, *others}) == 1 + len(others)
-    same = [digest(tmp_path), digest(tmp_path, {"cron": "0  30 2 * *  *"}), digest(tmp_path, {"paused": True}),
-            digest(tmp_path, keep_days=3), digest(tmp_path, {"pipeline_version": version_name()}), digest(tmp_path, run={"seed": 0})]
+    same = [
+        digest(tmp_path),
+        digest(tmp_path, {"cron": "0  30 2 * *  *"}),
+        digest(tmp_path, {"paused": True}),
+        digest(tmp_path, keep_days=3),
+        digest(tmp_path, {"pipeline_version": version_name()}),
+        digest(tmp_path, run={"seed": 0}),
+    ]
     assert set(same) == {base}
 
 

@@ -33,11 +33,14 @@ class _Handler(BaseHTTPRequestHandler):
             return self._fail(fault)
         try:
             with self.state.lock:
-                status, answer = 200, self._work(unquote(urlsplit(path).path), query, body)
+                status = 200
+                answer = self._work(unquote(urlsplit(path).path), query, body)
                 payload = json.dumps(api.ApiClient().sanitize_for_serialization(answer)).encode()
         except Refused as refused:
             status = refused.status
-            payload = json.dumps({"error": refused.message, "code": CODES[status], "message": refused.message, "details": []}).encode()
+            payload = json.dumps(
+                {"error": refused.message, "code": CODES[status], "message": refused.message, "details": []}
+            ).encode()
         return self._fail(fault) if fault else self._send(status, payload)
 
     def _work(self, path: str, query: str, body: bytes) -> Any:
@@ -48,7 +51,11 @@ class _Handler(BaseHTTPRequestHandler):
             match = re.fullmatch(pattern, path)
             if match and method == self.command:
                 options = {key: values[0] for key, values in parse_qs(query).items()}
-                content = [] if method in ("GET", "DELETE") else [self._file(body) if path.endswith("upload_version") else body]
+                content = (
+                    []
+                    if method in ("GET", "DELETE")
+                    else [self._file(body) if path.endswith("upload_version") else body]
+                )
                 return work(options, *content, *match.groups())
         raise Refused(404, "Not Found")
 
@@ -61,7 +68,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _fail(self, fault: Fault) -> None:
         if fault.status:
-            return self._send(fault.status, b'{"error": "upstream connect error", "code": 14, "message": "upstream connect error"}')
+            return self._send(
+                fault.status, b'{"error": "upstream connect error", "code": 14, "message": "upstream connect error"}'
+            )
         self.close_connection = True
         return None
 

@@ -23,7 +23,8 @@ EMPTY: dict[str, Any] = {}
 class Refused(Exception):
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
-        self.status, self.message = status, message
+        self.status = status
+        self.message = message
 
 
 @dataclass
@@ -69,19 +70,32 @@ class KfpServer:
         with self.lock:
             found = next((each for each in self.pipelines if each.name == pipeline), None)
             if found is None:
-                found = api.V2beta1Pipeline(pipeline_id=_id(), name=pipeline, display_name=pipeline, namespace=namespace,
-                                            created_at=self.now())
+                found = api.V2beta1Pipeline(
+                    pipeline_id=_id(), name=pipeline, display_name=pipeline, namespace=namespace, created_at=self.now()
+                )
                 self.pipelines.append(found)
-            version = api.V2beta1PipelineVersion(pipeline_id=found.pipeline_id, pipeline_version_id=_id(), name=name, display_name=name,
-                                                 created_at=self.now(), pipeline_spec={"spec": "…"})
+            version = api.V2beta1PipelineVersion(
+                pipeline_id=found.pipeline_id,
+                pipeline_version_id=_id(),
+                name=name,
+                display_name=name,
+                created_at=self.now(),
+                pipeline_spec={"spec": "…"},
+            )
             self.versions.append(version)
             return version
 
     def add_recurring(self, name: str, **fields: Any) -> Any:
         """One that somebody else has made."""
         with self.lock:
-            run = api.V2beta1RecurringRun(recurring_run_id=_id(), display_name=name, mode="ENABLE", status="ENABLED", created_at=self.now(),
-                                          **fields)
+            run = api.V2beta1RecurringRun(
+                recurring_run_id=_id(),
+                display_name=name,
+                mode="ENABLE",
+                status="ENABLED",
+                created_at=self.now(),
+                **fields,
+            )
             self.recurring.append(run)
             return run
 
@@ -92,18 +106,32 @@ class KfpServer:
             active = [run for run in self.runs if run.recurring_run_id == recurring_run_id and run.state == "RUNNING"]
             if owner.mode != "ENABLE" or len(active) >= int(owner.max_concurrency or 1):
                 return None
-            run = api.V2beta1Run(run_id=_id(), display_name=owner.display_name, recurring_run_id=recurring_run_id, state="RUNNING",
-                                 created_at=self.now(), experiment_id=owner.experiment_id)
+            run = api.V2beta1Run(
+                run_id=_id(),
+                display_name=owner.display_name,
+                recurring_run_id=recurring_run_id,
+                state="RUNNING",
+                created_at=self.now(),
+                experiment_id=owner.experiment_id,
+            )
             self.runs.append(run)
             return run
 
     def rights(self) -> set[str]:
         """What an RBAC role must allow for all that was done, `resource: verb`, as KFP's server asks Kubernetes."""
-        return {_right(method, path.removeprefix("/apis/v2beta1/")) for method, path in self.log if not path.endswith("/healthz")}
+        return {
+            _right(method, path.removeprefix("/apis/v2beta1/"))
+            for method, path in self.log
+            if not path.endswith("/healthz")
+        }
 
     def enabled(self, prefix: str = "") -> list[str]:
         with self.lock:
-            return sorted(run.display_name for run in self.recurring if run.mode == "ENABLE" and run.display_name.startswith(prefix))
+            return sorted(
+                run.display_name
+                for run in self.recurring
+                if run.mode == "ENABLE" and run.display_name.startswith(prefix)
+            )
 
 
 def _id() -> str:
@@ -121,24 +149,62 @@ def _right(method: str, path: str) -> str:
 def routes(server: KfpServer) -> list[tuple[str, str, Callable[..., Any]]]:
     base = "/apis/v2beta1"
     return [
-        ("GET", f"{base}/healthz", lambda query: api.V2beta1GetHealthzResponse(multi_user=server.multi_user or None,
-                                                                             pipeline_store=server.store)),
-        ("GET", f"{base}/pipelines/names/([^/]+)", lambda query, name: _by_name(server, name, query.get("namespace", ""))),
-        ("GET", f"{base}/pipelines", lambda query: _list(server, query, server.pipelines, "pipelines", api.V2beta1ListPipelinesResponse)),
+        (
+            "GET",
+            f"{base}/healthz",
+            lambda query: api.V2beta1GetHealthzResponse(
+                multi_user=server.multi_user or None, pipeline_store=server.store
+            ),
+        ),
+        (
+            "GET",
+            f"{base}/pipelines/names/([^/]+)",
+            lambda query, name: _by_name(server, name, query.get("namespace", "")),
+        ),
+        (
+            "GET",
+            f"{base}/pipelines",
+            lambda query: _list(server, query, server.pipelines, "pipelines", api.V2beta1ListPipelinesResponse),
+        ),
         ("POST", f"{base}/pipelines/upload_version", lambda query, file: _upload(server, query, file)),
         ("POST", f"{base}/pipelines", lambda query, body: _create_pipeline(server, body)),
-        ("GET", f"{base}/pipelines/([^/]+)/versions", lambda query, pipeline: _list(
-            server, query, [each for each in server.versions if each.pipeline_id == pipeline], "pipeline_versions",
-            api.V2beta1ListPipelineVersionsResponse)),
-        ("GET", f"{base}/pipelines/([^/]+)/versions/([^/]+)", lambda query, pipeline, version: _one(
-            server.versions, lambda each: (each.pipeline_id, each.pipeline_version_id) == (pipeline, version))),
-        ("GET", f"{base}/experiments", lambda query: _list(server, query, server.experiments, "experiments",
-                                                         api.V2beta1ListExperimentsResponse)),
+        (
+            "GET",
+            f"{base}/pipelines/([^/]+)/versions",
+            lambda query, pipeline: _list(
+                server,
+                query,
+                [each for each in server.versions if each.pipeline_id == pipeline],
+                "pipeline_versions",
+                api.V2beta1ListPipelineVersionsResponse,
+            ),
+        ),
+        (
+            "GET",
+            f"{base}/pipelines/([^/]+)/versions/([^/]+)",
+            lambda query, pipeline, version: _one(
+                server.versions, lambda each: (each.pipeline_id, each.pipeline_version_id) == (pipeline, version)
+            ),
+        ),
+        (
+            "GET",
+            f"{base}/experiments",
+            lambda query: _list(server, query, server.experiments, "experiments", api.V2beta1ListExperimentsResponse),
+        ),
         ("POST", f"{base}/experiments", lambda query, body: _create_experiment(server, body)),
-        ("GET", f"{base}/recurringruns", lambda query: _list(server, query, server.recurring, "recurring_runs",
-                                                           api.V2beta1ListRecurringRunsResponse)),
+        (
+            "GET",
+            f"{base}/recurringruns",
+            lambda query: _list(
+                server, query, server.recurring, "recurring_runs", api.V2beta1ListRecurringRunsResponse
+            ),
+        ),
         ("POST", f"{base}/recurringruns", lambda query, body: _create_recurring(server, body)),
-        ("POST", f"{base}/recurringruns/([^/]+):(enable|disable)", lambda query, body, id_, word: _switch(server, id_, word)),
+        (
+            "POST",
+            f"{base}/recurringruns/([^/]+):(enable|disable)",
+            lambda query, body, id_, word: _switch(server, id_, word),
+        ),
         ("DELETE", f"{base}/recurringruns/([^/]+)", lambda query, id_: _delete_recurring(server, id_)),
         ("GET", f"{base}/runs", lambda query: _list(server, query, server.runs, "runs", api.V2beta1ListRunsResponse)),
         ("POST", f"{base}/runs", lambda query, body: _create_run(server, body)),
@@ -169,19 +235,25 @@ def _list(server: KfpServer, query: dict[str, str], items: list[Any], name: str,
     for condition in json.loads(unquote_plus(query["filter"]))["predicates"] if query.get("filter") else []:
         if set(condition) - {"operation", "key", "string_value", "stringValue"}:
             raise Refused(400, "Invalid filter")
-        if server.store == "kubernetes" and name in ("pipelines", "pipeline_versions") and condition["operation"] != "IS_SUBSTRING":
+        if (
+            server.store == "kubernetes"
+            and name in ("pipelines", "pipeline_versions")
+            and condition["operation"] != "IS_SUBSTRING"
+        ):
             raise Refused(400, "Filter eq is not implemented for Kubernetes pipeline store")
         items = [item for item in items if _matches(item, condition)]
     key, _, order = query.get("sort_by", "created_at").partition(" ")
     unsorted = [(getattr(item, key or "created_at"), place, item) for place, item in enumerate(items)]
     items = [item for _, _, item in sorted(unsorted, key=lambda each: each[:2], reverse=order == "desc")]
-    start, size = int(query.get("page_token") or 0), min(int(query.get("page_size") or 20), 200)
+    start = int(query.get("page_token") or 0)
+    size = min(int(query.get("page_size") or 20), 200)
     more = str(start + size) if start + size < len(items) else None
-    return response(**{name: items[start:start + size] or None}, total_size=len(items), next_page_token=more)
+    return response(**{name: items[start : start + size] or None}, total_size=len(items), next_page_token=more)
 
 
 def _matches(item: Any, condition: dict[str, str]) -> bool:
-    value, wanted = getattr(item, condition["key"]) or "", condition.get("string_value", condition.get("stringValue", ""))
+    value = getattr(item, condition["key"]) or ""
+    wanted = condition.get("string_value", condition.get("stringValue", ""))
     return bool(value == wanted if condition["operation"] == "EQUALS" else wanted.lower() in value.lower())
 
 
@@ -196,9 +268,12 @@ def _create_pipeline(server: KfpServer, body: Any) -> Any:
     pipeline = _parse(body, api.V2beta1Pipeline)
     if server.multi_user:
         _allowed(server, pipeline.namespace)
-    if any(each.name == pipeline.name and (each.namespace or "") == (pipeline.namespace or "") for each in server.pipelines):
+    if any(
+        each.name == pipeline.name and (each.namespace or "") == (pipeline.namespace or "") for each in server.pipelines
+    ):
         raise Refused(409, "Failed to create a pipeline: already exists")
-    pipeline.pipeline_id, pipeline.created_at = _id(), server.now()
+    pipeline.pipeline_id = _id()
+    pipeline.created_at = server.now()
     server.pipelines.append(pipeline)
     return pipeline
 
@@ -208,8 +283,13 @@ def _upload(server: KfpServer, query: dict[str, str], file: bytes) -> Any:
         raise Refused(400, "Failed to create a pipeline version")
     if any((each.pipeline_id, each.name) == (query["pipelineid"], query["name"]) for each in server.versions):
         raise Refused(409, "Failed to create a pipeline version")
-    version = api.V2beta1PipelineVersion(pipeline_id=query["pipelineid"], pipeline_version_id=_id(), name=query["name"],
-                                         display_name=query.get("display_name") or query["name"], created_at=server.now())
+    version = api.V2beta1PipelineVersion(
+        pipeline_id=query["pipelineid"],
+        pipeline_version_id=_id(),
+        name=query["name"],
+        display_name=query.get("display_name") or query["name"],
+        created_at=server.now(),
+    )
     server.versions.append(version)
     return version
 
@@ -218,9 +298,13 @@ def _create_experiment(server: KfpServer, body: Any) -> Any:
     experiment = _parse(body, api.V2beta1Experiment)
     if server.multi_user:
         _allowed(server, experiment.namespace)
-    if any((each.display_name, each.namespace) == (experiment.display_name, experiment.namespace) for each in server.experiments):
+    if any(
+        (each.display_name, each.namespace) == (experiment.display_name, experiment.namespace)
+        for each in server.experiments
+    ):
         raise Refused(409, f"Experiment {experiment.display_name} already exists")
-    experiment.experiment_id, experiment.created_at = _id(), server.now()
+    experiment.experiment_id = _id()
+    experiment.created_at = server.now()
     server.experiments.append(experiment)
     return experiment
 
@@ -229,8 +313,13 @@ def _resolve(server: KfpServer, thing: Any) -> None:
     """What every start is checked for."""
     _one(server.experiments, lambda each: each.experiment_id == thing.experiment_id)
     reference = thing.pipeline_version_reference
-    _one(server.versions, lambda each: each.pipeline_id == reference.pipeline_id and
-         reference.pipeline_version_id in (None, each.pipeline_version_id))
+    _one(
+        server.versions,
+        lambda each: (
+            each.pipeline_id == reference.pipeline_id
+            and reference.pipeline_version_id in (None, each.pipeline_version_id)
+        ),
+    )
     if None in (thing.runtime_config.parameters or EMPTY).values():
         raise Refused(400, "Invalid input: parameter is null")
 
@@ -244,7 +333,9 @@ def _create_recurring(server: KfpServer, body: Any) -> Any:
         raise Refused(400, "The max concurrency of the recurring run is out of range. Support 1-10.")
     if len(run.trigger.cron_schedule.cron.split()) not in (5, 6):
         raise Refused(400, "Schedule cron is not a supported format")
-    run.recurring_run_id, run.created_at, run.updated_at = _id(), server.now(), server.now()
+    run.recurring_run_id = _id()
+    run.created_at = server.now()
+    run.updated_at = server.now()
     run.status = {"ENABLE": "ENABLED", "DISABLE": "DISABLED"}[run.mode]
     run.service_account = run.service_account or "pipeline-runner"
     server.recurring.append(run)
@@ -253,7 +344,9 @@ def _create_recurring(server: KfpServer, body: Any) -> Any:
 
 def _switch(server: KfpServer, id_: str, word: str) -> dict[str, Any]:
     run = _one(server.recurring, lambda each: each.recurring_run_id == id_)
-    run.mode, run.status, run.updated_at = word.upper(), f"{word.upper()}D", server.now()
+    run.mode = word.upper()
+    run.status = f"{word.upper()}D"
+    run.updated_at = server.now()
     return EMPTY
 
 
@@ -269,7 +362,9 @@ def _delete_recurring(server: KfpServer, id_: str) -> dict[str, Any]:
 def _create_run(server: KfpServer, body: Any) -> Any:
     run = _parse(body, api.V2beta1Run)
     _resolve(server, run)
-    run.run_id, run.created_at, run.state = _id(), server.now(), "PENDING"
+    run.run_id = _id()
+    run.created_at = server.now()
+    run.state = "PENDING"
     server.runs.append(run)
     return run
 

@@ -50,10 +50,17 @@ def test_nobody_there(kfp_hurry):
     assert "Connection refused; is it up, and is this its address?" in mistake("http://127.0.0.1:9")
 
 
-@pytest.mark.parametrize(("status", "body"), [
-    (403, b"RBAC: access denied"), (200, b"<html>login</html>"), (302, b""), (404, b"404 page not found"), (200, b"[]"),
-    (200, b'{"status": "ok"}'),
-])
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (403, b"RBAC: access denied"),
+        (200, b"<html>login</html>"),
+        (302, b""),
+        (404, b"404 page not found"),
+        (200, b"[]"),
+        (200, b'{"status": "ok"}'),
+    ],
+)
 def test_another_kind_of_server(status, body):
     class Other(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -71,7 +78,10 @@ def test_another_kind_of_server(status, body):
         thread = threading.Thread(target=other.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:
-            refused, other_kind = "what stands before Kubeflow Pipelines refuses (Forbidden)", "does not answer like Kubeflow Pipelines 2"
+            refused, other_kind = (
+                "what stands before Kubeflow Pipelines refuses (Forbidden)",
+                "does not answer like Kubeflow Pipelines 2",
+            )
             assert (refused if status == 403 else other_kind) in mistake(f"http://127.0.0.1:{other.server_port}")
         finally:
             other.shutdown()
@@ -85,7 +95,9 @@ def test_the_token_is_read_anew_at_each_request(monkeypatch, tmp_path):
     with serve(tokens={"first"}) as server:
         client = connect(server.url)
         server.tokens = {"second"}
-        with pytest.raises(BadInputError, match="is not accepted, it may have expired; expected a token for the audience") as told:
+        with pytest.raises(
+            BadInputError, match="is not accepted, it may have expired; expected a token for the audience"
+        ) as told:
             client.read(client.health.healthz_service_get_healthz)
         assert "first" not in str(told.value)
         token.write_text("second\n")
@@ -105,11 +117,15 @@ def test_a_token_that_lacks(monkeypatch, tmp_path):
 def test_rights_in_a_namespace(monkeypatch):
     with serve(multi_user=True, namespaces={"team"}) as server:
         client = connect(server.url, "theirs")
-        with pytest.raises(BadInputError, match=r"no right to do this in namespace 'theirs' \(User 'robot' is not authorized"):
+        with pytest.raises(
+            BadInputError, match=r"no right to do this in namespace 'theirs' \(User 'robot' is not authorized"
+        ):
             list(client.pages(client.runs.run_service_list_runs, "runs", namespace="theirs"))
 
 
-@pytest.mark.parametrize("fault", [Fault(503), Fault(500), Fault(429), Fault(0), Fault(502, after=True), Fault(0, after=True)])
+@pytest.mark.parametrize(
+    "fault", [Fault(503), Fault(500), Fault(429), Fault(0), Fault(502, after=True), Fault(0, after=True)]
+)
 def test_reads_outlast_a_bad_moment(kfp_hurry, fault):
     faults = [fault, fault]
     with serve(fault=lambda *_: faults.pop() if faults else None) as server:
@@ -156,4 +172,7 @@ def test_the_reconciler_needs_neither_kfp_nor_what_stages_compute_with():
     """It runs in an image without them."""
     absent = {"kfp", "kubernetes", "torch", "numpy", "PIL", "boto3", "rich"}
     code = f"import sys, pipelines.kubeflow.schedules.apply; print({absent} & sys.modules.keys())"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout == "set()\n"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+        == "set()\n"
+    )

@@ -22,7 +22,12 @@ from tests.pipelines.kubeflow.kfp_state import Fault, KfpServer
 @pytest.fixture(autouse=True)
 def unnamed(monkeypatch: pytest.MonkeyPatch, kfp_hurry: None) -> None:
     """No server of the environment, and no S3 to list the source on."""
-    for name in ("KF_PIPELINES_ENDPOINT", "KF_PIPELINES_NAMESPACE", "KF_PIPELINES_SA_TOKEN_PATH", "KF_PIPELINES_UI_ENDPOINT"):
+    for name in (
+        "KF_PIPELINES_ENDPOINT",
+        "KF_PIPELINES_NAMESPACE",
+        "KF_PIPELINES_SA_TOKEN_PATH",
+        "KF_PIPELINES_UI_ENDPOINT",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(submit, "source_fingerprint", lambda source: f"listing of {source}")
 
@@ -41,8 +46,22 @@ def config(folder: Path) -> str:
 
 def test_a_run_is_started(tmp_path, capsys):
     with serve(multi_user=True) as server:
-        assert call("submit", config(tmp_path), "seed=7", "--host", server.url, "--namespace", "team", "--experiment", "trials",
-                    "--service-account", "robot") == 0
+        assert (
+            call(
+                "submit",
+                config(tmp_path),
+                "seed=7",
+                "--host",
+                server.url,
+                "--namespace",
+                "team",
+                "--experiment",
+                "trials",
+                "--service-account",
+                "robot",
+            )
+            == 0
+        )
         [run] = server.runs
         assert capsys.readouterr().out == f"run: {server.url}/#/runs/details/{run.run_id}\n"
         assert run.runtime_config.parameters["seed"] == 7
@@ -68,7 +87,10 @@ def test_the_ui_may_be_elsewhere(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("KF_PIPELINES_UI_ENDPOINT", "https://kubeflow.example/pipeline/")
     with serve() as server:
         assert call("submit", config(tmp_path), "--host", server.url, "--pipeline-version", "latest") == 0
-        assert capsys.readouterr().out == f"run: https://kubeflow.example/pipeline/#/runs/details/{server.runs[0].run_id}\n"
+        assert (
+            capsys.readouterr().out
+            == f"run: https://kubeflow.example/pipeline/#/runs/details/{server.runs[0].run_id}\n"
+        )
         assert server.runs[0].pipeline_version_reference.pipeline_version_id is None
 
 
@@ -79,7 +101,10 @@ def test_a_source_that_cannot_be_listed_from_here_is_read_again(tmp_path, capsys
     monkeypatch.setattr(submit, "source_fingerprint", refuse)
     with serve() as server:
         assert call("submit", config(tmp_path), "--host", server.url) == 0
-        assert "note: ingest reads the source again, since its state cannot be told from here: no credentials" in capsys.readouterr().out
+        assert (
+            "note: ingest reads the source again, since its state cannot be told from here: no credentials"
+            in capsys.readouterr().out
+        )
         assert server.runs[0].runtime_config.parameters["source_version"].startswith("2")
         assert call("submit", config(tmp_path), "source_version=v3", "--host", server.url) == 0
         assert server.runs[1].runtime_config.parameters["source_version"] == "v3"
@@ -88,8 +113,14 @@ def test_a_source_that_cannot_be_listed_from_here_is_read_again(tmp_path, capsys
 def task(name: str, state: str, start: int, end: int | None = None, error: str = "") -> Any:
     at = KfpServer().now() - timedelta(hours=1)
     return api.V2beta1PipelineTaskDetail(
-        task_id=name, display_name=name, state=state, create_time=at, start_time=at + timedelta(seconds=start),
-        end_time=None if end is None else at + timedelta(seconds=end), error=api.GoogleRpcStatus(message=error) if error else None)
+        task_id=name,
+        display_name=name,
+        state=state,
+        create_time=at,
+        start_time=at + timedelta(seconds=start),
+        end_time=None if end is None else at + timedelta(seconds=end),
+        error=api.GoogleRpcStatus(message=error) if error else None,
+    )
 
 
 def play(server: KfpServer, *scenes: tuple[str, list[Any]]) -> None:
@@ -100,7 +131,8 @@ def play(server: KfpServer, *scenes: tuple[str, list[Any]]) -> None:
         if method == "GET" and path.rpartition("/")[0].endswith("/runs") and left:
             state, tasks = left.pop(0)
             run = server.runs[0]
-            run.state, run.run_details = state, api.V2beta1RunDetails(task_details=tasks)
+            run.state = state
+            run.run_details = api.V2beta1RunDetails(task_details=tasks)
             run.finished_at = run.created_at + timedelta(seconds=100)
 
     server.fault = next_scene
@@ -112,26 +144,46 @@ NOISE = [task("root", "RUNNING", 0), task("ingest-driver", "SUCCEEDED", 0, 1), t
 def test_a_run_is_followed_to_its_end(tmp_path, capsys):
     with serve() as server:
         reading = ("RUNNING", [*NOISE, task("ingest", "RUNNING", 1)])
-        play(server, ("PENDING", []), reading, reading,
-             ("RUNNING", [*NOISE, task("pretrain", "RUNNING", 90), task("ingest", "SUCCEEDED", 1, 85)]),
-             ("SUCCEEDED", [*NOISE, task("pretrain", "SUCCEEDED", 90, 95), task("ingest", "SUCCEEDED", 1, 85)]))
+        play(
+            server,
+            ("PENDING", []),
+            reading,
+            reading,
+            ("RUNNING", [*NOISE, task("pretrain", "RUNNING", 90), task("ingest", "SUCCEEDED", 1, 85)]),
+            ("SUCCEEDED", [*NOISE, task("pretrain", "SUCCEEDED", 90, 95), task("ingest", "SUCCEEDED", 1, 85)]),
+        )
         assert call("submit", config(tmp_path), "--host", server.url, "--wait") == 0
         lines = capsys.readouterr().out.splitlines()
-        assert lines[1:] == ["ingest: running", "ingest: succeeded (1 min 24 s)", "pretrain: running", "pretrain: succeeded (5.0 s)",
-                             f"run {server.runs[0].display_name}: succeeded (1 min 40 s)"]
+        assert lines[1:] == [
+            "ingest: running",
+            "ingest: succeeded (1 min 24 s)",
+            "pretrain: running",
+            "pretrain: succeeded (5.0 s)",
+            f"run {server.runs[0].display_name}: succeeded (1 min 40 s)",
+        ]
 
 
 def test_packing_pods_share_a_line(tmp_path, capsys):
-    plan, ingest = task("plan", "SUCCEEDED", 0, 5), task("ingest", "RUNNING", 31)
+    plan = task("plan", "SUCCEEDED", 0, 5)
+    ingest = task("ingest", "RUNNING", 31)
     with serve() as server:
-        play(server, ("RUNNING", [task("plan", "RUNNING", 0)]),
-             ("RUNNING", [plan, task("pack", "SUCCEEDED", 6, 20), task("pack", "RUNNING", 7)]),
-             ("RUNNING", [plan, task("pack", "SUCCEEDED", 6, 20), task("pack", "SUCCEEDED", 7, 30), ingest]),
-             ("FAILED", [plan, task("pack", "SUCCEEDED", 6, 20), task("pack", "FAILED", 7, 30), ingest]))
+        play(
+            server,
+            ("RUNNING", [task("plan", "RUNNING", 0)]),
+            ("RUNNING", [plan, task("pack", "SUCCEEDED", 6, 20), task("pack", "RUNNING", 7)]),
+            ("RUNNING", [plan, task("pack", "SUCCEEDED", 6, 20), task("pack", "SUCCEEDED", 7, 30), ingest]),
+            ("FAILED", [plan, task("pack", "SUCCEEDED", 6, 20), task("pack", "FAILED", 7, 30), ingest]),
+        )
         assert call("submit", config(tmp_path), "--host", server.url, "--wait") == 1
         said = capsys.readouterr()
-        assert said.out.splitlines()[1:] == ["plan: running", "plan: succeeded (5.0 s)", "pack: running", "pack: succeeded (24.0 s)",
-                                             "ingest: running", "pack: failed (24.0 s)"]
+        assert said.out.splitlines()[1:] == [
+            "plan: running",
+            "plan: succeeded (5.0 s)",
+            "pack: running",
+            "pack: succeeded (24.0 s)",
+            "ingest: running",
+            "pack: failed (24.0 s)",
+        ]
         assert ": failed (1 min 40 s): pack: see kubectl" in said.err
 
 
@@ -150,18 +202,27 @@ def test_ctrl_c_leaves_the_run(tmp_path, capsys):
         assert [run.state for run in server.runs] == ["PENDING"]
 
 
-TWO_FAILED = [task("ingest", "SUCCEEDED", 0, 9), task("warmup", "FAILED", 30, 40, "later"),
-              task("pretrain", "FAILED", 9, 20, "out of\nmemory")]
+TWO_FAILED = [
+    task("ingest", "SUCCEEDED", 0, 9),
+    task("warmup", "FAILED", 30, 40, "later"),
+    task("pretrain", "FAILED", 9, 20, "out of\nmemory"),
+]
 
 
-@pytest.mark.parametrize(("state", "tasks", "line"), [
-    ("FAILED", TWO_FAILED,
-     "failed (1 min 40 s): pretrain: out of memory"),
-    ("FAILED", [task("plan", "FAILED", 0, 9)],  # Kubeflow 2.17 gives a task no reason (kubeflow/pipelines#14007)
-     "failed (1 min 40 s): plan: see kubectl -n kubeflow logs -c main --tail=5 -l pipeline/runid=RUN,app.kubernetes.io/component=plan"),
-    ("FAILED", [], "failed (1 min 40 s): no quota"),
-    ("CANCELED", [task("ingest", "CANCELED", 0, 9)], "canceled (1 min 40 s): no quota"),
-])
+@pytest.mark.parametrize(
+    ("state", "tasks", "line"),
+    [
+        ("FAILED", TWO_FAILED, "failed (1 min 40 s): pretrain: out of memory"),
+        (
+            "FAILED",
+            [task("plan", "FAILED", 0, 9)],  # Kubeflow 2.17 gives a task no reason (kubeflow/pipelines#14007)
+            "failed (1 min 40 s): plan: see kubectl -n kubeflow logs -c main --tail=5 -l "
+            "pipeline/runid=RUN,app.kubernetes.io/component=plan",
+        ),
+        ("FAILED", [], "failed (1 min 40 s): no quota"),
+        ("CANCELED", [task("ingest", "CANCELED", 0, 9)], "canceled (1 min 40 s): no quota"),
+    ],
+)
 def test_a_run_that_fails(tmp_path, capsys, state, tasks, line):
     with serve() as server:
         play(server, (state, tasks))
@@ -182,7 +243,9 @@ def test_a_run_that_fails(tmp_path, capsys, state, tasks, line):
 def test_a_lost_answer_starts_no_second_run(tmp_path, fault):
     with serve() as server:
         faults = [fault]
-        server.fault = lambda method, path: faults.pop() if faults and (method, path[-5:]) == ("POST", "/runs") else None
+        server.fault = lambda method, path: (
+            faults.pop() if faults and (method, path[-5:]) == ("POST", "/runs") else None
+        )
         assert call("submit", config(tmp_path), "--host", server.url) == 0
         assert len(server.runs) == 1
         assert faults == []
@@ -191,7 +254,8 @@ def test_a_lost_answer_starts_no_second_run(tmp_path, fault):
 def test_a_server_away_for_a_while_is_waited_for(tmp_path, capsys):
     with serve() as server:
         play(server, ("RUNNING", []), ("SUCCEEDED", []))
-        scene, faults = server.fault, [Fault(503), Fault(503), Fault(0)]
+        scene = server.fault
+        faults = [Fault(503), Fault(503), Fault(0)]
 
         def away(method: str, path: str) -> Fault | None:
             if server.runs and faults and path.rpartition("/")[0].endswith("/runs"):
@@ -213,13 +277,22 @@ def test_patience_ends(tmp_path, capsys, monkeypatch):
         assert "answers 503" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("words", "line"), [
-    ([], "error: no server is named; expected --host or KF_PIPELINES_ENDPOINT"),
-    (["--host", "http://127.0.0.1:9"], "error: http://127.0.0.1:9: Failed to establish a new connection: [Errno 111] Connection refused"),
-    (["sed=1"], "error: override 'sed=1': unknown key 'sed'; did you mean 'seed'?"),
-    (["store=here"], "run.yaml: store: got 'here', expected s3://bucket/prefix: the stages run on other machines"),
-    (["--pipeline-version", "v1"], "error: pipeline version: got 'v1', expected committed, latest or a name such as gleaner-training-"),
-])
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        ([], "error: no server is named; expected --host or KF_PIPELINES_ENDPOINT"),
+        (
+            ["--host", "http://127.0.0.1:9"],
+            "error: http://127.0.0.1:9: Failed to establish a new connection: [Errno 111] Connection refused",
+        ),
+        (["sed=1"], "error: override 'sed=1': unknown key 'sed'; did you mean 'seed'?"),
+        (["store=here"], "run.yaml: store: got 'here', expected s3://bucket/prefix: the stages run on other machines"),
+        (
+            ["--pipeline-version", "v1"],
+            "error: pipeline version: got 'v1', expected committed, latest or a name such as gleaner-training-",
+        ),
+    ],
+)
 def test_a_mistake_is_one_line(tmp_path, capsys, words, line):
     assert call("submit", config(tmp_path), *words) == 2
     said = capsys.readouterr()
@@ -234,7 +307,9 @@ def test_a_version_on_its_way_is_waited_for(tmp_path, capsys):
         timer.start()
         assert call("submit", config(tmp_path), "--host", server.url) == 0
         timer.join()
-        assert capsys.readouterr().out.startswith(f"waiting 300 s at most: unknown pipeline '{PIPELINE}'; there are: none; expected")
+        assert capsys.readouterr().out.startswith(
+            f"waiting 300 s at most: unknown pipeline '{PIPELINE}'; there are: none; expected"
+        )
         assert not any("pipelines" in path for _, path in server.writes())
 
 
@@ -242,7 +317,11 @@ def test_schedules_by_command(tmp_path, capsys, monkeypatch):
     file = str(write_git(tmp_path, {"nightly": NIGHTLY}))
     with serve(multi_user=True, tokens={"secret"}) as server:
         (tmp_path / "token").write_text("secret", encoding="ascii")
-        for name, value in {"ENDPOINT": server.url, "NAMESPACE": "team", "SA_TOKEN_PATH": str(tmp_path / "token")}.items():
+        for name, value in {
+            "ENDPOINT": server.url,
+            "NAMESPACE": "team",
+            "SA_TOKEN_PATH": str(tmp_path / "token"),
+        }.items():
             monkeypatch.setenv(f"KF_PIPELINES_{name}", value)
         assert call("schedules", "plan", "--file", file) == 0
         assert capsys.readouterr().out.splitlines()[-1] == "1 to create, 0 to disable, 0 to delete; 1 schedules in Git"
@@ -253,7 +332,9 @@ def test_schedules_by_command(tmp_path, capsys, monkeypatch):
         (tmp_path / "token").write_text("expired", encoding="ascii")
         assert call("schedules", "apply", "--file", file) == 2
         said = capsys.readouterr().err
-        assert said.startswith(f"error: {server.url}: the token in {tmp_path / 'token'} is not accepted, it may have expired")
+        assert said.startswith(
+            f"error: {server.url}: the token in {tmp_path / 'token'} is not accepted, it may have expired"
+        )
         assert "expired\n" not in said
         assert said.count("\n") == 1
 

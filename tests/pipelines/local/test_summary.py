@@ -23,22 +23,62 @@ class Terminal(io.StringIO):
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     def stage(name: str, took: float | None, **outputs: dict) -> Stage:
-        return Stage(name, took, {key: {"uri": str(tmp_path / name / key), "metadata": metadata} for key, metadata in outputs.items()})
+        return Stage(
+            name,
+            took,
+            {key: {"uri": str(tmp_path / name / key), "metadata": metadata} for key, metadata in outputs.items()},
+        )
 
-    gates = [{"name": "min_accuracy", "figure": 0.9618, "limit": 0.9, "relation": ">=", "passed": True, "why": ""},
-             {"name": "max_drop", "figure": 0.01, "limit": 0.0, "relation": "<=", "passed": False, "why": "worse than warm-up"}]
+    gates = [
+        {"name": "min_accuracy", "figure": 0.9618, "limit": 0.9, "relation": ">=", "passed": True, "why": ""},
+        {
+            "name": "max_drop",
+            "figure": 0.01,
+            "limit": 0.0,
+            "relation": "<=",
+            "passed": False,
+            "why": "worse than warm-up",
+        },
+    ]
     run = Run(tmp_path, Lines(io.StringIO()), threads=2)
     run.stages = [
-        stage("ingest", None, dataset={"images": 5000, "train": 3500, "validation": 500, "calibration": 502, "test": 498, "refused": 2}),
-        stage("sample", 3.21, labels={"train": 30, "validation": 50, "calibration": 100, "test": 498, "source": "oracle"},
-              candidates={"picks": 180, "published": "candidates/mnist/1"}),
+        stage(
+            "ingest",
+            None,
+            dataset={"images": 5000, "train": 3500, "validation": 500, "calibration": 502, "test": 498, "refused": 2},
+        ),
+        stage(
+            "sample",
+            3.21,
+            labels={"train": 30, "validation": 50, "calibration": 100, "test": 498, "source": "oracle"},
+            candidates={"picks": 180, "published": "candidates/mnist/1"},
+        ),
         stage("pseudolabel", 130.0, classifier={"stage": "warmup", "handed_on": True, "why": "validation fell"}),
         stage("calibrate", 1.0, metrics={"temperature": 1.2345}),
-        stage("evaluate", 9.0, evaluation={"gates": json.dumps(gates)}, metrics={
-            "accuracy": 0.9618, "accuracy_low": 0.941, "accuracy_high": 0.976, "warmup_accuracy": 0.93, "images": 498,
-            "ece_before": 0.05, "ece_after": 0.012}),
-        stage("release", 0.5, release={"promoted": False, "version": "2026-abc", "published": "releases/mnist/2026-abc",
-                                       "why": "max_drop failed"}),
+        stage(
+            "evaluate",
+            9.0,
+            evaluation={"gates": json.dumps(gates)},
+            metrics={
+                "accuracy": 0.9618,
+                "accuracy_low": 0.941,
+                "accuracy_high": 0.976,
+                "warmup_accuracy": 0.93,
+                "images": 498,
+                "ece_before": 0.05,
+                "ece_after": 0.012,
+            },
+        ),
+        stage(
+            "release",
+            0.5,
+            release={
+                "promoted": False,
+                "version": "2026-abc",
+                "published": "releases/mnist/2026-abc",
+                "why": "max_drop failed",
+            },
+        ),
     ]
     return run
 
@@ -61,10 +101,13 @@ def test_the_table_says_what_was_bought_and_what_came_of_it(run, monkeypatch):
     assert rows["stages"].startswith("ingest cached, sample 3.2 s, pseudolabel 2 min 10 s")
 
 
-@pytest.mark.parametrize(("store", "command"), [
-    ("s3://pets/a", "gleaner predict --object-store 'my objects' s3://pets/a/releases/mnist IMAGE"),
-    ("my store", "gleaner predict 'my store/releases/mnist' IMAGE"),
-])
+@pytest.mark.parametrize(
+    ("store", "command"),
+    [
+        ("s3://pets/a", "gleaner predict --object-store 'my objects' s3://pets/a/releases/mnist IMAGE"),
+        ("my store", "gleaner predict 'my store/releases/mnist' IMAGE"),
+    ],
+)
 def test_a_promoted_release_comes_with_the_command_that_uses_it(run, store, command):
     assert "classify with" not in dict(summary(run, store, "my objects"))
     run.stages[-1].outputs["release"]["metadata"]["promoted"] = True
@@ -72,7 +115,9 @@ def test_a_promoted_release_comes_with_the_command_that_uses_it(run, store, comm
 
 
 def test_no_figures_no_rows(tmp_path):
-    rows = dict(summary(Run(tmp_path, Lines(io.StringIO()), threads=1, stages=[Stage("ingest"), Stage("evaluate")]), "store"))
+    rows = dict(
+        summary(Run(tmp_path, Lines(io.StringIO()), threads=1, stages=[Stage("ingest"), Stage("evaluate")]), "store")
+    )
     assert list(rows) == ["stages", "total", "run"]
 
 
@@ -93,14 +138,22 @@ def test_plain_where_nobody_looks_and_whole_paths_on_a_narrow_terminal(run, monk
 def test_progress_lines():
     report = {"progress": "epochs", "done": 1, "total": 20, "loss": 3.2}
     assert read_progress(json.dumps(report)) == report
-    for line in ("", "epochs 1/20", '{"progress": "epo', '{"progress": 1}', '{"progress": "x", "done": "1", "total": 2}', '{"loss": 3}'):
+    for line in (
+        "",
+        "epochs 1/20",
+        '{"progress": "epo',
+        '{"progress": 1}',
+        '{"progress": "x", "done": "1", "total": 2}',
+        '{"loss": 3}',
+    ):
         assert read_progress(line) is None
     assert (seconds(0.04), seconds(59.94), seconds(61), seconds(3600)) == ("0.0 s", "59.9 s", "1 min 1 s", "60 min 0 s")
 
 
 def test_bars_on_a_terminal_lines_elsewhere(monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
-    terminal, pipe = Terminal(), io.StringIO()
+    terminal = Terminal()
+    pipe = io.StringIO()
     for file, kind in ((terminal, Bars), (pipe, Lines)):
         display = open_display(file)
         assert type(display) is kind
@@ -114,16 +167,24 @@ def test_bars_on_a_terminal_lines_elsewhere(monkeypatch):
     assert "cached" in terminal.getvalue()
 
 
-@pytest.mark.parametrize(("said", "code", "line", "exit_code"), [
-    ("noise\nerror: ingest: a line\n", 2, "error: ingest: a line", 2),
-    ("error: pretrain: ran out of memory\n", 1, "error: pretrain: ran out of memory", 1),
-    (f"{TRACE}  File x\nValueError: first\nsecond\n", 1, "error: s: ValueError: first", 1),
-    (f"{TRACE}  File x\nA: 1\n\nDuring handling …\n\n{TRACE}  File y\nB: 2\n", 1, "error: s: B: 2", 1),
-    ("usage: python -m x\npython -m x: error: unrecognized arguments\n", 2, "error: s: python -m x: error: unrecognized", 1),
-    ("", -9, "error: s: ended by SIGKILL; most likely out of memory", 1),
-    ("", -15, "error: s: ended by SIGTERM", 1),
-    ("", 3, "error: s:  (exit code 3", 1),
-])
+@pytest.mark.parametrize(
+    ("said", "code", "line", "exit_code"),
+    [
+        ("noise\nerror: ingest: a line\n", 2, "error: ingest: a line", 2),
+        ("error: pretrain: ran out of memory\n", 1, "error: pretrain: ran out of memory", 1),
+        (f"{TRACE}  File x\nValueError: first\nsecond\n", 1, "error: s: ValueError: first", 1),
+        (f"{TRACE}  File x\nA: 1\n\nDuring handling …\n\n{TRACE}  File y\nB: 2\n", 1, "error: s: B: 2", 1),
+        (
+            "usage: python -m x\npython -m x: error: unrecognized arguments\n",
+            2,
+            "error: s: python -m x: error: unrecognized",
+            1,
+        ),
+        ("", -9, "error: s: ended by SIGKILL; most likely out of memory", 1),
+        ("", -15, "error: s: ended by SIGTERM", 1),
+        ("", 3, "error: s:  (exit code 3", 1),
+    ],
+)
 def test_last_words(tmp_path, said, code, line, exit_code):
     log = tmp_path / "s.log"
     log.write_text(said, encoding="utf-8")

@@ -31,7 +31,10 @@ def start(folder: Path, settings: dict[str, Any]) -> tuple[Run, list[str]]:
 
 def decoded(run: Run, name: str) -> int:
     """Files that a task has checked, by the last line of its progress."""
-    return max([report["done"] for line in run.log(name).read_text().splitlines() if (report := read_progress(line))], default=0)
+    return max(
+        [report["done"] for line in run.log(name).read_text().splitlines() if (report := read_progress(line))],
+        default=0,
+    )
 
 
 def test_workers_run_side_by_side_and_their_dataset_is_that_of_one(tmp_path: Path) -> None:
@@ -45,8 +48,15 @@ def test_workers_run_side_by_side_and_their_dataset_is_that_of_one(tmp_path: Pat
     assert decoded(run, "ingest") == 0, "the others have done it all"
     assert min(decoded(run, name) for name in names if "pack" in name) > 0
     alone = tmp_path / "alone"
-    run_ingest(str(tmp_path / "in"), "", "noise", str(alone / "store"), IngestSettings(**settings), alone / "dataset",
-               alone / "report.html")
+    run_ingest(
+        str(tmp_path / "in"),
+        "",
+        "noise",
+        str(alone / "store"),
+        IngestSettings(**settings),
+        alone / "dataset",
+        alone / "report.html",
+    )
     (dataset,) = [stage.outputs["dataset"]["uri"] for stage in run.stages if stage.name == "ingest"]
     assert sha256_tree(Path(dataset)) == sha256_tree(alone / "dataset")
     assert sha256_tree(tmp_path / "store") == sha256_tree(alone / "store")

@@ -1,4 +1,6 @@
-"""The reconciler when things go wrong: lost answers, kills, races, late versions; whatever happens, the next apply makes it right."""
+"""The reconciler when things go wrong: lost answers, kills, races, late versions; whatever happens, the next apply
+makes it right.
+"""
 
 import os
 import signal
@@ -42,14 +44,18 @@ def test_one_fault_at_any_request_of_the_first_apply(tmp_path, kfp_hurry):
                 file = write_git(tmp_path, {"nightly": NIGHTLY})
                 applied(server, file)
                 assert server.enabled(OURS) == names(file)
-                assert [len(found) for found in (server.recurring, server.pipelines, server.versions, server.experiments)] == [1] * 4
+                assert [
+                    len(found) for found in (server.recurring, server.pipelines, server.versions, server.experiments)
+                ] == [1] * 4
 
 
 def test_an_answer_that_does_not_come(tmp_path, kfp_hurry, monkeypatch):
     monkeypatch.setattr(kubeflow, "TIMEOUT", (0.3, 0.3))
     with serve() as server:
         slow = [Fault(0, after=True, delay=0.5)]
-        server.fault = lambda method, path: slow.pop() if slow and (method, path[-13:]) == ("POST", "recurringruns") else None
+        server.fault = lambda method, path: (
+            slow.pop() if slow and (method, path[-13:]) == ("POST", "recurringruns") else None
+        )
         file = write_git(tmp_path, {"nightly": NIGHTLY})
         applied(server, file)  # it may look before the server is done, and make a second one
         threading.Event().wait(0.6)
@@ -100,5 +106,8 @@ def test_two_schedules_files_of_one_app_are_told(tmp_path):
                 run.mode = "DISABLE"
 
         server.fault = rival
-        with pytest.raises(BadInputError, match="was disabled as soon as it was created; expected one schedules file and one reconciler"):
+        with pytest.raises(
+            BadInputError,
+            match="was disabled as soon as it was created; expected one schedules file and one reconciler",
+        ):
             applied(server, file)

@@ -29,8 +29,10 @@ def test_a_schedule_is_created_with_all_it_says(tmp_path):
     with serve() as server:
         said = applied(server, file)
         [run] = server.recurring
-        assert said == [f"created  {run.display_name}  0 30 2 * * *, pipeline {version_name()}",
-                        "1 schedules as in Git: 1 created, 0 disabled, 0 deleted"]
+        assert said == [
+            f"created  {run.display_name}  0 30 2 * * *, pipeline {version_name()}",
+            "1 schedules as in Git: 1 created, 0 disabled, 0 deleted",
+        ]
         digest = read_git(file).wanted["nightly"].digest
         assert run.display_name == f"gitops/gleaner/nightly@{digest[:8]}"
         assert f"sha256:{digest}" in run.description
@@ -38,7 +40,9 @@ def test_a_schedule_is_created_with_all_it_says(tmp_path):
         assert (run.mode, run.no_catchup, run.max_concurrency, run.service_account) == ("ENABLE", True, "2", "robot")
         assert run.runtime_config.parameters["seed"] == 5
         assert run.runtime_config.parameters["pretrain_settings"]["epochs"] > 0
-        assert run.experiment_id == next(each.experiment_id for each in server.experiments if each.display_name == "gleaner")
+        assert run.experiment_id == next(
+            each.experiment_id for each in server.experiments if each.display_name == "gleaner"
+        )
         assert run.pipeline_version_reference.pipeline_version_id == server.versions[0].pipeline_version_id
 
 
@@ -59,7 +63,10 @@ def test_a_change_is_created_before_the_old_is_disabled(tmp_path):
         server.fire(server.recurring[0].recurring_run_id)
         said = applied(server, write_git(tmp_path, {"nightly": {**NIGHTLY, "cron": "0 0 3 * * *"}}))
         [new] = server.enabled(OURS)
-        assert said[:2] == [f"created  {new}  0 0 3 * * *, pipeline {version_name()}", f"disabled {old}  replaced by {new}"]
+        assert said[:2] == [
+            f"created  {new}  0 0 3 * * *, pipeline {version_name()}",
+            f"disabled {old}  replaced by {new}",
+        ]
         changes = [path.rpartition("/")[2].partition(":")[2] or path.rpartition("/")[2] for _, path in server.writes()]
         assert changes[-2:] == ["recurringruns", "disable"]
         assert server.runs[0].state == "RUNNING"
@@ -70,8 +77,12 @@ def test_a_plan_reads_like_a_diff(tmp_path):
     with serve() as server:
         applied(server, write_git(tmp_path, {"nightly": NIGHTLY, "gone": NIGHTLY}))
         compiled = write_compiled(tmp_path, COMPILED.read_bytes() + b"# next\n")
-        file = write_git(tmp_path, {"nightly": {**NIGHTLY, "cron": "0 0 3 * * *", "max_concurrency": 2}, "new": NIGHTLY},
-                         run={"pretrain": {"epochs": 7}}, compiled="compiled")
+        file = write_git(
+            tmp_path,
+            {"nightly": {**NIGHTLY, "cron": "0 0 3 * * *", "max_concurrency": 2}, "new": NIGHTLY},
+            run={"pretrain": {"epochs": 7}},
+            compiled="compiled",
+        )
         version = version_name(compiled)
         names = {each.partition("@")[0].removeprefix(OURS): each for each in server.enabled(OURS)}
         git = read_git(file)
@@ -107,7 +118,9 @@ def test_pausing_disables_and_going_on_begins_anew(tmp_path):
     with serve() as server:
         file = write_git(tmp_path, {"nightly": NIGHTLY})
         applied(server, file)
-        assert applied(server, write_git(tmp_path, {"nightly": {**NIGHTLY, "paused": True}}))[0].endswith("paused in Git")
+        assert applied(server, write_git(tmp_path, {"nightly": {**NIGHTLY, "paused": True}}))[0].endswith(
+            "paused in Git"
+        )
         assert server.enabled(OURS) == []
         applied(server, write_git(tmp_path, {"nightly": NIGHTLY}))
         assert [run.mode for run in server.recurring] == ["DISABLE", "ENABLE"]
@@ -130,7 +143,13 @@ def test_a_schedule_switched_off_by_hand_comes_back(tmp_path):
 
 
 def test_what_others_made_stays(tmp_path):
-    names = ["gitops/gleaner2/nightly@00000000", "gitops/gleane", "nightly", "my gitops/gleaner/nightly", "gitops/Gleaner/nightly@1"]
+    names = [
+        "gitops/gleaner2/nightly@00000000",
+        "gitops/gleane",
+        "nightly",
+        "my gitops/gleaner/nightly",
+        "gitops/Gleaner/nightly@1",
+    ]
     with serve() as server:
         for name in names:
             server.add_recurring(name, description="made by hand")
@@ -162,7 +181,8 @@ def test_what_left_git_is_deleted_when_it_is_long_out_of_use(tmp_path):
         assert [line.split()[0] for line in applied(server, empty)] == ["disabled", "0"]
         run.created_at -= timedelta(days=25)
         assert planned(server, empty)[-1].startswith("0 to create, 0 to disable, 0 to delete")  # it still runs
-        run.state, run.finished_at = "SUCCEEDED", run.created_at + timedelta(days=24)
+        run.state = "SUCCEEDED"
+        run.finished_at = run.created_at + timedelta(days=24)
         assert planned(server, empty)[-1].startswith("0 to create, 0 to disable, 0 to delete")  # ended 11 days ago
         run.finished_at = run.created_at
         assert applied(server, empty, prune=False)[-1].endswith("0 deleted")
@@ -202,8 +222,17 @@ def test_namespaces_are_apart(tmp_path):
 def test_what_a_role_must_allow(tmp_path):
     """The manifests' roles are checked against this list."""
     uploads = {"pipelines: create", "pipelines: list"}
-    needed = {"pipelines: get", "pipelines: list", "experiments: list", "experiments: create",
-              "jobs: list", "jobs: create", "jobs: disable", "jobs: delete", "runs: list"}
+    needed = {
+        "pipelines: get",
+        "pipelines: list",
+        "experiments: list",
+        "experiments: create",
+        "jobs: list",
+        "jobs: create",
+        "jobs: disable",
+        "jobs: delete",
+        "runs: list",
+    }
     for store in ("database", "kubernetes"):
         with serve(store=store, multi_user=True) as server:
             if store == "kubernetes":
@@ -238,4 +267,9 @@ def test_somebody_else_disables_or_deletes_it_first(tmp_path):
 def test_differences_are_told_key_by_key():
     old: dict[str, Any] = {"cron": "a", "parameters": {"x": 1, "gone": 2, "deep": {"y": [1]}}}
     new: dict[str, Any] = {"cron": "b", "unknown": 1, "parameters": {"x": 1.0, "added": 3, "deep": {"y": [2]}}}
-    assert differences(old, new) == ["cron: a -> b", "parameters.added: new, 3", "parameters.deep.y: [1] -> [2]", "parameters.gone: gone"]
+    assert differences(old, new) == [
+        "cron: a -> b",
+        "parameters.added: new, 3",
+        "parameters.deep.y: [1] -> [2]",
+        "parameters.gone: gone",
+    ]

@@ -1,4 +1,6 @@
-"""Two reconcilers at once, and a long random story: whatever happens, one more apply in peace makes the server what Git says."""
+"""Two reconcilers at once, and a long random story: whatever happens, one more apply in peace makes the server what Git
+says.
+"""
 
 import threading
 from collections import deque
@@ -29,12 +31,16 @@ class Turns:
     """Lets two threads make their requests in a given order, one at a time."""
 
     def __init__(self, order: list[int]) -> None:
-        self.order, self.ended, self.change = deque(order), set[int](), threading.Condition()
+        self.order = deque(order)
+        self.ended = set[int]()
+        self.change = threading.Condition()
 
     @contextmanager
     def take(self, me: int) -> Iterator[None]:
         with self.change:
-            assert self.change.wait_for(lambda: not self.order or self.order[0] == me or 1 - me in self.ended, timeout=60)
+            assert self.change.wait_for(
+                lambda: not self.order or self.order[0] == me or 1 - me in self.ended, timeout=60
+            )
             yield
             if self.order and self.order[0] == me:
                 self.order.popleft()
@@ -54,7 +60,8 @@ def before_each(client: Kubeflow, do: Callable[[Callable[[], Any]], Any]) -> Kub
 
 
 def race(server: KfpServer, file: Path, order: list[int]) -> list[Exception]:
-    turns, failures = Turns(order), list[Exception]()
+    turns = Turns(order)
+    failures = list[Exception]()
 
     def reconcile(me: int) -> None:
         def in_turn(request: Callable[[], Any]) -> Any:
@@ -95,23 +102,29 @@ def test_two_reconcilers_race(tmp_path, kfp_hurry, order, fresh):
         assert server.writes() == before
 
 
-SCHEDULE = st.fixed_dictionaries({
-    "config": st.just("run.yaml"),
-    "cron": st.sampled_from(["0 0 1 * * *", "0 0 2 * * *"]),
-    "paused": st.booleans(),
-    "pipeline_version": st.sampled_from(["committed", "latest"]),
-})
-STEP = st.fixed_dictionaries({
-    "schedules": st.dictionaries(st.sampled_from(["a", "b", "renamed"]), SCHEDULE),
-    "seed": st.integers(0, 1),
-    "release": st.integers(0, 1),  # of the pipeline
-    "prune": st.booleans(),
-    "faults": st.lists(st.one_of(st.none(), st.none(), st.sampled_from(FAULTS)), max_size=15),
-    "dies": st.one_of(st.none(), st.tuples(st.integers(0, 15), st.booleans())),  # at which request, after it was done
-    "meddling": st.sampled_from(["", "", "clone", "disable"]),
-    "days": st.integers(0, 20),
-    "ends": st.booleans(),  # what runs
-})
+SCHEDULE = st.fixed_dictionaries(
+    {
+        "config": st.just("run.yaml"),
+        "cron": st.sampled_from(["0 0 1 * * *", "0 0 2 * * *"]),
+        "paused": st.booleans(),
+        "pipeline_version": st.sampled_from(["committed", "latest"]),
+    }
+)
+STEP = st.fixed_dictionaries(
+    {
+        "schedules": st.dictionaries(st.sampled_from(["a", "b", "renamed"]), SCHEDULE),
+        "seed": st.integers(0, 1),
+        "release": st.integers(0, 1),  # of the pipeline
+        "prune": st.booleans(),
+        "faults": st.lists(st.one_of(st.none(), st.none(), st.sampled_from(FAULTS)), max_size=15),
+        "dies": st.one_of(
+            st.none(), st.tuples(st.integers(0, 15), st.booleans())
+        ),  # at which request, after it was done
+        "meddling": st.sampled_from(["", "", "clone", "disable"]),
+        "days": st.integers(0, 20),
+        "ends": st.booleans(),  # what runs
+    }
+)
 
 
 def write_step(folder: Path, step: dict[str, Any]) -> Path:
@@ -152,7 +165,8 @@ def live_on(server: KfpServer, step: dict[str, Any]) -> None:
     server.clock += timedelta(days=step["days"])
     for run in server.runs:
         if step["ends"] and run.state == "RUNNING":
-            run.state, run.finished_at = "SUCCEEDED", server.now()
+            run.state = "SUCCEEDED"
+            run.finished_at = server.now()
     for run in list(server.recurring):
         server.fire(run.recurring_run_id)
 

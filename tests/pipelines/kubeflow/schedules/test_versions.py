@@ -19,18 +19,26 @@ def test_in_a_database_the_version_is_uploaded_once(tmp_path):
         applied(server, file)
         assert [(each.name, each.namespace) for each in server.pipelines] == [(PIPELINE, "team")]
         assert [each.name for each in server.versions] == [version_name()]
-        references = {run.display_name.partition("@")[0]: run.pipeline_version_reference.pipeline_version_id for run in server.recurring}
+        references = {
+            run.display_name.partition("@")[0]: run.pipeline_version_reference.pipeline_version_id
+            for run in server.recurring
+        }
         assert references == {f"{OURS}nightly": server.versions[0].pipeline_version_id, f"{OURS}latest": None}
 
 
 def test_schedules_of_one_file_may_want_different_pods(tmp_path):
-    file = write_git(tmp_path, {"nightly": NIGHTLY, "large": {**NIGHTLY, "config": str(COMPILED.parents[1] / "configs" / "gpu.yaml")}})
+    file = write_git(
+        tmp_path,
+        {"nightly": NIGHTLY, "large": {**NIGHTLY, "config": str(COMPILED.parents[1] / "configs" / "gpu.yaml")}},
+    )
     with serve() as server:
         applied(server, file)
         assert names(file) == sorted(run.display_name for run in server.recurring)
         versions = {version.pipeline_version_id: version.name for version in server.versions}
-        used = {run.display_name.partition("@")[0]: versions[run.pipeline_version_reference.pipeline_version_id]
-                for run in server.recurring}
+        used = {
+            run.display_name.partition("@")[0]: versions[run.pipeline_version_reference.pipeline_version_id]
+            for run in server.recurring
+        }
         assert used == {f"{OURS}nightly": version_name(), f"{OURS}large": version_name(COMPILED.parent / "gpu.yaml")}
         assert applied(server, file)[-1] == "2 schedules as in Git: 0 created, 0 disabled, 0 deleted"
 
@@ -58,12 +66,35 @@ def test_a_new_version_replaces_what_follows_git_only(tmp_path):
         assert said[-1] == "3 schedules as in Git: 1 created, 1 disabled, 0 deleted"
 
 
-@pytest.mark.parametrize(("store", "pipelines", "wanted", "line"), [
-    ("kubernetes", [], "committed", "unknown pipeline 'gleaner-training'; there are: none; expected Argo CD to apply it from manifests/"),
-    ("kubernetes", ["theirs"], "latest", "unknown pipeline 'gleaner-training'; there are: theirs; expected Argo CD"),
-    ("kubernetes", [PIPELINE], f"{PIPELINE}-0123456789ab", f"has no version {PIPELINE}-0123456789ab; its newest: v1; expected Argo CD"),
-    ("database", [PIPELINE], f"{PIPELINE}-0123456789ab", f"has no version {PIPELINE}-0123456789ab; its newest: v1; expected `committed`"),
-])
+@pytest.mark.parametrize(
+    ("store", "pipelines", "wanted", "line"),
+    [
+        (
+            "kubernetes",
+            [],
+            "committed",
+            "unknown pipeline 'gleaner-training'; there are: none; expected Argo CD to apply it from manifests/",
+        ),
+        (
+            "kubernetes",
+            ["theirs"],
+            "latest",
+            "unknown pipeline 'gleaner-training'; there are: theirs; expected Argo CD",
+        ),
+        (
+            "kubernetes",
+            [PIPELINE],
+            f"{PIPELINE}-0123456789ab",
+            f"has no version {PIPELINE}-0123456789ab; its newest: v1; expected Argo CD",
+        ),
+        (
+            "database",
+            [PIPELINE],
+            f"{PIPELINE}-0123456789ab",
+            f"has no version {PIPELINE}-0123456789ab; its newest: v1; expected `committed`",
+        ),
+    ],
+)
 def test_an_unknown_pipeline_or_version_changes_nothing(tmp_path, store, pipelines, wanted, line):
     file = write_git(tmp_path, {"nightly": NIGHTLY, "other": {**NIGHTLY, "pipeline_version": wanted}})
     with serve(store=store) as server:
@@ -97,10 +128,15 @@ def test_a_version_that_argo_cd_applies_late(tmp_path, kfp_hurry, wanted):
         assert server.enabled(OURS) == names(file)
 
 
-@pytest.mark.parametrize(("store", "wanted", "how"), [
-    ("database", "committed", "apply uploads it"), ("database", "latest", "apply uploads it"),
-    ("database", f"{PIPELINE}-{0:012x}", "apply refuses it"), ("kubernetes", "committed", "apply waits for Argo CD to bring it"),
-])
+@pytest.mark.parametrize(
+    ("store", "wanted", "how"),
+    [
+        ("database", "committed", "apply uploads it"),
+        ("database", "latest", "apply uploads it"),
+        ("database", f"{PIPELINE}-{0:012x}", "apply refuses it"),
+        ("kubernetes", "committed", "apply waits for Argo CD to bring it"),
+    ],
+)
 def test_a_plan_says_how_a_missing_version_comes(tmp_path, store, wanted, how):
     file = write_git(tmp_path, {"nightly": {**NIGHTLY, "pipeline_version": wanted}})
     with serve(store=store) as server:
