@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipelines.local.objectstore import Server as S3Server
-from pipelines.local.objectstore import credentials, start
+from pipelines.local.seaweedfs import credentials, start
 
 __all__ = ["S3Server", "serve"]
 

@@ -61,22 +61,13 @@ def run(
         "precision": precision_name(settings.precision),
         **several(settings),
     }
-    checkpoints = Checkpoints(
-        place, f"checkpoints/pretrain/{sha256_json({**made_from, 'code': code_digest()})}.safetensors"
-    )
-    measure = measure_by_neighbours(
-        data, Images(data, place, data.mode, spec.image_size, threads), spec, settings, seed
-    )
-    history = train(
-        network,
-        spec,
-        make_views(images, pool, settings, seed, threads),
-        len(pool) // settings.batch_size,
-        settings,
-        seed,
-        measure,
-        checkpoints,
-    )
+    key = sha256_json({**made_from, "code": code_digest()})
+    checkpoints = Checkpoints(place, f"checkpoints/pretrain/{key}.safetensors")
+    whole = Images(data, place, data.mode, spec.image_size, threads)
+    measure = measure_by_neighbours(data, whole, spec, settings, seed)
+    views = make_views(images, pool, settings, seed, threads)
+    steps = len(pool) // settings.batch_size
+    history = train(network, spec, views, steps, settings, seed, measure, checkpoints)
     if rank():
         return {}
     last = history[-1] if history else {}

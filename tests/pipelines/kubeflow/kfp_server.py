@@ -13,7 +13,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import kfp_server_api as api
 
 from tests.loopback import listen
-from tests.pipelines.kubeflow.kfp_state import Fault, KfpServer, Refused, routes
+from tests.pipelines.kubeflow.kfp_routes import routes
+from tests.pipelines.kubeflow.kfp_state import Fault, KfpServer, Refused
 
 CODES = {400: 3, 401: 16, 403: 7, 404: 5, 409: 6}
 

@@ -20,6 +20,12 @@ class Terminal(io.StringIO):
         return True
 
 
+GATES = [
+    {"name": "min_accuracy", "figure": 0.9618, "limit": 0.9, "relation": ">=", "passed": True, "why": ""},
+    {"name": "max_drop", "figure": 0.01, "limit": 0.0, "relation": "<=", "passed": False, "why": "worse than warm-up"},
+]
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     def stage(name: str, took: float | None, **outputs: dict) -> Stage:
@@ -29,17 +35,6 @@ def run(tmp_path: Path) -> Run:
             {key: {"uri": str(tmp_path / name / key), "metadata": metadata} for key, metadata in outputs.items()},
         )
 
-    gates = [
-        {"name": "min_accuracy", "figure": 0.9618, "limit": 0.9, "relation": ">=", "passed": True, "why": ""},
-        {
-            "name": "max_drop",
-            "figure": 0.01,
-            "limit": 0.0,
-            "relation": "<=",
-            "passed": False,
-            "why": "worse than warm-up",
-        },
-    ]
     run = Run(tmp_path, Lines(io.StringIO()), threads=2)
     run.stages = [
         stage(
@@ -58,7 +53,7 @@ def run(tmp_path: Path) -> Run:
         stage(
             "evaluate",
             9.0,
-            evaluation={"gates": json.dumps(gates)},
+            evaluation={"gates": json.dumps(GATES)},
             metrics={
                 "accuracy": 0.9618,
                 "accuracy_low": 0.941,
