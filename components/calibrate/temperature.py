@@ -1,4 +1,4 @@
-"""Temperature scaling (Guo et al. 2017) from few labels.
+"""Fit a temperature (Guo et al. 2017) on few labels.
 
 With the inverse temperature β = 1/T, the negative log-likelihood of the labels is convex in β. To it comes a weak
 belief in T = 1, worth `prior` labels: k (β - 1 - log β), the negative logarithm of a Gamma density of β whose mode is

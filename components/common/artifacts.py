@@ -7,7 +7,8 @@
     candidates/   candidates.csv  contact_sheet.html  labelstudio.json
                                                                     sample      -> people
     labels/       labels.parquet  labels.json                       sample      -> warmup, pseudolabel, calibrate,
-    evaluate classifier/   classifier.safetensors  classifier.json  history.jsonl
+                                                                                   evaluate
+    classifier/   classifier.safetensors  classifier.json  history.jsonl
                                                                     warmup, pseudolabel -> next stages
     calibration/  calibration.json                                  calibrate   -> evaluate, release
     evaluation/   report.ipynb  report.html  metrics.json  gate.json  predictions.parquet

@@ -1,4 +1,4 @@
-"""Which code made a thing."""
+"""The digest of this code, recorded with what it makes."""
 
 from pathlib import Path
 

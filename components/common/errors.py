@@ -1,4 +1,4 @@
-"""The one exception that is the user's to mend, and what a stage says when it ends by one."""
+"""Exceptions that end a stage with one line: bad input of the user, and failures elsewhere."""
 
 OUT_OF_MEMORY = "ran out of memory: lower batch_size or image_size, or give the stage more memory"
 

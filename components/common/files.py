@@ -1,4 +1,4 @@
-"""Writing files so that a crash leaves the old one or the new one, and naming contents by their digest."""
+"""Write files atomically, and digest files and folders."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""How good a classifier is, and how honest its confidences are: pure functions in float64.
+"""Metrics of accuracy and calibration: pure functions in float64.
 
 Shapes: `probabilities` (images, classes), rows sum to 1; `true` and `predicted` (images,) class indices.
 """

@@ -1,8 +1,10 @@
-"""Artifacts in a store: what a pod on another machine reads and writes where a stage on this one has paths.
+"""Upload and download artifacts, for stages that run on another machine than their inputs and outputs.
 
-URI/manifest.json    {"format", "file", "files": {name: {"sha256", "size"}}, "about"}; written last, so a reader
-sees all or nothing URI/<sha256>/<name>  contents, under their digest: writing an artifact anew leaves the old one
-whole until the manifest names the new
+    URI/manifest.json    {"format", "file", "files": {name: {"sha256", "size"}}, "about"}
+    URI/<sha256>/<name>  contents, under their digest
+
+The manifest is written last, so a reader sees the whole artifact or none; a new artifact of the same name leaves the
+old one whole until the manifest names the new one.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""The two views by NVIDIA DALI: decode and change in its own threads, on the GPU where there is one."""
+"""Load and augment the two SimCLR views with NVIDIA DALI, on the GPU where there is one."""
 
 from collections.abc import Iterator
 from contextlib import closing

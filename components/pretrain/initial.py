@@ -1,4 +1,4 @@
-"""Where the encoder starts: random weights, torchvision's, or those of a file."""
+"""Initial weights of the encoder: random, torchvision's, or those of a file."""
 
 import json
 import tempfile
@@ -95,9 +95,7 @@ def load_torchvision(encoder: nn.Module, spec: ModelSpec, name: str) -> None:
 
 
 def adapt(state: dict[str, torch.Tensor], spec: ModelSpec) -> None:
-    """Fit ImageNet's weights to this encoder, in place: no class head, the stem's kernel and channels as the spec has
-    them.
-    """
+    """Fit ImageNet weights to this encoder, in place: no class head, and a stem of the spec's kernel and channels."""
     del state["fc.weight"], state["fc.bias"]
     if spec.stem == "3x3":
         state["conv1.weight"] = state["conv1.weight"][:, :, 2:5, 2:5].contiguous()

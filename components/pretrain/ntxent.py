@@ -1,4 +1,4 @@
-"""The contrastive loss and what watches over it."""
+"""The NT-Xent loss, and measures that detect collapse."""
 
 import numpy as np
 import torch

@@ -1,4 +1,4 @@
-"""SimCLR's training loop: two views of each image, a projection head that is dropped afterwards, NT-Xent."""
+"""The SimCLR training loop: two views per image, a projection head that is dropped afterwards, the NT-Xent loss."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""The stage: dataset in, encoder out."""
+"""Pretrain an encoder on a dataset."""
 
 from collections.abc import Callable, Generator, Iterator
 from importlib.util import find_spec
@@ -102,7 +102,7 @@ def choose_loader(choice: str) -> str:
 
 
 def make_views(images: Images, pool: np.ndarray, settings: PretrainSettings, seed: int, threads: int) -> Views:
-    """Batches are made ahead of the training loop, into the next epoch too."""
+    """Make the batches of views, ahead of the training loop and across epochs."""
     steps = len(pool) // settings.batch_size
 
     def views(done: int) -> Generator[tuple[Tensor, Tensor], None, None]:

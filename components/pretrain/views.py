@@ -1,6 +1,4 @@
-"""Two random views of each image of the train split, in an order and with changes that follow from the seed and the
-step.
-"""
+"""Two random views of each image of the train split; order and augmentation follow from the seed and the step."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""The pieces of the loss, each a few lines of its paper."""
+"""Terms of the pseudo-label loss, one function per equation."""
 
 import torch
 from torch import Tensor

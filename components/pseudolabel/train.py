@@ -1,4 +1,4 @@
-"""Training on labels and on guesses: the averaged model guesses, the trained one learns from changed copies."""
+"""Train on labels and pseudo-labels: the averaged model guesses, the trained one learns from augmented copies."""
 
 from copy import deepcopy
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Whether the new model is handed on or the warm-up model stays: decided by what a few labels can bear."""
+"""Decide whether the new model replaces the warm-up model, by a paired test on validation labels and predictions."""
 
 import numpy as np
 

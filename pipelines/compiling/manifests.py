@@ -1,4 +1,4 @@
-"""The compiled pipeline as objects that Argo CD keeps on the cluster.
+"""Write the compiled pipeline as Kubernetes objects for Argo CD.
 
 A version is immutable, so everything in it follows from its content: no commit, no date. Versions that left Git stay on
 the cluster, since runs and schedules refer to them.

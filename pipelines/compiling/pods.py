@@ -1,6 +1,4 @@
-"""The DAG with the pods that its tasks run in: resources, node pools, credentials and what Pod Security `restricted`
-demands.
-"""
+"""Configure the pods of the DAG's tasks: resources, node pools, credentials, and Pod Security `restricted`."""
 
 import functools
 import json
@@ -45,7 +43,7 @@ def with_pods(pipeline: GraphComponent, resources: Resources, pools: dict[str, P
 
 
 def _size(task: dsl.PipelineTask, asked: TaskResources) -> None:
-    """Requests and limits are one, so that a pod is never evicted for a neighbour's memory."""
+    """Set requests equal to limits, so that a pod is never evicted for a neighbour's memory."""
     _bound(task, f"{asked.cpu:g}", asked.memory)
     if asked.gpu is not None:
         task.set_accelerator_type(GPU).set_accelerator_limit(asked.gpus)
@@ -78,7 +76,7 @@ def _launch(task: dsl.PipelineTask, asked: TaskResources, pool: Pool | None) -> 
 
 
 def _keep(task: dsl.PipelineTask, asked: TaskResources) -> None:
-    """How long, how often, and whether at all."""
+    """Set the time limit, the retries and the caching of a task."""
     kubernetes.set_timeout(task, round(asked.timeout_hours * 3600))
     if asked.retries:
         task.set_retry(asked.retries, backoff_duration=BACKOFF, backoff_factor=2)

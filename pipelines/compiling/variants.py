@@ -1,7 +1,6 @@
-"""Which compiled pipeline has the pods that a configuration asks for: one for each different answer in
-pipelines/configs/.
+"""Find the compiled pipeline that has the pods a configuration asks for; configurations with equal pods share one.
 
-Nothing here compiles: what keeps the schedules has no kfp, and still has to know which version a configuration runs on.
+Nothing here compiles: the reconciler of schedules has no kfp, and needs the version that a configuration runs on.
 """
 
 from pathlib import Path

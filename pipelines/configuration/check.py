@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, in one line: place, key, what was got, what was expected."""
+"""Explain mistakes in a configuration in one line: place, key, what was given, what is expected."""
 
 import re
 from difflib import get_close_matches

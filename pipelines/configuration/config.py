@@ -1,4 +1,4 @@
-"""One YAML file -> the validated, frozen settings of every stage.
+"""Load a run configuration: one YAML file becomes the validated, frozen settings of every stage.
 
 defaults <- base.yaml (by `extends`) <- the file <- key=value overrides, merged by OmegaConf, checked by RunConfig.
 """

@@ -1,4 +1,4 @@
-"""Run configurations as files: YAML with line numbers, `extends` chains, versions and `key=value` overrides.
+"""Read run configurations: YAML with line numbers, `extends` chains, versions and `key=value` overrides.
 
 Nothing here knows what the keys mean; `config.py` does.
 """

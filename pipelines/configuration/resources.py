@@ -1,4 +1,4 @@
-"""What the pods of each task ask of the cluster, and the node pools that can give it.
+"""Resources that the pods of each task request, and the node pools of the cluster.
 
 A pod gets what it asks for and no more (requests are limits), so that one stage cannot starve another. Only compiling
 can set these: `gleaner compile` renders a version of the pipeline for every configuration that asks for other pods.

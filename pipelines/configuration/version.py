@@ -1,4 +1,4 @@
-"""The name of a version of the pipeline: it follows from the content, so that one name never means two things."""
+"""Name a version of the compiled pipeline by the digest of its content."""
 
 import hashlib
 import re

@@ -1,4 +1,4 @@
-"""What a run and a schedule stand on: the pipeline, a version of it, and the experiment they are listed under."""
+"""Find or create the pipeline, its versions and the experiment that runs and schedules need."""
 
 import time
 from collections.abc import Callable, Iterator

@@ -1,5 +1,4 @@
-"""A Kubeflow Pipelines server, through kfp's generated client: one line for whatever goes wrong, retries, the projected
-token.
+"""Call a Kubeflow Pipelines server by kfp's generated client: retries, a projected token, errors in one line.
 
 kfp.Client, the layer above, prints, writes to the home folder and blocks for 25 s on a wrong address; a pod with a
 read-only root needs none of that.

@@ -1,4 +1,4 @@
-"""From the bytes of an image file to pixels: upright, 8 bits, RGB or grey, and nothing where a part is missing."""
+"""Decode image files to upright pixels of 8 bits, RGB or grey; incomplete files are refused."""
 
 import io
 import warnings

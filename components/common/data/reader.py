@@ -1,6 +1,4 @@
-"""Image bytes by row: shards come from the store when first needed, or ahead of that, and a bounded number of bytes is
-held.
-"""
+"""Read image files of a dataset by row from its shards; shards are fetched on demand or ahead, bounded in bytes."""
 
 import mmap
 import threading

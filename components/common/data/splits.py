@@ -1,4 +1,4 @@
-"""The one place that says which images may be learned from, and with which labels."""
+"""Which images may be trained on, and with which labels; no other module decides that."""
 
 import hashlib
 

@@ -1,4 +1,4 @@
-"""The order of an epoch, window by window, for pools larger than any disk; and work that is done ahead in a thread.
+"""Shuffle an epoch window by window, for pools larger than the disk, and prefetch in a thread.
 
 A window is a group of shards that are held at once. While one window trains, the next one's shards are fetched.
 """

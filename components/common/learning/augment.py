@@ -1,4 +1,4 @@
-"""Random changes of images, drawn for each image of a batch and applied to the whole batch in plain tensor algebra.
+"""Augment batches of images: parameters are drawn per image, and applied to the whole batch by tensor algebra.
 
 torchvision's transforms draw one set of parameters for a batch, which is wrong for contrastive learning, and cost one
 Python call per image where they are applied singly.
@@ -29,7 +29,7 @@ Draws = torch.Generator | PartDraws
 
 
 def augment(pixels: Tensor, settings: Augment, size: int, draws: Draws) -> Tensor:
-    """Changed copies of `pixels`: uint8 (batch, channels, s, s) to float32 in 0..1 (batch, channels, size, size).
+    """Augment `pixels`: uint8 (batch, channels, s, s) to float32 in 0..1 (batch, channels, size, size).
 
     draws: a CPU generator; the same state gives the same changes on every device.
     """
@@ -48,7 +48,7 @@ def uniform(batch: int, low: float, high: float, draws: Draws, device: torch.dev
 
 
 def chance(batch: int, probability: float, draws: Draws, device: torch.device) -> Tensor:
-    """Boolean (batch,)."""
+    """Draw which images get a change: boolean (batch,)."""
     return (_rand(batch, draws) < probability).to(device)
 
 
@@ -59,7 +59,7 @@ def _rand(batch: int, draws: Draws) -> Tensor:
 
 
 def warp(x: Tensor, settings: Augment, size: int, draws: Draws) -> Tensor:
-    """Crop, stretch, rotation and flips as one affine map, sampled once."""
+    """Crop, stretch, rotate and flip by one affine map per image, resampled once."""
     n = len(x)
     device = x.device
     area = uniform(n, settings.crop, 1, draws, device)
@@ -86,7 +86,7 @@ def warp(x: Tensor, settings: Augment, size: int, draws: Draws) -> Tensor:
 
 
 def recolour(x: Tensor, settings: Augment, draws: Draws) -> Tensor:
-    """Brightness, contrast, saturation, hue and loss of colour, as one matrix and one offset per image."""
+    """Change brightness, contrast, saturation and hue, or drop colour: one matrix and one offset per image."""
     n = len(x)
     device = x.device
     bright = 1 + uniform(n, -settings.brightness, settings.brightness, draws, device)
@@ -117,7 +117,7 @@ def colour_matrix(saturation: Tensor, turn: Tensor) -> Tensor:
 
 
 def blur(x: Tensor, probability: float, draws: Draws) -> Tensor:
-    """Gaussian blur of some images, σ in 0.1 to 2 pixels as in SimCLR, with a separable kernel of one image each."""
+    """Blur some images with a Gaussian, σ from 0.1 to 2 pixels as in SimCLR, by separable kernels of one image each."""
     n, channels, _, size = x.shape
     radius = min(4, (size - 1) // 2)
     sigma = uniform(n, 0.1, 2.0, draws, x.device)

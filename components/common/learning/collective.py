@@ -1,4 +1,4 @@
-"""What the processes of one training compute together, so that what is learned does not depend on their number.
+"""Collective operations of data-parallel training: the result does not depend on the number of processes.
 
 Each process holds some rows of every batch (`part`). Sums run over all rows: gradients, the statistics of batch
 normalisation, and the loss, which compares every embedding with all others. Alone, each function is the identity.
@@ -44,7 +44,7 @@ def part(whole: int) -> Part:
 
 @contextmanager
 def _peers() -> Iterator[None]:
-    """What fails between processes is the end of another one, whatever the backend calls it."""
+    """Raise LostPeerError for whatever a backend raises when another process has ended."""
     try:
         yield
     except torch.OutOfMemoryError:
@@ -61,7 +61,7 @@ def _all_sum(x: Tensor) -> Tensor:
 
 
 class _AllSum(torch.autograd.Function):
-    """Sum over processes. Every process's loss depends on it, so its gradient is the sum of all their gradients."""
+    """Sum over processes; the gradient is the sum of the gradients of all processes."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -107,7 +107,7 @@ def share_weights(network: nn.Module) -> None:
 
 
 def bytes_of_first(make: Callable[[], bytes | None]) -> bytes | None:
-    """What `make` returns on the first process, on all of them: one look into a store that others write to."""
+    """Call `make` on the first process and return its bytes on all, so that all see one state of a store."""
     if world() == 1:
         return make()
     data = make() if rank() == 0 else None

@@ -1,4 +1,4 @@
-"""One training on many processes: how they start, find each other, go on after one was lost, and end.
+"""Start, connect, restart and end the processes of one training (torchrun).
 
     python -m components.pretrain …       one process: it trains
                                           several GPUs, or a pod of a TrainJob: it becomes torch's launcher (torchrun)
@@ -40,7 +40,7 @@ PAUSE = 1.0  # seconds before a new attempt, and between two looks at the parent
 
 
 class LostPeerError(Exception):
-    """Another process of the training is gone; what it was to blame for, it says itself."""
+    """Another process of the training has ended; its own log says why."""
 
 
 def node_command(stage: str, flags: dict[str, str]) -> list[str]:
@@ -119,7 +119,7 @@ def _meeting(nodes: int) -> dict[str, Any]:
 
 
 def _blame(exitcode: int) -> int:
-    """Smaller for what more likely came first: an error that was said, a signal, a peer that was lost, what the agent
+    """Rank failures by which more likely came first: a reported error, a signal, a lost peer, what the agent
     ended then.
     """
     if exitcode == -signal.SIGABRT:  # NCCL's watchdog ends a process so where a peer is gone
@@ -139,7 +139,7 @@ def _say(stage: str, exitcode: int, message: Any) -> int:
 
 
 def _begin_anew(stage: str, argv: list[str]) -> NoReturn:
-    """Replace this process by a fresh one: nothing of the last meeting, ports and stores included, is left."""
+    """Replace this process by a fresh one, so that no port and no store of the last rendezvous is left."""
     attempt = int(os.environ.get(ATTEMPT) or 0) + 1
     if attempt >= ATTEMPTS:
         print(f"error: {stage}: lost the other processes {attempt} times", file=sys.stderr, flush=True)
@@ -155,7 +155,7 @@ def _begin_anew(stage: str, argv: list[str]) -> NoReturn:
 
 @contextmanager
 def member(stage: str) -> Iterator[None]:
-    """Be one of the processes of a training while the block lasts; where there is one only, nothing happens.
+    """Join the process group of a training for the duration of the block; do nothing for a single process.
 
     The block ends once all have ended it. An error is left to the launcher, which says one for all.
     """

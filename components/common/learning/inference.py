@@ -1,4 +1,4 @@
-"""Forward passes without training, in float32: what is calibrated, measured and served is computed alike."""
+"""Forward passes in float32, shared by calibration, evaluation and prediction."""
 
 import numpy as np
 import torch
@@ -13,14 +13,15 @@ from components.common.learning.training import device
 
 @torch.inference_mode()
 def predict_pixels(model: nn.Module, spec: ModelSpec, pixels: Tensor) -> np.ndarray:
-    """What the model returns for uint8 pixels (n, channels, s, s), as float32 (n, …)."""
+    """Run the model on uint8 pixels (n, channels, s, s); returns float32 (n, …)."""
     model = model.to(device(), memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     return model(normalise(pixels.to(device()), spec)).float().cpu().numpy()
 
 
 def predict_rows(model: nn.Module, spec: ModelSpec, images: Images, rows: np.ndarray, batch_size: int) -> np.ndarray:
-    """What the model returns for these rows, in their order; they are visited shard by shard, since not all shards may
-    be held at once.
+    """Run the model on these rows; returns results in their order.
+
+    Rows are read shard by shard, since not all shards may be held at once.
     """
     if not len(rows):
         raise ValueError("no rows to compute on")

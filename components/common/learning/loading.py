@@ -1,4 +1,4 @@
-"""Pixels of any rows of a dataset, decoded once and kept while they fit in memory."""
+"""Load pixels of any rows of a dataset; they are decoded once and kept while they fit in memory."""
 
 from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
@@ -17,8 +17,8 @@ ANY_SIZE = 1 << 40  # ingest has refused what is too large
 
 
 def load_size(image_size: int) -> int:
-    """Pixels at which images are held for random crops to `image_size`: one seventh more, but for small images, which
-    have none to lose.
+    """Side in pixels at which images are held for random crops to `image_size`: a seventh more, or the same for images
+    of at most 64 pixels.
     """
     return image_size if image_size <= 64 else round(image_size * 8 / 7)
 
@@ -39,7 +39,7 @@ class Images:
         self._has = np.zeros(count, bool)
 
     def in_memory(self, rows: np.ndarray) -> bool:
-        """Whether no shard is needed any more for these rows."""
+        """Whether these rows are all held in memory, so that no shard is needed for them."""
         return self._kept is not None and bool(self._has[rows].all())
 
     def batch(self, rows: np.ndarray) -> Tensor:

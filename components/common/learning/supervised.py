@@ -1,4 +1,4 @@
-"""What training with labels shares: targets, batches that never run dry, validation, and the classifier artifact."""
+"""Shared by stages that train with labels: targets, endless batches, validation, the classifier artifact."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What every training loop shares: precision, seeds, the learning-rate schedule, averaged weights, checkpoints."""
+"""Shared by training loops: precision, threads, the learning-rate schedule, averaged weights, checkpoints."""
 
 import math
 import tempfile
@@ -18,7 +18,7 @@ from components.common.storage import Store
 
 
 def set_threads(threads: int) -> None:
-    """Fix the number of CPU threads: sums, and with them results, repeat to the bit for one number of threads."""
+    """Fix the number of CPU threads; results repeat to the bit for one number of threads."""
     torch.set_num_threads(threads)
 
 
@@ -33,7 +33,7 @@ def precision_of(choice: str) -> torch.dtype:
 
 
 def precision_name(choice: str) -> str:
-    """What `precision_of` settles on here, to be recorded: results differ between the two."""
+    """Name of the precision that `precision_of` chooses on this machine, to be recorded with results."""
     return str(precision_of(choice)).removeprefix("torch.")
 
 

@@ -1,4 +1,4 @@
-"""Where everything that outlives a run is kept: a folder or an S3 bucket, with equal methods and equal guarantees.
+"""Object stores for everything that outlives a run: a folder or an S3 bucket, with the same methods and guarantees.
 
 A reader sees the old object or the new one, never half of one. `write_if_absent` and `replace_if_unchanged` have one
 winner, whatever number of processes try, and the winner learns it even where the network loses the answer.

@@ -1,4 +1,4 @@
-"""What both kinds of store share: the words for an object, and the check that it is the one that was published."""
+"""Shared by both kinds of store: what is known of an object, and the check of its digest."""
 
 from pathlib import Path
 from typing import NamedTuple

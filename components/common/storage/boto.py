@@ -1,4 +1,4 @@
-"""The only module that knows boto3: how a client is made, and what its many exceptions mean."""
+"""Make boto3 clients and translate boto3's exceptions; no other module imports boto3."""
 
 import os
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ SKEW = timedelta(minutes=5)  # that S3 forgives is 15
 
 
 class PassingError(Exception):
-    """What another try may mend; `final` is raised where none did, and where two tries `found` the same wrong thing."""
+    """A failure that a retry may mend; `final` is raised once retries end, or when two tries `found` the same fault."""
 
     def __init__(self, final: BadInputError, found: str = "") -> None:
         super().__init__(str(final))
@@ -63,8 +63,9 @@ def make_client() -> Any:
 
 @contextmanager
 def explained(uri: str, bucket: str, key: str) -> Iterator[None]:
-    """Turn what the user can mend into one line, an absent object into KeyError, bad luck into PassingError; repeat no
-    secret.
+    """Translate exceptions: user errors to BadInputError, absent objects to KeyError, transient ones to PassingError.
+
+    No message repeats a secret.
     """
     from botocore import exceptions as boto
     from botocore.parsers import ResponseParserError
@@ -141,7 +142,7 @@ def _answered(error: Any, uri: str, bucket: str, key: str) -> Exception:
 
 
 def _skewed(headers: dict[str, str]) -> bool:
-    """HEAD has no body that says so, but every answer has the server's time."""
+    """Whether the clock is skewed: HEAD has no body that says so, but every answer has the server's time."""
     try:
         return abs(parsedate_to_datetime(headers["date"]) - datetime.now(UTC)) > SKEW
     except (KeyError, ValueError, TypeError):

@@ -1,8 +1,8 @@
-"""Copies of shards on this machine's disk, named by their sha256: verified, shared by processes, bounded.
+"""A cache of shards on local disk: named and verified by sha256, shared by processes, bounded in bytes.
 
-What was used longest ago leaves first. What somebody reads stays: whoever was given a path holds a shared lock on the
-file until `let_go` or the end of the process, kill -9 included, and only what nobody holds is removed. Where all is
-held, the bound gives way. GLEANER_CACHE_GB is the bound (100); a fuller disk lowers it.
+Least recently used copies are removed first. A copy in use stays: its reader holds a shared lock on the file until
+`let_go` or the end of the process, SIGKILL included. Where all copies are in use, the bound is exceeded.
+GLEANER_CACHE_GB is the bound (100); a fuller disk lowers it.
 """
 
 import fcntl

@@ -179,7 +179,7 @@ class S3Store:
     def clean_uploads(self, prefix: str, hours: float) -> int:
         """Abort the multipart uploads under `prefix` that were begun more than `hours` ago; returns how many.
 
-        A courtesy to who pays for the bucket: where it is not permitted, nothing is said.
+        Uploads left behind cost storage; where aborting is not permitted, nothing is said.
         """
         old = datetime.now(UTC) - timedelta(hours=hours)
         left: list[dict[str, str]] = []

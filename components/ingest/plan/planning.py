@@ -1,5 +1,4 @@
-"""The plan of an ingest: a listing in reading order, cut into parts that any number of workers pack, in any order, to
-equal bytes.
+"""Plan an ingest: list the source in reading order, cut into parts that any number of workers packs to equal bytes.
 
 A part is a row group of `listing.parquet`, and becomes a few shards. Where it ends depends on the listing alone.
 """
