@@ -34,7 +34,7 @@ def person(value: Any) -> str:
     """The name of an annotator, who may be a text, a number, or Label Studio's object with an e-mail address."""
     if isinstance(value, dict):
         value = value.get("email") or value.get("id")
-    name = str(value).strip() if isinstance(value, str | int) else ""
+    name = " ".join(str(value).split()) if isinstance(value, str | int) else ""
     return name if name and is_text(name) else "person"
 
 

@@ -5,8 +5,8 @@
     JSON-MIN  [{"id": 7, "image_id": …, "choice": "cat", "annotator": 1, "annotation_id": 9, …}], one per annotation
 
 In the flat forms `id` is the number of the task, whatever the task's data said, and the answer stands under the name of
-the control among the task's data. Written by label_studio_sdk.converter (2.1), which leaves out skipped tasks; JSON has
-them with an annotation that is cancelled.
+the control among the task's data. They leave out skipped tasks; JSON has them with an annotation that is cancelled.
+Seen in Label Studio 1.23, whose code for it is label_studio_sdk.converter.
 """
 
 import json

@@ -3,6 +3,7 @@
 import posixpath
 from collections import Counter
 from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 from typing import IO
 
@@ -90,14 +91,15 @@ def read_labels(csv_file: IO[bytes], name: str, source: str, listing: Listing) -
 
 def contradictions(name: str, listing: Listing) -> tuple[str, ...]:
     """One line about images that a table labels differently in several lines, nothing where there are none."""
+    count = listing.count("(SELECT DISTINCT key FROM contradicted)")
+    if not count:
+        return ()
     told = [
         f"{key!r} ({', '.join(f'{label!r} in line {line}' for label, line in labels)})"
-        for key, labels in listing.contradictions()
+        for key, labels in islice(listing.contradictions(), LISTED)
     ]
-    if not told:
-        return ()
-    more = f", and {len(told) - LISTED:,} more" if len(told) > LISTED else ""
-    return (f"{name}: left without a label, since lines disagree ({len(told):,}): {', '.join(told[:LISTED])}{more}",)
+    more = f", and {count - LISTED:,} more" if count > LISTED else ""
+    return (f"{name}: left without a label, since lines disagree ({count:,}): {', '.join(told)}{more}",)
 
 
 def stripped(label: str, where: str, warnings: Warnings) -> str:

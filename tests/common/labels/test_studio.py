@@ -1,7 +1,7 @@
-"""Exports of Label Studio. Those in exports/ were written by label_studio_sdk.converter 2.1.2 from json.json.
+"""Exports of Label Studio. Those in exports/ were downloaded from a server of Label Studio 1.23.2.
 
-Of its six tasks, one person answered A, two agree on B and differ on C, D was skipped, E not opened, F submitted
-without a choice.
+Its project had a control `choice` and six tasks, imported as sample writes them. One person answered A, two agree on B
+and differ on C, D was skipped, E not opened, F submitted without a choice.
 """
 
 import json
@@ -54,11 +54,11 @@ def test_every_export_of_one_project_says_the_same(name: str) -> None:
     assert {(one.image, one.label, one.annotator) for one in said} == {
         ("A" * 8, "3", "1"),
         ("B" * 8, "7", "1"),
-        ("B" * 8, "7", "2"),
+        ("B" * 8, "7", "4"),
         ("C" * 8, "3", "1"),
-        ("C" * 8, "7", "2"),
+        ("C" * 8, "7", "4"),
     }
-    assert held(said) == {"answers": {"A": "3", "B": "7"}, "conflicts": {"C": [("3", "1"), ("7", "2")]}}
+    assert held(said) == {"answers": {"A": "3", "B": "7"}, "conflicts": {"C": [("3", "1"), ("7", "4")]}}
 
 
 def test_the_place_of_an_answer_is_its_entry() -> None:
