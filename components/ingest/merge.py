@@ -54,6 +54,7 @@ def _joined(source: str, work: Work, parts: Iterator[Part], settings: IngestSett
     inventory.add_previous(work.previous, work.known)
     for part in parts:
         inventory.add_part(part)
+    inventory.add_contradictions(work.plan.contradicted)
     count = inventory.join()
     if not count:
         key, reason = next(inventory.rows(f"SELECT key, reason FROM {REFUSED} ORDER BY key, reason"))

@@ -23,7 +23,7 @@ class Gates(Settings):
     leaks: Limit = None
     """Images that lie in a given held-out split and, or a near-duplicate of them, outside of it too."""
     label_conflicts: Limit = None
-    """Images whose equal files have different labels."""
+    """Images with different labels: of equal files, or in several lines of a table."""
     group_label_conflicts: Limit = None
     """Near-duplicate groups with different labels."""
     rare_classes: Limit = None

@@ -1,22 +1,34 @@
 """Labels bought for the picks: by the source itself, as an experiment does, or by people."""
 
-import csv
 import io
-import json
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import pyarrow as pa
 
 from components.common.artifacts import LABELS, Dataset
 from components.common.errors import BadInputError
+from components.common.labels.answers import Said, person, settled
+from components.common.labels.studio import ANNOTATION, json_answers, row_answers
+from components.common.labels.tables import read_table
+from components.common.labels.text import whole_text
+from components.common.names import class_name
 from components.common.storage import open_store
 from components.sample.picks import Pick
+
+LISTED = 10  # disagreements that the log tells in full
 
 
 class Answer(NamedTuple):
     label: str
     annotator: str
+
+
+class Answers(NamedTuple):
+    """By row: the answers that hold, and the classes of those who disagree, whose images stay open."""
+
+    given: dict[int, Answer]
+    conflicts: dict[int, tuple[str, ...]]
 
 
 def source_answers(dataset: Dataset, rows: Iterable[int]) -> dict[int, Answer]:
@@ -25,70 +37,59 @@ def source_answers(dataset: Dataset, rows: Iterable[int]) -> dict[int, Answer]:
     return {row: Answer(labels[row], "source") for row in rows if labels[row] is not None}
 
 
-def file_answers(dataset: Dataset, uri: str) -> dict[int, Answer]:
-    """Answers of people from a CSV (`id,label` and perhaps `annotator`) or Label Studio's JSON export, by row.
+def file_answers(dataset: Dataset, uri: str) -> Answers:
+    """Answers of people from a table (`id,label` and perhaps `annotator`) or an export of Label Studio, by row; none
+    where nobody has answered yet.
 
-    Raises BadInputError with the line where an image is unknown, a class is not one of the source's, or two answers
-    differ.
+    Raises BadInputError with the line where an image is unknown, or a class is not one of the source's.
     """
     folder, _, name = uri.rpartition("/")
     try:
-        text = open_store(folder or ".").read(name).decode("utf-8-sig")
+        data = open_store(folder or ".").read(name)
     except KeyError:
         wanted = "expected a CSV with the columns id,label or Label Studio's JSON export"
         raise BadInputError(f"sample.labels_file: {uri} does not exist; {wanted}") from None
-    except UnicodeDecodeError as error:
-        raise BadInputError(f"{uri}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
+    is_json = name.lower().endswith(".json")
+    said = json_answers(whole_text(data, uri), uri) if is_json else _table_answers(data, uri)
     rows = {image: row for row, image in enumerate(dataset.column("id"))}
-    answers: dict[int, Answer] = {}
-    for where, image, answer in _label_studio(text, uri) if name.endswith(".json") else _table(text, uri):
-        if image not in rows:
+    held = settled(_checked(said, rows, dataset))
+    given = {rows[image]: Answer(answer.label, answer.annotator) for image, answer in held.answers.items()}
+    conflicts = {rows[image]: tuple(sorted(answer.label for answer in told)) for image, told in held.conflicts.items()}
+    if conflicts:
+        print(f"{uri}: annotators disagree, left open ({len(conflicts):,}): {_listed(held.conflicts)}", flush=True)
+    return Answers(given, conflicts)
+
+
+def _checked(said: Iterable[Said], rows: dict[str, int], dataset: Dataset) -> Iterator[Said]:
+    """The answers, each class as the source writes it."""
+    classes = {class_name(name): name for name in dataset.classes}
+    for answer in said:
+        if answer.image not in rows:
             raise BadInputError(
-                f"{where}: no image {image[:16]!r} in dataset {dataset.name}; expected ids of candidates.csv"
+                f"{answer.where}: no image {answer.image[:16]!r} in dataset {dataset.name}; expected ids of "
+                "candidates.csv"
             )
-        if dataset.classes and answer.label not in dataset.classes:
-            raise BadInputError(f"{where}: class {answer.label!r} is not one of {list(dataset.classes)}")
-        if answers.setdefault(rows[image], answer).label != answer.label:
-            before = answers[rows[image]].label
-            raise BadInputError(
-                f"{where}: image {image[:16]!r} is {answer.label!r} here and {before!r} before; keep one answer"
-            )
-    return answers
+        if classes and answer.label not in classes:
+            raise BadInputError(f"{answer.where}: class {answer.label[:80]!r} is not one of {list(dataset.classes)}")
+        yield answer._replace(label=classes.get(answer.label, answer.label))
 
 
-def _table(text: str, uri: str) -> Iterable[tuple[str, str, Answer]]:
-    reader = csv.DictReader(io.StringIO(text))
-    missing = {"id", "label"} - set(reader.fieldnames or ())
-    if missing:
-        raise BadInputError(f"{uri}:1: lacks the columns {sorted(missing)}; expected id,label")
-    for row in reader:
-        if row["label"] and row["label"].strip():  # an empty answer is no answer yet
-            yield (
-                f"{uri}:{reader.line_num}",
-                (row["id"] or "").strip(),
-                Answer(row["label"].strip(), row.get("annotator") or "person"),
-            )
+def _table_answers(data: bytes, uri: str) -> Iterator[Said]:
+    table = read_table(io.BytesIO(data), uri, ("id", "label"), ("id", ANNOTATION))
+    if ANNOTATION in table.columns:
+        yield from row_answers(table.rows, uri)
+        return
+    for line, row in table.rows:
+        if label := class_name(row["label"]):  # an empty answer is no answer yet
+            yield Said(f"{uri}:{line}", row["id"].strip(), label, person(row.get("annotator")))
 
 
-def _label_studio(text: str, uri: str) -> Iterable[tuple[str, str, Answer]]:
-    try:
-        tasks: list[dict[str, Any]] = json.loads(text)
-        for number, task in enumerate(tasks, start=1):
-            for annotation in task.get("annotations", []):
-                choices = [choice for result in annotation["result"] for choice in result["value"].get("choices", [])]
-                if len(choices) > 1:
-                    raise BadInputError(f"{uri}: task {number}: several classes {choices} for one image; expected one")
-                if choices and not annotation.get("was_cancelled"):
-                    yield (
-                        f"{uri}: task {number}",
-                        task["data"]["id"],
-                        Answer(choices[0], str(annotation.get("completed_by", "person"))),
-                    )
-    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-        wanted = "expected JSON with annotations[].result[].value.choices"
-        raise BadInputError(
-            f"{uri}: not an export of Label Studio ({type(error).__name__}: {error}); {wanted}"
-        ) from None
+def _listed(conflicts: dict[str, list[Said]]) -> str:
+    told = [
+        f"image {image[:16]!r} is " + " and ".join(f"{one.label!r} ({one.where}, {one.annotator})" for one in answers)
+        for image, answers in conflicts.items()
+    ]
+    return "; ".join(told[:LISTED]) + (f"; and {len(told) - LISTED:,} more" if len(told) > LISTED else "")
 
 
 def labels_table(dataset: Dataset, answers: dict[int, Answer], purposes: dict[int, str], source: str) -> pa.Table:

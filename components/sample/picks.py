@@ -1,7 +1,8 @@
 """Which images to ask about: training picks by the strategy, held-out picks by a draw that no model touches."""
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -52,8 +53,22 @@ def held_out_picks(dataset: Dataset, settings: SampleSettings, seed: int) -> lis
         line = sorted(
             dataset.rows(split).tolist(), key=lambda row: hashlib.sha256(f"{seed} {ids[row]}".encode()).digest()
         )
-        picks += [Pick(row, split, f"random draw for {split}") for row in line[:budget]]
+        picks += [Pick(row, split, drawn_for(split)) for row in line[:budget]]
     return picks
+
+
+def drawn_for(split: str) -> str:
+    """The reason of a held-out pick."""
+    return f"random draw for {split}"
+
+
+def with_conflicts(picks: list[Pick], conflicts: Mapping[int, Sequence[str]], pool: np.ndarray) -> list[Pick]:
+    """The picks, with images that annotators disagree about (row to classes): held-out ones where they were drawn, and
+    those of the training pool (rows) before all others.
+    """
+    reasons = {row: f"annotators disagree: {', '.join(classes)}" for row, classes in conflicts.items()}
+    again = [Pick(row, TRAIN, reasons[row]) for row in sorted(reasons.keys() & set(pool.tolist()))]
+    return again + [replace(pick, reason=reasons.get(pick.row, pick.reason)) for pick in picks]
 
 
 def nearest_labelled(embeddings: np.ndarray, picks: list[Pick], answered: np.ndarray) -> list[int | None]:

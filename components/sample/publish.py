@@ -8,8 +8,9 @@ import json
 from components.common.artifacts import SPLITS, Dataset
 from components.common.data.reader import ShardReader
 from components.common.html import escape, page, table, thumbnails
+from components.common.labels.studio import IMAGE_ID
 from components.sample.answers import Answer
-from components.sample.picks import Pick
+from components.sample.picks import Pick, drawn_for
 
 SHOWN = 200  # pictures per purpose on the contact sheet
 
@@ -68,6 +69,7 @@ def label_studio_json(dataset: Dataset, reader: ShardReader, picks: list[Pick]) 
                 "data": {
                     "image": picture,
                     "id": ids[pick.row],
+                    IMAGE_ID: ids[pick.row],  # in the short exports, `id` is the number of the task
                     "rank": rank,
                     "purpose": pick.purpose,
                     "reason": pick.reason,
@@ -97,7 +99,8 @@ def sheet(dataset: Dataset, reader: ShardReader, picks: list[Pick], labels: dict
 
 def caption(rank: int, pick: Pick, labels: dict[int, Answer]) -> str:
     label = f" · {labels[pick.row].label}" if pick.row in labels else ""
-    return f"{rank}{label}" + (f" · {pick.reason.partition(' (')[0]}" if pick.purpose == "train" else "")
+    reason = "" if pick.reason == drawn_for(pick.purpose) else f" · {pick.reason.partition(' (')[0]}"
+    return f"{rank}{label}{reason}"
 
 
 def meaning(split: str) -> str:

@@ -28,8 +28,8 @@ class SampleSettings(Settings):
     """Who answers. `oracle`: the source's own labels, for the picks alone, as an experiment on a labelled set does;
     `source`: every label the source carries is already paid for; `file`: people, by `labels_file`."""
     labels_file: str | None = None
-    """Path or s3:// URI of people's answers: a CSV with the columns id,label or Label Studio's JSON export. With
-    label_access: file and no file yet, the run ends after `sample` with the candidates to label."""
+    """Path or s3:// URI of people's answers: a CSV with the columns id,label or Label Studio's export as JSON, JSON-MIN
+    or CSV. With label_access: file and no file yet, the run ends after `sample` with the candidates to label."""
 
     @model_validator(mode="after")
     def _file_is_meant(self) -> "SampleSettings":

@@ -13,8 +13,8 @@ from components.common.learning.loading import Images
 from components.common.learning.models import load_encoder
 from components.common.learning.training import set_threads
 from components.common.storage import Store, open_store
-from components.sample.answers import Answer, file_answers, labels_table, purposes_of, source_answers
-from components.sample.picks import Pick, held_out_picks, nearest_labelled, training_picks
+from components.sample.answers import Answers, file_answers, labels_table, purposes_of, source_answers
+from components.sample.picks import Pick, held_out_picks, nearest_labelled, training_picks, with_conflicts
 from components.sample.publish import candidates_csv, label_studio_json, sheet
 from components.sample.settings import SampleSettings
 
@@ -42,9 +42,12 @@ def run(
     with new_folder(embeddings) as folder:
         save_embeddings(folder, vectors, data)
 
-    known = known_answers(data, settings)
-    answered = np.intersect1d(unlabelled_pool(data), np.array(sorted(known), np.int64))
-    picks = training_picks(data, vectors, answered, settings, seed) + held_out_picks(data, settings, seed)
+    known, conflicts = known_answers(data, settings)
+    pool = unlabelled_pool(data)
+    answered = np.intersect1d(pool, np.array(sorted(known), np.int64))
+    asked = np.intersect1d(pool, np.array(sorted(known.keys() | conflicts.keys()), np.int64))
+    picks = training_picks(data, vectors, asked, settings, seed) + held_out_picks(data, settings, seed)
+    picks = with_conflicts(picks, conflicts, pool)
     answers = known | (source_answers(data, [pick.row for pick in picks]) if settings.label_access == "oracle" else {})
     shown = to_label(picks, settings)
     filled = answers if settings.label_access == "file" else {}  # what an oracle knows is not handed to people
@@ -62,20 +65,21 @@ def run(
     with new_folder(labels) as folder:
         save_labels(folder, table, classes, published)
     publish(place, labels, f"labels/{name}")
+    left_open = {"conflicts": len(conflicts)} if conflicts else {}
     return {
-        "labels": {**load_labels(labels)[1]["counts"], "source": settings.label_access},
+        "labels": {**load_labels(labels)[1]["counts"], "source": settings.label_access, **left_open},
         "candidates": {"picks": len(shown), "published": published},
         "embeddings": {"images": len(vectors), "features": vectors.shape[1]},
     }
 
 
-def known_answers(dataset: Dataset, settings: SampleSettings) -> dict[int, Answer]:
+def known_answers(dataset: Dataset, settings: SampleSettings) -> Answers:
     """Labels that exist before anything is bought, by row."""
     if settings.label_access == "source":
-        return source_answers(dataset, range(dataset.index.num_rows))
+        return Answers(source_answers(dataset, range(dataset.index.num_rows)), {})
     if settings.label_access == "file" and settings.labels_file:
         return file_answers(dataset, settings.labels_file)
-    return {}
+    return Answers({}, {})
 
 
 def to_label(picks: list[Pick], settings: SampleSettings) -> list[Pick]:

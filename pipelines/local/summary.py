@@ -76,6 +76,8 @@ def _labels(dataset: dict[str, Any], labels: dict[str, Any]) -> Iterator[Row]:
         yield "images", f"{dataset['images']:g} ({', '.join(counts)}){refused}"
     if "train" in labels:
         source = f" (answered by: {labels['source']})" if "source" in labels else ""
+        if labels.get("conflicts"):
+            source += f"; {labels['conflicts']:g} left open: annotators disagree"
         yield (
             "labels used",
             ", ".join(f"{labels[purpose]:g} {purpose}" for purpose in PURPOSES if purpose in labels) + source,

@@ -61,7 +61,8 @@ def test_label_studio_gets_tasks_with_pictures_and_no_answer(tiny_world, reader)
     assert [task["data"]["id"] for task in tasks] == [tiny_world.data.column("id")[pick.row] for pick in PICKS]
     for task, pick in zip(tasks, PICKS, strict=True):
         assert set(task) == {"data"}
-        assert set(task["data"]) == {"image", "id", "rank", "purpose", "reason"}
+        assert set(task["data"]) == {"image", "id", "image_id", "rank", "purpose", "reason"}
+        assert task["data"]["image_id"] == task["data"]["id"]
         kind, _, data = task["data"]["image"].partition(",")
         assert kind == "data:image/png;base64"
         assert base64.b64decode(data) == reader.image_bytes(pick.row)

@@ -1,6 +1,7 @@
 """The stage: only picks are revealed, equal runs give equal bytes, and a second round goes on from the first."""
 
 import csv
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -185,6 +186,48 @@ def test_a_second_round_keeps_the_answers_and_asks_for_more(tiny_world, tmp_path
     nearest = {row["nearest_labelled"] for row in fresh}
     assert nearest <= answered | {row["id"] for row in fresh}
     assert nearest & answered
+
+
+def test_images_that_annotators_disagree_about_stay_open_and_are_asked_again(tiny_world, tmp_path):
+    sample(tiny_world, tmp_path / "first", label_access="file", test_budget=5)
+    asked = candidates(tmp_path / "first")
+    known = dict(zip(tiny_world.data.column("id"), tiny_world.data.column("label"), strict=True))
+    train = [row["id"] for row in asked if row["purpose"] == TRAIN]
+    held = next(row["id"] for row in asked if row["purpose"] == VALIDATION)
+    undrawn = next(
+        image
+        for image in tiny_world.data.column("id")[tiny_world.data.rows(VALIDATION)]
+        if image not in {row["id"] for row in asked}
+    )
+    disputed = (train[3], train[7], held, undrawn)
+    lines = [f"{image},{known[image]},Ada" for image in train]
+    lines += [f"{image},{label},Bob" for image in disputed for label in ("0", "1", "2")]
+    path = tmp_path / "answers.csv"
+    path.write_text("id,label,annotator\n" + "\n".join(lines) + "\n")
+    metadata = sample(
+        tiny_world, tmp_path / "second", label_access="file", test_budget=5, train_budget=22, labels_file=str(path)
+    )
+    assert metadata["labels"] == {
+        "train": 18,
+        "validation": 0,
+        "calibration": 0,
+        "test": 0,
+        "source": "file",
+        "conflicts": 4,
+    }
+    assert not {entry["id"] for entry in labels(tmp_path / "second")} & set(disputed)
+    again = {row["id"]: row for row in candidates(tmp_path / "second")}
+    for image in disputed[:3]:
+        assert again[image]["reason"].startswith("annotators disagree: 0, 1, 2")
+        assert again[image]["label"] == ""
+    assert undrawn not in again, "its label would not count"
+    picked = [row for row in again.values() if row["purpose"] == TRAIN and row["rank"]]
+    assert {row["id"] for row in picked[:2]} == {train[3], train[7]}
+    assert len(picked) == 22 - 18, "a dispute holds its place in the budget"
+    page = (tmp_path / "second" / "sheet.html").read_text()
+    assert page.count("annotators disagree: 0, 1, 2") >= 3
+    tasks = json.loads((tmp_path / "second" / "candidates" / "labelstudio.json").read_text())
+    assert [task["data"]["reason"][:19] for task in tasks[:2]] == ["annotators disagree"] * 2
 
 
 def test_classes_are_those_that_people_named_where_the_source_names_none(tiny_world, tmp_path):

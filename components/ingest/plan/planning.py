@@ -57,6 +57,7 @@ class Plan(NamedTuple):
     beside: int  # images in none of those folders
     ignored: dict[str, int]  # other files, by extension
     warnings: tuple[str, ...]
+    contradicted: tuple[tuple[str, str], ...]  # images that a table labels differently, with each of their labels
 
     def part(self, number: int) -> Iterator[SourceFile]:
         """The files of one part, in reading order."""
@@ -89,6 +90,7 @@ def make_plan(source: str, settings: IngestSettings, previous: PreviousVersion, 
             "beside": beside,
             "ignored": dict(sorted(listing.ignored().items())),
             "warnings": list(listing.warnings),
+            "contradicted": [(key, label) for key, told in listing.contradictions() for label, _ in told],
         }
         chosen = settings.model_dump(mode="json", include=set(PACKING))
         told = json.dumps([about, chosen, code_digest(), previous.id, rows.digest.hexdigest()])
@@ -103,6 +105,7 @@ def open_plan(path: Path) -> Plan:
         "parts": tuple(about["parts"]),
         "brought": frozenset(about["brought"]),
         "warnings": tuple(about["warnings"]),
+        "contradicted": tuple((key, label) for key, label in about["contradicted"]),
     }
     return Plan(path=path, **about)
 

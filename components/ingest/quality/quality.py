@@ -25,7 +25,7 @@ TITLES = {
     "exact_duplicates": "Exact duplicates",
     "near_duplicates": "Near-duplicates",
     "leaks": "Leaks across splits",
-    "label_conflicts": "Equal files, different labels",
+    "label_conflicts": "One image, different labels",
     "group_label_conflicts": "Near-duplicates, different labels",
     "rare_classes": "Rare classes",
     "missing_classes": "Missing classes",
@@ -109,6 +109,13 @@ def copies_of(inventory: Inventory, image: str) -> list[dict[str, Any]]:
     return list(inventory.named("SELECT key, label, given FROM files WHERE id = ? ORDER BY rank, key", (image,)))
 
 
+def labels_of(inventory: Inventory, image: str) -> list[str]:
+    """Every label that a file with the bytes of one image has, contradicted ones included."""
+    query = """SELECT label FROM files WHERE id = ? AND label IS NOT NULL
+        UNION SELECT c.label FROM contradicted c JOIN files f USING (key) WHERE f.id = ? ORDER BY 1"""
+    return [label for (label,) in inventory.rows(query, (image, image))]
+
+
 def _list(inventory: Inventory, query: str, values: tuple[Any, ...] = ()) -> Finding:
     return Finding(
         int(inventory.one(f"SELECT COUNT(*) FROM ({query})", values)),
@@ -137,7 +144,7 @@ def _copies(inventory: Inventory) -> dict[str, Finding]:
             [
                 {
                     "id": image,
-                    "labels": sorted({copy["label"] for copy in files if copy["label"] is not None}),
+                    "labels": labels_of(inventory, image),
                     "sources": sorted(copy["key"] for copy in files),
                 }
                 for image, files in called

@@ -134,12 +134,12 @@ def _duplicates(inventory: Inventory, findings: dict[str, Finding]) -> str:
             "SELECT id, source, split FROM images WHERE aside = '' AND copies > 1 ORDER BY source LIMIT ?", (ROWS,)
         )
     )
-    if not doubled:
-        return html.note("None: no two files hold the same bytes.")
     parts = [
         html.note(
             "Files with equal bytes are one image: the first by name is kept, one of a given held-out split before "
             "all others."
+            if doubled
+            else "No two files hold the same bytes."
         )
     ]
     conflicts = findings["label_conflicts"]
@@ -156,10 +156,12 @@ def _duplicates(inventory: Inventory, findings: dict[str, Finding]) -> str:
         parts.append(
             html.note(
                 f"{_many(conflicts.count, 'image')} with two labels: nothing may learn from a contradiction, so the "
-                "label is dropped. Keep one of the files."
+                "label is dropped. Keep one of the files, or one line of the table of labels."
             )
         )
         parts += [html.table(["files", "called"], rows[:ROWS]), _cut(conflicts.count)]
+    if not doubled:
+        return "".join(parts)
     table = []
     for image, source, split in doubled:
         copies = copies_of(inventory, image)

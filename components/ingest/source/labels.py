@@ -1,16 +1,19 @@
-"""Labels from a CSV file with the columns path,label, and what is odd about labels wherever they come from."""
+"""Labels from a table with the columns path,label, and what is odd about labels wherever they come from."""
 
-import csv
-import io
 import posixpath
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 from typing import IO
 
 from components.common.errors import BadInputError
+from components.common.labels.tables import read_table
+from components.common.names import class_name
 from components.ingest.source.archives import local_copy
 from components.ingest.source.listing import Listing
+
+LISTED = 10  # contradictions that are told in full
 
 
 class Warnings:
@@ -61,35 +64,48 @@ def read_csv(labels: str, source: str, scratch: Path) -> tuple[Path, str | None]
 
 
 def read_labels(csv_file: IO[bytes], name: str, source: str, listing: Listing) -> None:
-    """Note the label of each path inside the source (an empty label is no label), and what is odd about them.
+    """Note the label of each path inside the source (an empty label is no label), and what is odd about them; a path
+    with different labels has none, and is noted as contradicted.
 
-    Raises BadInputError, with file and line, where a path is not in the listing or is labelled twice differently.
+    Raises BadInputError, with file and line, where a path is not in the listing.
     """
     warnings = Warnings()
-    for line, row in csv_rows(csv_file, name, ("path", "label")):
+    for line, row in read_table(csv_file, name, ("path", "label")).rows:
         given = row["path"].strip()
         path = posixpath.normpath(given)
         label = stripped(row["label"], f"{name}:{line}", warnings)
         if path not in listing:
             raise BadInputError(f"{name}:{line}: {given!r} is not a file in {source}; paths are relative to it")
         before = listing.db.execute("SELECT label, line FROM csv WHERE path = ?", (path,)).fetchone()
-        if before is None:
-            listing.db.execute("INSERT INTO csv VALUES (?,?,?)", (path, label, line))
-        elif before[0] != label:
-            raise BadInputError(
-                f"{name}:{line}: {given!r} is {label!r} here and {before[0]!r} in line {before[1]}; keep one"
-            )
-        else:
+        if before is None or (label and not before[0]):
+            listing.db.execute("INSERT OR REPLACE INTO csv VALUES (?,?,?)", (path, label, line))
+        elif label and label != before[0]:
+            listing.contradict(path, before, (label, line))
+        elif label:
             warnings.add(
                 "twice", f"{name}:{line}: {given!r} is here again, equal to line {before[1]}; one of them is enough"
             )
     listing.warnings += warnings.lines()
+    listing.db.execute("UPDATE csv SET label = '' WHERE path IN (SELECT key FROM contradicted)")
+
+
+def contradictions(name: str, listing: Listing) -> tuple[str, ...]:
+    """One line about images that a table labels differently in several lines, nothing where there are none."""
+    count = listing.count("(SELECT DISTINCT key FROM contradicted)")
+    if not count:
+        return ()
+    told = [
+        f"{key!r} ({', '.join(f'{label!r} in line {line}' for label, line in labels)})"
+        for key, labels in islice(listing.contradictions(), LISTED)
+    ]
+    more = f", and {count - LISTED:,} more" if count > LISTED else ""
+    return (f"{name}: left without a label, since lines disagree ({count:,}): {', '.join(told)}{more}",)
 
 
 def stripped(label: str, where: str, warnings: Warnings) -> str:
-    """The label without white space around it."""
-    clean = label.strip()
-    if clean != label:
+    """The name of a class; white space around it is remarked on."""
+    clean = class_name(label)
+    if label.strip() != label:
         warnings.add("spaces", f"{where}: label {label!r} was taken as {clean!r}, without the white space around it")
     return clean
 
@@ -106,34 +122,3 @@ def case_warnings(labels: Iterable[str | None]) -> tuple[str, ...]:
         "rename them if one is meant"
         for group in shown
     )
-
-
-def csv_rows(file: IO[bytes], name: str, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Number of the line and the fields by column, nothing where a row is short; the file is read as it is needed.
-
-    Raises BadInputError, with the line, where it is no UTF-8, no CSV, or lacks one of the `columns`.
-    """
-    reader = csv.DictReader(_text_lines(file, name), strict=True)
-    expected = f"expected the columns {','.join(columns)}"
-    try:
-        header = [column.strip() for column in reader.fieldnames or []]
-        if not set(columns) <= set(header):
-            raise BadInputError(f"{name}:1: {expected}; found {','.join(header) or 'nothing'}")
-        reader.fieldnames = header
-        for row in reader:
-            yield reader.line_num, {column: row[column] or "" for column in header}
-    except csv.Error as error:
-        raise BadInputError(f"{name}:{reader.line_num}: not CSV ({error}); {expected}") from None
-
-
-def _text_lines(file: IO[bytes], name: str) -> Iterator[str]:
-    for number, line in enumerate(file, start=1):
-        try:
-            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
-        except UnicodeDecodeError as error:
-            raise BadInputError(
-                f"{name}:{number}: not UTF-8 at byte {error.start} of the line; save it as UTF-8"
-            ) from None
-        if "\0" in text:
-            raise BadInputError(f"{name}:{number}: holds NUL characters, as UTF-16 does; save it as UTF-8")
-        yield from io.StringIO(text, newline="")  # some programs end a line with a carriage return alone

@@ -4,6 +4,7 @@ files as for one.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ TABLES = """
 CREATE TABLE entries (key TEXT PRIMARY KEY, path TEXT, extension TEXT, size INTEGER, etag TEXT, location TEXT,
     label TEXT, text TEXT, line INTEGER, image INTEGER, used INTEGER DEFAULT 0) WITHOUT ROWID;
 CREATE TABLE csv (path TEXT PRIMARY KEY, label TEXT, line INTEGER) WITHOUT ROWID;
+CREATE TABLE contradicted (key TEXT, label TEXT, line INTEGER, PRIMARY KEY (key, label)) WITHOUT ROWID;
 CREATE TABLE known (key TEXT PRIMARY KEY, size INTEGER, etag TEXT, id TEXT) WITHOUT ROWID;
 CREATE TABLE refused (key TEXT, reason TEXT);
 CREATE TABLE images (rank INTEGER, archive TEXT, shuffle TEXT, key TEXT, label TEXT, given TEXT, text TEXT,
@@ -55,6 +57,16 @@ class Listing:
 
     def refuse(self, key: str, reason: str) -> None:
         self.db.execute("INSERT INTO refused VALUES (?,?)", (shown(key), reason))
+
+    def contradict(self, key: str, *told: tuple[str, int]) -> None:
+        """Say that lines of a table (label, line) disagree about an image."""
+        self.db.executemany("INSERT OR IGNORE INTO contradicted VALUES (?,?,?)", ((key, *one) for one in told))
+
+    def contradictions(self) -> Iterator[tuple[str, list[tuple[str, int]]]]:
+        """Images that lines of a table disagree about, and of each label the first line."""
+        rows = self.db.execute("SELECT key, label, line FROM contradicted ORDER BY key, line")
+        for key, told in groupby(rows, key=lambda row: str(row[0])):
+            yield key, [(label, line) for _, label, line in told]
 
     def use(self, key: str) -> None:
         """Say that a file which is no image has served."""

@@ -10,7 +10,7 @@ from components.common.errors import BadInputError
 from components.common.storage import Stat, open_store
 from components.ingest.source.archives import EXTENSIONS as ARCHIVES
 from components.ingest.source.archives import at_hand, is_archive, members, tidy
-from components.ingest.source.labels import case_warnings, read_csv, read_labels
+from components.ingest.source.labels import case_warnings, contradictions, read_csv, read_labels
 from components.ingest.source.listing import Entry, Listing, extension_of
 from components.ingest.source.locations import Location, as_text
 from components.ingest.source.sidecars import LABELS, beside, read_label
@@ -50,6 +50,8 @@ def list_source(source: str, labels: str, scratch: Path) -> Listing:
             )
         splits = split_folders(listing.tops())
     listing.brought = frozenset(splits.values())
+    if labels != "folders":
+        listing.db.execute("DELETE FROM contradicted")  # what a table of URIs says of classes does not count
     if labels not in ("folders", "none"):
         path, inside = read_csv(labels, source, scratch)
         with path.open("rb") as file:
@@ -57,6 +59,7 @@ def list_source(source: str, labels: str, scratch: Path) -> Listing:
         if inside:
             listing.use(inside)
     listing.db.executemany("INSERT INTO images VALUES (?,?,?,?,?,?,?,?)", _placed(listing, splits, labels))
+    listing.warnings += contradictions(source if labels == "folders" else labels, listing)
     listing.warnings += case_warnings(label for (label,) in listing.db.execute("SELECT label FROM images"))
     return listing
 

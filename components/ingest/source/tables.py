@@ -9,8 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.common.errors import BadInputError
+from components.common.labels.tables import read_table
 from components.ingest.source.archives import local_copy
-from components.ingest.source.labels import Warnings, csv_rows, stripped
+from components.ingest.source.labels import Warnings, stripped
 from components.ingest.source.listing import Entry, Listing
 from components.ingest.source.locations import Location
 
@@ -32,7 +33,8 @@ def is_table(key: str) -> bool:
 def add_table(source: str, name: str, listing: Listing, scratch: Path) -> None:
     """Note the images that a table names; relative ones lie in the listing's store, where the table does.
 
-    Raises BadInputError, with both lines, where one image has two labels or texts.
+    An image with different labels has none, and is noted as contradicted. Raises BadInputError, with both lines, where
+    one has different texts.
     """
     store = listing.store
     path = local_copy(store, name, scratch) if store.startswith("s3://") else Path(store).expanduser() / name
@@ -49,14 +51,19 @@ def add_table(source: str, name: str, listing: Listing, scratch: Path) -> None:
             if reason:
                 listing.refuse(key, reason)
             continue
-        for what, now, then in (("label", label, before.label), ("text", text.strip() or None, before.text)):
-            if now != then:
-                raise BadInputError(
-                    f"{where}: {what} of {uri!r} is {str(now or '')[:80]!r} here and {str(then or '')[:80]!r} in line "
-                    f"{before.line}; keep one"
-                )
-        warnings.add("twice", f"{where}: {uri!r} is here again, equal to line {before.line}; one of them is enough")
+        if (text.strip() or None) != before.text:
+            raise BadInputError(
+                f"{where}: text of {uri!r} is {text.strip()[:80]!r} here and {(before.text or '')[:80]!r} in line "
+                f"{before.line}; keep one"
+            )
+        if label and before.label is None:
+            listing.db.execute("UPDATE entries SET label = ?, line = ? WHERE key = ?", (label, line, before.key))
+        elif label and before.label and label != before.label:
+            listing.contradict(before.key, (before.label, before.line), (label, line))
+        elif label:
+            warnings.add("twice", f"{where}: {uri!r} is here again, equal to line {before.line}; one of them is enough")
     listing.warnings += warnings.lines()
+    listing.db.execute("UPDATE entries SET label = NULL WHERE key IN (SELECT key FROM contradicted)")
     listing.db.execute("UPDATE entries SET image = key NOT IN (SELECT key FROM refused)")
     if not listing.count("entries WHERE image"):
         first = next(listing.refusals(), None)
@@ -82,7 +89,7 @@ def _resolved(uri: str, store: str) -> tuple[str, Location, str]:
 def _rows(path: Path, name: str) -> Iterator[Row]:
     if name.lower().endswith(".csv"):
         with path.open("rb") as file:
-            for line, row in csv_rows(file, name, ("uri",)):
+            for line, row in read_table(file, name, ("uri",)).rows:
                 yield Row(line, row["uri"].strip(), row.get("label", ""), row.get("text", ""))
         return
     try:

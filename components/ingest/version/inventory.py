@@ -4,7 +4,7 @@ stays flat.
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,6 +26,7 @@ PIXELS = SIDE * SIDE  # bytes of a thumbnail
 TABLES = """
 CREATE TABLE files (n INTEGER PRIMARY KEY, key TEXT, size INTEGER, etag TEXT, id TEXT, reason TEXT, label TEXT,
     given TEXT, rank INTEGER, text TEXT, text_reason TEXT);
+CREATE TABLE contradicted (key TEXT, label TEXT, PRIMARY KEY (key, label)) WITHOUT ROWID;
 CREATE TABLE before (id TEXT PRIMARY KEY, split TEXT, team TEXT) WITHOUT ROWID;
 CREATE TABLE stored (id TEXT PRIMARY KEY, holder INTEGER, offset INTEGER, size INTEGER, width INTEGER, height INTEGER,
     split TEXT) WITHOUT ROWID;
@@ -101,12 +102,20 @@ class Inventory:
                     ((row[3], numbers[row[10], row[11]], *row[12:16], row[10]) for row in rows if row[10] is not None),
                 )
 
+    def add_contradictions(self, told: Iterable[tuple[str, str]]) -> None:
+        """Files that a table labels differently, with each of their labels."""
+        self.db.executemany("INSERT INTO contradicted VALUES (?,?)", told)
+
     def join(self) -> int:
         """Make the table of images, by id; returns their number. An old image that its source moves to a held-out split
         is set aside.
         """
         for statement in IMAGES.split(";"):
             self.db.execute(statement)
+        self.db.execute(
+            "UPDATE images SET label = NULL, labels = MAX(labels, 2) "
+            "WHERE id IN (SELECT id FROM files JOIN contradicted USING (key))"
+        )
         marks = ",".join("?" * len(HELD_OUT))
         self.db.execute(
             f"UPDATE images SET aside = 'before' WHERE old AND given IN ({marks}) AND given <> split", HELD_OUT

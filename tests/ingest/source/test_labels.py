@@ -5,10 +5,12 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from components.common.errors import BadInputError
 from components.ingest.source.labels import case_warnings, read_csv, read_labels
 from components.ingest.source.listing import Entry, Listing
+from tests.ingest.source.listed import list_all
 
 KNOWN = ("a.png", "deep/b.png", "c, d.png")
 
@@ -41,11 +43,9 @@ def test_labels_by_path() -> None:
             "path,label\n" + "a.png,cat\n" * 15 + "gone.png,cat\n",
             r"labels\.csv:17: 'gone\.png' is not a file in photos",
         ),
-        ("path,label\na.png,cat\n\na.png,dog\n", r"labels\.csv:4: 'a\.png' is 'dog' here and 'cat' in line 2"),
-        ("path,label\na.png,cat\na.png,\n", r"labels\.csv:3: 'a\.png' is '' here and 'cat' in line 2"),
-        ("path,label\na.png,\na.png,cat\n", r"labels\.csv:3: 'a\.png' is 'cat' here and '' in line 2"),
         ("file,label\na.png,cat\n", r"labels\.csv:1: expected the columns path,label; found file,label"),
-        ("path;label\na.png;cat\n", r"labels\.csv:1: expected the columns path,label; found path;label"),
+        ("path|label\na.png|cat\n", r"labels\.csv:1: expected the columns path,label; found path\|label"),
+        ("path,label\na.png,cat,dog\n", r"labels\.csv:2: 3 fields, expected 2 as in the header"),
         ("", r"labels\.csv:1: expected the columns path,label; found nothing"),
         ('path,label\na.png,"cat\n', r"labels\.csv:\d: not CSV"),
         (b"path,label\na.png,caf\xe9\n", r"labels\.csv:2: not UTF-8 at byte 9 of the line"),
@@ -101,11 +101,31 @@ def test_labels_that_differ_in_capitals_stay_apart() -> None:
     assert case_warnings(["cat", "dog", None]) == ()
 
 
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32", "latin-1", "cp1252"])
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-32", "latin-1", "cp1252"])
 def test_other_encodings_are_one_line(encoding: str) -> None:
-    said = r"^labels\.csv:[12]: (not UTF-8 at byte \d+ of the line|holds NUL characters).*; save it as UTF-8$"
+    said = r"^labels\.csv:[12]: (not UTF-8 at byte \d+ of the line|holds NUL characters).*; save it as UTF-8 \("
     with pytest.raises(BadInputError, match=said):
         parse("path,label\na.png,café\n".encode(encoding))
+
+
+def test_a_path_with_different_labels_has_none_and_is_told() -> None:
+    labels, warnings = read("path,label\na.png,cat\n\na.png,dog\na.png,cat\ndeep/b.png,\ndeep/b.png,owl\ndeep/b.png,\n")
+    assert labels == {"deep/b.png": "owl"}
+    assert warnings == ["labels.csv:5: 'a.png' is here again, equal to line 2; one of them is enough"]
+
+
+def test_contradictions_are_one_line(tmp_path: Path) -> None:
+    for name in "abcdefghijkl":
+        Image.new("L", (9, 9)).save(tmp_path / f"{name}.png")
+    rows = "".join(f"{name}.png,cat\n{name}.png,dog\n" for name in "abcdefghijkl")
+    (tmp_path / "l.csv").write_text(f"path,label\n{rows}")
+    listed = list_all(str(tmp_path), "l.csv")
+    assert {file.label for file in listed.images} == {None}
+    (line,) = listed.warnings
+    assert line.startswith(
+        "l.csv: left without a label, since lines disagree (12): 'a.png' ('cat' in line 2, 'dog' in "
+    )
+    assert line.endswith("('cat' in line 20, 'dog' in line 21), and 2 more")
 
 
 def test_old_line_ends_are_read() -> None:

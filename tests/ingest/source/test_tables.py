@@ -1,5 +1,6 @@
 """Tables of URIs as sources, and texts beside images."""
 
+import json
 from pathlib import Path
 
 import pyarrow as pa
@@ -82,17 +83,13 @@ def test_rows_that_lead_elsewhere_are_refused(tmp_path: Path) -> None:
     ("table", "message"),
     [
         (
-            "uri,label\na.png,cat\n./a.png,dog\n",
-            r"^table\.csv:3: label of './a\.png' is 'dog' here and 'cat' in line 2; keep one",
-        ),
-        (
             "uri,text\na.png,one\n\na.png,two\n",
             r"^table\.csv:4: text of 'a\.png' is 'two' here and 'one' in line 2; keep one",
         ),
         ("uri,label\n ,cat\n", r"^table\.csv:2: no uri"),
         ("path,label\na.png,cat\n", r"^table\.csv:1: expected the columns uri; found path,label"),
         (b"uri,label\na.png,caf\xe9\n", r"^table\.csv:2: not UTF-8 at byte 9 of the line"),
-        ("uri,label\na.png,cat\n".encode("utf-16"), r"^table\.csv:1: not UTF-8"),
+        ("uri,label\na.png,cat,dog\n", r"^table\.csv:2: 3 fields, expected 2 as in the header"),
         ("uri,label\na.png,cat\n".encode("utf-16-le"), "NUL characters"),
         ("uri\n", "names no images; expected a column uri"),
         ("uri\n../a.png\n", r"names no images; \.\./a\.png: leads out"),
@@ -114,9 +111,45 @@ def test_mistakes_in_parquet_are_one_line(tmp_path: Path) -> None:
     pq.write_table(pa.table({"path": ["a.png"]}), tmp_path / "b.parquet")
     with pytest.raises(BadInputError, match=r"^b\.parquet: expected a column uri; found path"):
         list_all(str(tmp_path / "b.parquet"))
-    pq.write_table(pa.table({"uri": ["a.png", "b.png", "a.png"], "label": [1.0, None, 2.0]}), tmp_path / "c.parquet")
-    with pytest.raises(BadInputError, match=r"^c\.parquet:3: label of 'a\.png' is '2' here and '1' in line 1"):
+    pq.write_table(pa.table({"uri": ["a.png", "b.png", "a.png"], "text": ["1", None, "2"]}), tmp_path / "c.parquet")
+    with pytest.raises(BadInputError, match=r"^c\.parquet:3: text of 'a\.png' is '2' here and '1' in line 1"):
         list_all(str(tmp_path / "c.parquet"))
+
+
+def test_lines_that_disagree_leave_their_image_without_a_label(tmp_path: Path) -> None:
+    pq.write_table(
+        pa.table({"uri": ["a.png", "b.png", "a.png", "b.png"], "label": [1.0, None, 2.0, 3.0]}), tmp_path / "c.parquet"
+    )
+    listed = list_all(str(tmp_path / "c.parquet"))
+    assert {file.key: file.label for file in listed.images} == {"a.png": None, "b.png": "3"}
+    assert listed.warnings == [
+        f"{tmp_path}/c.parquet: left without a label, since lines disagree (1): 'a.png' ('1' in line 1, '2' in line 3)"
+    ]
+    (tmp_path / "labels.csv").write_text("path;label\na.png;4\n")
+    listed = list_all(str(tmp_path / "c.parquet"), str(tmp_path / "labels.csv"))
+    assert ({file.key: file.label for file in listed.images}, listed.warnings) == ({"a.png": "4", "b.png": None}, [])
+    assert list_all(str(tmp_path / "c.parquet"), "none").warnings == []
+
+
+def test_a_contradiction_is_a_finding_that_a_gate_may_stop_at(tmp_path: Path) -> None:
+    rows = "uri;label\na.png;cat\na.png;dog\nb.png;cat\nc.png;cat\nd.png;cat\nd.png;owl\n"
+    pictures = {f"{name}.png": picture(number) for number, name in enumerate("abcc")}
+    source = fill(tmp_path / "in", {"table.csv": rows.encode(), **pictures, "d.png": pictures["b.png"]})
+    dataset, _, html = ingest(f"{source}/table.csv", tmp_path)
+    assert {key: row["label"] for key, row in by_source(dataset).items()} == {
+        "a.png": None,
+        "b.png": None,
+        "c.png": "cat",
+    }
+    finding = json.loads((tmp_path / "dataset" / "quality.json").read_text())["findings"]["label_conflicts"]
+    assert finding["count"] == 2
+    assert [(item["labels"], item["sources"]) for item in finding["items"]] == [
+        (["cat", "dog"], ["a.png"]),
+        (["cat", "owl"], ["b.png", "d.png"]),
+    ]
+    assert "2 images with two labels" in html
+    with pytest.raises(BadInputError, match=r"ingest\.gates: 2 label_conflicts \(at most 1\)"):
+        ingest(f"{source}/table.csv", tmp_path / "again", gates={"label_conflicts": 1})
 
 
 def test_what_is_odd_in_a_table_is_warned_about(tmp_path: Path) -> None:

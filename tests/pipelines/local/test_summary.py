@@ -96,6 +96,13 @@ def test_the_table_says_what_was_bought_and_what_came_of_it(run, monkeypatch):
     assert rows["stages"].startswith("ingest cached, sample 3.2 s, pseudolabel 2 min 10 s")
 
 
+def test_labels_that_annotators_disagree_about_are_counted(run):
+    (stage,) = (stage for stage in run.stages if stage.name == "sample")
+    stage.outputs["labels"]["metadata"]["conflicts"] = 2.0
+    said = dict(summary(run, "s3://bucket/x/"))["labels used"]
+    assert said.endswith("498 test (answered by: oracle); 2 left open: annotators disagree")
+
+
 @pytest.mark.parametrize(
     ("store", "command"),
     [

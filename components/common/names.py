@@ -1,0 +1,8 @@
+"""Names of classes as people write them."""
+
+import unicodedata
+
+
+def class_name(text: str) -> str:
+    """The name in Unicode's composed form (NFC), without white space around it."""
+    return unicodedata.normalize("NFC", text).strip()
