@@ -3,8 +3,9 @@
 Kubernetes tells a pod, in two variables that the compiled pipeline sets, its run (the label `pipeline/runid` of
 Kubeflow) and its node (the annotation `workflows.argoproj.io/node-name` of Argo). A node that may be tried again ends
 in the number of the try, from (0) on: `digits-x7k2p.root.sample.executor(1)` (argo-workflows,
-workflow/controller/operator.go: retryNodeName, len(children)). *Retry* in Kubeflow's UI begins anew at (0), after a
-person may have mended the input, so a first try forgets what it finds.
+workflow/controller/operator.go; kubeflow/pipelines, backend/src/v2/compiler/argocompiler/container.go). *Retry* in
+Kubeflow's UI forgets failed nodes and so begins anew at (0) (backend/src/common/util/workflow.go,
+GenerateRetryExecution), after a person may have mended the input: a first try forgets what it finds.
 
     runs/<run>/failures/<stage>-<12 hexadecimal digits of the node>.json     {"line": what the stage said}
 

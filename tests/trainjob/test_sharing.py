@@ -113,6 +113,23 @@ def test_the_last_run_that_is_deleted_takes_the_job_along(state, run):
     assert state.objects["trainjobs"] == {}
 
 
+def test_a_pod_of_no_run_owns_its_job_itself(state, started, s3_bucket, tmp_path):
+    state.put(
+        "pods", {"metadata": {"name": "alone", "uid": "u", "labels": {}}, "status": {"phase": "Running"}}, "ADDED"
+    )
+    seen: list[str] = []
+
+    def script(state: State, job: dict[str, Any]) -> None:
+        seen.extend(state.owners())
+        trains(tmp_path / "node")(state, job)
+
+    state.script = script
+    pod = started(POD_NAME="alone")
+    assert pod.end() == 0, pod.err
+    assert seen == ["alone"]
+    check_done(state, s3_bucket, pod)
+
+
 def test_one_that_comes_as_the_other_ends_takes_its_result(state, run, s3_bucket, tmp_path):
     """The second joins between the first's last look at the job and its deletion."""
     owner = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "name": "run-b", "uid": "uid-of-second"}
