@@ -25,7 +25,7 @@ def check_cron(cron: str) -> str:
             f"got {cron!r} with {len(words)} field{'s' * (len(words) != 1)}, expected six, {' '.join(FIELDS)}, "
             f"{EXAMPLE}"
         )
-    values = {field: _values(field, word, cron) for field, word in zip(FIELDS, words, strict=True)}
+    values = {field: field_values(field, word, cron) for field, word in zip(FIELDS, words, strict=True)}
     if not words[0].isdigit():
         raise ValueError(
             f"got {cron!r}, expected one number of seconds first: a training pipeline runs once a minute at "
@@ -37,8 +37,8 @@ def check_cron(cron: str) -> str:
     return " ".join(words)
 
 
-def _values(field: str, word: str, cron: str) -> set[int]:
-    """All numbers that a field names."""
+def field_values(field: str, word: str, cron: str) -> set[int]:
+    """All numbers that a field names; ValueError in one line for what it must not."""
     least, greatest = FIELDS[field]
     values: set[int] = set()
     for part in word.split(","):

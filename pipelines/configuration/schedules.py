@@ -1,10 +1,11 @@
 """The schedules file: which run configurations Kubeflow Pipelines starts by itself, and when."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from components.common.errors import BadInputError
 from components.common.settings import Count, Settings
@@ -13,6 +14,7 @@ from pipelines.configuration.config import RunConfig, load_config
 from pipelines.configuration.cron import check_cron
 from pipelines.configuration.files import Layer, read_yaml
 from pipelines.configuration.version import COMMITTED, COMPILED, WANTED
+from pipelines.configuration.zones import check_zone, stretches
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$")]
 
@@ -21,8 +23,11 @@ class Schedule(Settings):
     """One run configuration, started again and again."""
 
     cron: str
-    """Six fields, second minute hour day month weekday; in the platform's time zone: UTC, unless its
-    CRON_SCHEDULE_TIMEZONE differs.
+    """Six fields, second minute hour day month weekday; in `time_zone`."""
+    time_zone: str | None = None
+    """Name in the IANA database, such as Europe/Berlin; the platform's own must then be UTC. Null: the platform's,
+    which is UTC unless its CRON_SCHEDULE_TIMEZONE differs. A time that the clocks leave out does not come that day, one
+    that they show twice comes twice.
     """
     config: Annotated[str, Field(min_length=1)]
     """Run configuration, relative to this file."""
@@ -39,6 +44,13 @@ class Schedule(Settings):
     @classmethod
     def _six_fields(cls, cron: str) -> str:
         return check_cron(cron)
+
+    @field_validator("time_zone")
+    @classmethod
+    def _sayable_in_utc(cls, name: str | None, info: ValidationInfo) -> str | None:
+        if name is not None and "cron" in info.data:  # a wrong one is told by itself
+            stretches(info.data["cron"], check_zone(name), datetime.now(UTC))
+        return name
 
 
 class Schedules(Settings):

@@ -53,9 +53,10 @@ class Launched:
         return self.process.returncode
 
 
-def own_pod(state: State) -> None:
+def own_pod(state: State, name: str = POD, run: str = "digits-x7k2p", uid: str = "workflow-uid") -> None:
     """The launcher's pod, owned by the run's workflow."""
-    metadata = {"name": POD, "uid": "own", "labels": {}, "ownerReferences": [WORKFLOW]}
+    workflow = {**WORKFLOW, "name": run, "uid": uid}
+    metadata = {"name": name, "uid": f"of-{name}", "labels": {}, "ownerReferences": [workflow]}
     state.put("pods", {"metadata": metadata, "status": {"phase": "Running"}}, "ADDED")
 
 

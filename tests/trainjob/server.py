@@ -1,5 +1,6 @@
 """An API server of ours on a loopback port: the REST paths and JSON of TrainJobs, pods and logs, watches in chunks."""
 
+import copy
 import json
 import re
 from collections.abc import Iterator
@@ -31,6 +32,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
         try:
             kind, name, verb = self._asked(parts.path, query := dict(parse_qsl(parts.query)))
+            if hook := self.state.before.pop(verb, None):
+                hook()
             fault = self.state.fault(verb)
             if fault and not fault.after and fault.lines < 0 and not fault.event:
                 return self._fail(fault)
@@ -56,7 +59,7 @@ class _Handler(BaseHTTPRequestHandler):
         verb = (
             "log"
             if log
-            else {"POST": "create", "DELETE": "delete"}.get(
+            else {"POST": "create", "DELETE": "delete", "PATCH": "patch"}.get(
                 self.command, "get" if name else "watch" if query.get("watch") else "list"
             )
         )
@@ -76,18 +79,28 @@ class _Handler(BaseHTTPRequestHandler):
         state = self.state
         with state.lock:
             if verb == "create":
-                return state.create_job(json.loads(body))
+                return copy.deepcopy(state.create_job(json.loads(body)))
             if verb == "list":
                 items = [item for item in state.objects[kind].values() if _selected(item, query)]
-                return {"kind": "List", "metadata": {"resourceVersion": str(state.version)}, "items": items}
+                return {
+                    "kind": "List",
+                    "metadata": {"resourceVersion": str(state.version)},
+                    "items": copy.deepcopy(items),
+                }
             if name not in state.objects[kind]:
                 raise RefusedError(404, f'{kind} "{name}" not found')
             if verb == "get":
-                return state.objects[kind][name]
+                return copy.deepcopy(state.objects[kind][name])
             wanted = json.loads(body)
+            there = state.objects[kind][name]["metadata"]
+            given = wanted["metadata"] if verb == "patch" else wanted["preconditions"]
+            if any(there[key] != given.get(key, there[key]) for key in ("uid", "resourceVersion")):
+                raise RefusedError(409, "the precondition does not match the record; the object has been modified")
+            if verb == "patch":
+                assert self.headers["content-type"] == "application/merge-patch+json"
+                assert wanted["metadata"].keys() == {"resourceVersion", "ownerReferences"}
+                return copy.deepcopy(state.set_owners(name, wanted["metadata"]["ownerReferences"]))
             assert wanted["propagationPolicy"] == "Foreground"
-            if wanted["preconditions"]["uid"] != state.objects[kind][name]["metadata"]["uid"]:
-                raise RefusedError(409, "the UID in the precondition does not match the UID in record")
             return state.delete_job(name)
 
     def _events(self, kind: str, query: dict[str, str], fault: Fault | None) -> Iterator[bytes]:
@@ -178,7 +191,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(payload)
 
-    do_GET = do_POST = do_DELETE = _answer
+    do_GET = do_POST = do_PATCH = do_DELETE = _answer
 
     def log_message(self, *arguments: Any) -> None:
         pass

@@ -30,7 +30,7 @@ class DeletedError(Exception):
 class Fault:
     """One answer that goes wrong: the first that fits is used up."""
 
-    verb: str  # create, get, list, watch, delete or log
+    verb: str  # create, get, list, watch, patch, delete or log
     status: int = 0  # 0: the connection is cut
     after: bool = False  # the work is done all the same
     lines: int = -1  # of a watch or a log that come before it; then the connection is cut within a line
@@ -51,6 +51,7 @@ class State:
     oldest: int = 0  # version before which the history is forgotten
     logs: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
+    before: dict[str, Callable[[], None]] = field(default_factory=dict)  # by verb: done once, before the next of them
     missing_crd: bool = False
     rights: set[str] = field(default_factory=set)  # `resource: verb` that were asked for
     requests: list[str] = field(default_factory=list)
@@ -104,6 +105,30 @@ class State:
                     self.put("pods", pod, "DELETED")
             self.put("trainjobs", job, "DELETED")
             return job
+
+    def set_owners(self, name: str, owners: list[dict[str, Any]]) -> dict[str, Any]:
+        with self.lock:
+            job = self.objects["trainjobs"][name]
+            job["metadata"]["ownerReferences"] = owners
+            self.put("trainjobs", job)
+            return job
+
+    def collect(self, owner: str) -> None:
+        """Garbage collection once this owner is gone: a job of nobody else goes, of another loses the reference."""
+        with self.lock:
+            for name, job in list(self.objects["trainjobs"].items()):
+                owners = job["metadata"]["ownerReferences"]
+                others = [each for each in owners if each["uid"] != owner]
+                if not others:
+                    self.delete_job(name)
+                elif others != owners:
+                    self.set_owners(name, others)
+
+    def owners(self) -> list[str]:
+        """Names of those of the only job; none where there is none."""
+        with self.lock:
+            jobs = list(self.objects["trainjobs"].values())
+            return [each["name"] for job in jobs for each in job["metadata"]["ownerReferences"]]
 
     def forget(self) -> None:
         """The history up to now, as etcd's compaction does."""

@@ -8,7 +8,7 @@ import pytest
 
 from components.common.storage import open_store
 from tests.manifests.kubectl import ROOT, build, named
-from tests.trainjob.pod import SPEC, flags, write_outputs
+from tests.trainjob.pod import POD, SPEC, flags, own_pod, write_outputs
 from tests.trainjob.scripts import PROGRESS, fails, trains
 from tests.trainjob.state import State
 
@@ -73,7 +73,7 @@ def check_shape(job: dict[str, Any], store: str) -> None:
         "store": store,
         "seed": "7",
         "settings": '{"epochs":2}',
-        **{name: f"{store}/jobs/trainjob/{key}/{name}" for name in ("dataset", "encoder", "metrics")},
+        **{name: f"{store}/jobs/trainjob/{key}-of-{POD}/{name}" for name in ("dataset", "encoder", "metrics")},
     }
 
 
@@ -188,8 +188,15 @@ def test_the_name_follows_from_the_work(state, started):
 def test_the_role_gives_exactly_the_rights_that_are_used(state, started, tmp_path):
     state.script = fails({0: 1, 1: 1}, {0: ["x"], 1: ["y"]}, {0: "", 1: ""})
     started("first").end()
-    state.script = trains(tmp_path / "node")
-    assert started("second").end() == 0
+
+    def script(state: State, job: dict[str, Any]) -> None:
+        state.wait(lambda: len(state.owners()) == 2)
+        trains(tmp_path / "node")(state, job)
+
+    state.script = script
+    own_pod(state, "pod-of-another", "another", "uid-of-another")
+    pods = [started("second"), started("third", POD_NAME="pod-of-another")]
+    assert [pod.end() for pod in pods] == [0, 0]
     rules = named(build(ROOT / "manifests" / "overlays" / "prod"), "Role", "gleaner-trainjobs")["rules"]
     assert {
         f"{resource}: {verb}" for rule in rules for resource in rule["resources"] for verb in rule["verbs"]

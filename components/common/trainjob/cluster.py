@@ -4,6 +4,7 @@ What another try may mend is tried again, one line each time, until PATIENCE has
 remedy.
 """
 
+import builtins
 import json
 import os
 import random
@@ -22,6 +23,7 @@ PATIENCE = 600.0  # seconds without a useful answer until the launcher gives up
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 30.0  # seconds; doubled each time, then multiplied by a random number
 LONGEST_WAIT = 60.0  # seconds, whatever Retry-After says
 CONNECT, ANSWER = 10, 60  # seconds
+MERGE = {"Content-Type": "application/merge-patch+json"}  # a list in it takes the place of the old one
 WATCH = 240  # seconds after which the server ends a watch by itself
 
 Answer = TypeVar("Answer")
@@ -72,16 +74,25 @@ class Cluster:
         except GoneError:
             return None
 
-    def delete(self, name: str, uid: str) -> None:
-        """Delete that very job, its pods first; nothing where it is gone."""
+    def delete(self, name: str, uid: str, version: str = "") -> None:
+        """Delete that very job, its pods first; nothing where it is gone. With a version: ConflictError where it has
+        another.
+        """
+        wanted = {"uid": uid, "resourceVersion": version} if version else {"uid": uid}
         body = {
             "apiVersion": "v1",
             "kind": "DeleteOptions",
             "propagationPolicy": "Foreground",
-            "preconditions": {"uid": uid},
+            "preconditions": wanted,
         }
-        with suppress(GoneError, ConflictError):
+        with suppress(GoneError, *(() if version else (ConflictError,))):
             self.patiently(lambda: self._read("DELETE", f"{self.jobs}/{name}", body=body))
+
+    def set_owners(self, job: dict[str, Any], owners: builtins.list[dict[str, Any]]) -> dict[str, Any]:
+        """The job with these owners; ConflictError where somebody has changed it since, GoneError where it is gone."""
+        metadata = {"resourceVersion": job["metadata"]["resourceVersion"], "ownerReferences": owners}
+        path = f"{self.jobs}/{job['metadata']['name']}"
+        return self.patiently(lambda: self._read("PATCH", path, body={"metadata": metadata}))
 
     def list(self, path: str, **selector: str) -> dict[str, Any]:
         """Items and the resourceVersion to watch from."""
@@ -151,7 +162,7 @@ class Cluster:
                 path,
                 method,
                 query_params=list(query.items()),
-                header_params={"Accept": "application/json, */*"},
+                header_params={"Accept": "application/json, */*", **(MERGE if method == "PATCH" else {})},
                 body=body,
                 auth_settings=["BearerToken"],
                 _preload_content=False,

@@ -15,11 +15,12 @@ from components.common.errors import BadInputError, FailedError
 from components.common.files import sha256_tree
 from components.common.learning.distributed import node_command
 from components.common.remote import download, upload
-from components.common.storage import open_store
 from components.common.trainjob.claim import claim
 from components.common.trainjob.cluster import Cluster
 from components.common.trainjob.failure import failed
 from components.common.trainjob.follow import Follower
+from components.common.trainjob.owners import leave, this_run
+from components.common.trainjob.place import clean, new_place, place_of
 from components.common.trainjob.spec import VARIABLE, condition, job_key, job_object, read_spec
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -42,19 +43,22 @@ def launch(stage: str, values: dict[str, Any], written: set[str]) -> dict[str, d
     )
     flags = {name: _text(value) for name, value in values.items() if name not in paths}
     key = job_key(stage, spec, flags, {name: sha256_tree(path) for name, path in inputs.items()})
-    place = f"jobs/{stage}/{key}"
-    uris = {name: f"{values['store'].rstrip('/')}/{place}/{name}" for name in paths}
-    command = node_command(stage, flags | uris)
     name = f"gleaner-{stage}-{key}"
     with _cancellable() as cancel:
         cluster = Cluster(
             os.environ["POD_NAMESPACE"], lambda line: print(f"{stage}: {line}", file=sys.stderr, flush=True)
         )
-        owners = _owners(cluster)
-        for input_name, path in inputs.items():
-            upload(path, uris[input_name])
-        cancel.append((cluster, name))
-        job, adopted = claim(cluster, job_object(name, stage, spec, command, owners))
+        owner, pod = this_run(cluster)
+        cancel.append((cluster, name, owner))
+
+        def prepare() -> dict[str, Any]:
+            place = new_place(values["store"], stage, key, pod)
+            for input_name, path in inputs.items():
+                upload(path, f"{place}/{input_name}")
+            command = node_command(stage, flags | {each: f"{place}/{each}" for each in paths})
+            return job_object(name, stage, spec, command, [owner])
+
+        job, adopted = claim(cluster, name, owner, prepare)
         cluster.say(
             f"TrainJob {name} {'is there already, going on with it' if adopted else 'is made'} ({spec.nodes} nodes)"
         )
@@ -62,21 +66,18 @@ def launch(stage: str, values: dict[str, Any], written: set[str]) -> dict[str, d
         job = follower.follow()
         if condition(job, "Failed"):
             raise failed(cluster, stage, job, follower.pods)
-        about = _fetch(cluster, job, outputs, uris)
-        cluster.delete(name, job["metadata"]["uid"])
-    store = open_store(values["store"])
-    for stat in list(store.list(f"{place}/")):
-        store.delete(stat.key)
+        about = _fetch(cluster, job, outputs)
+        if not leave(cluster, name, owner):
+            clean(job)
     return about
 
 
-def _fetch(
-    cluster: Cluster, job: dict[str, Any], outputs: dict[str, Path], uris: dict[str, str]
-) -> dict[str, dict[str, Any]]:
+def _fetch(cluster: Cluster, job: dict[str, Any], outputs: dict[str, Path]) -> dict[str, dict[str, Any]]:
     """Outputs to where the stage would have written them; returns what it said about each."""
+    place = place_of(job)
     try:
-        return {name: download(uris[name], path).get("metadata", {}) for name, path in outputs.items()}
-    except BadInputError as error:  # cleaned away by another run, or by this one before it was killed
+        return {name: download(f"{place}/{name}", path).get("metadata", {}) for name, path in outputs.items()}
+    except BadInputError as error:  # somebody has cleaned the store
         cluster.delete(job["metadata"]["name"], job["metadata"]["uid"])
         name = job["metadata"]["name"]
         raise FailedError(
@@ -84,52 +85,41 @@ def _fetch(
         ) from None
 
 
-def _cancel(cluster: Cluster, name: str) -> None:
+def _cancel(cluster: Cluster, name: str, owner: dict[str, Any]) -> None:
     try:
         job = cluster.get(f"{cluster.jobs}/{name}")
-        if job is not None:
-            cluster.delete(name, job["metadata"]["uid"])
+        others = leave(cluster, name, owner)
+        if job is not None and not others:
+            clean(job)
     except (BadInputError, FailedError) as error:
         cluster.say(f"cancelled, but {error}; kubectl -n {cluster.namespace} delete trainjob {name}")
     else:
-        cluster.say(f"cancelled: TrainJob {name} is deleted, its checkpoint stays")
+        how = f"goes on for {others}" if others else "is deleted, its checkpoint stays"
+        cluster.say(f"cancelled: TrainJob {name} {how}")
 
 
 def _text(value: Any) -> str:
     return value.model_dump_json() if isinstance(value, BaseModel) else str(value)
 
 
-def _owners(cluster: Cluster) -> list[dict[str, Any]]:
-    """The controller of this pod, Argo's Workflow: when the run is deleted, the job goes too."""
-    pod = cluster.get(f"{cluster.pods}/{os.environ['POD_NAME']}")
-    if pod is None:
-        raise BadInputError(
-            f"POD_NAME: no pod {os.environ['POD_NAME']!r} in namespace {cluster.namespace!r}; expected this "
-            "pod's own name"
-        )
-    return [
-        {"apiVersion": each["apiVersion"], "kind": each["kind"], "name": each["name"], "uid": each["uid"]}
-        for each in pod["metadata"].get("ownerReferences", [])
-        if each.get("controller")
-    ]
-
-
 @contextmanager
-def _cancellable() -> Iterator[list[tuple[Cluster, str]]]:
-    """On SIGTERM or SIGINT delete the named job and exit as those signals do. Its checkpoint in the store stays."""
+def _cancellable() -> Iterator[list[tuple[Cluster, str, dict[str, Any]]]]:
+    """On SIGTERM or SIGINT leave the named job, which goes with its last owner, and exit as those signals do. Its
+    checkpoint in the store stays.
+    """
 
     def stop(number: int, frame: FrameType | None) -> None:
         for each in SIGNALS:
             signal.signal(each, signal.SIG_IGN)  # the job must go before we do
         raise CancelledError(number)
 
-    named: list[tuple[Cluster, str]] = []
+    named: list[tuple[Cluster, str, dict[str, Any]]] = []
     before = {each: signal.signal(each, stop) for each in SIGNALS}
     try:
         yield named
     except CancelledError as cancelled:
-        for cluster, name in named:
-            _cancel(cluster, name)
+        for cluster, name, owner in named:
+            _cancel(cluster, name, owner)
         raise SystemExit(128 + cancelled.args[0]) from None
     finally:
         for each, handler in before.items():

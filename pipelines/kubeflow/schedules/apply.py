@@ -23,6 +23,7 @@ from pipelines.kubeflow.schedules.plan import (
     differences,
     plan,
     prefix,
+    to_minute,
     wanted_schedules,
 )
 from pipelines.kubeflow.server import FINISHED, AbsentError, Kubeflow, TransientError, predicate
@@ -35,12 +36,12 @@ class Git:
     """A schedules file, read and found right."""
 
     file: Schedules
-    wanted: dict[str, Wanted]
+    wanted: dict[str, Wanted]  # by the name of the recurring run
 
 
 def read_git(path: Path) -> Git:
     file, configs = load_schedules(path)
-    return Git(file, wanted_schedules(file, configs, path.parent))
+    return Git(file, wanted_schedules(file, configs, path.parent, datetime.now(UTC)))
 
 
 def observe(server: Kubeflow, git: Git, prune: bool) -> list[Existing]:
@@ -68,9 +69,10 @@ def show_plan(server: Kubeflow, git: Git, prune: bool, say: Callable[[str], None
     signs = {"create": "+", "disable": "-", "delete": "x"}
     for action in actions:
         say(f"{signs[action.kind]} {action.kind:<8}{action.name}  {action.reason}")
-        if action.kind == "disable" and action.schedule in git.wanted and not git.wanted[action.schedule].paused:
+        new = next((want for want in git.wanted.values() if want.schedule == action.schedule), None)
+        if action.kind == "disable" and new and not new.paused:
             old = next(run for run in existing if run.id == action.id)
-            for line in _changes(server, old, git.wanted[action.schedule]):
+            for line in _changes(server, old, new):
                 say(f"    {line}")
     for version in sorted({want.content["pipeline_version"] for want in git.wanted.values() if not want.paused}):
         if find_version(server, version) is None:
@@ -80,7 +82,7 @@ def show_plan(server: Kubeflow, git: Git, prune: bool, say: Callable[[str], None
     count = {kind: sum(action.kind == kind for action in actions) for kind in signs}
     say(
         f"{count['create']} to create, {count['disable']} to disable, {count['delete']} to delete; "
-        f"{len(git.wanted)} schedules in Git"
+        f"{len(git.file.schedules)} schedules in Git"
     )
 
 
@@ -98,7 +100,7 @@ def apply(server: Kubeflow, git: Git, prune: bool, say: Callable[[str], None], w
         actions = plan(git.wanted, observe(server, git, prune), prune)
         creates = [action for action in actions if action.kind == "create"]
         for action in creates:
-            if action.schedule in created:
+            if action.name in created:
                 raise BadInputError(
                     f"{action.name}: was disabled as soon as it was created; "
                     f"expected one schedules file and one reconciler for app {git.file.app!r}"
@@ -107,7 +109,7 @@ def apply(server: Kubeflow, git: Git, prune: bool, say: Callable[[str], None], w
             for action in creates or actions:
                 if _execute(server, git, action, versions):
                     done[action.kind] += 1
-                    created |= {action.schedule} if action.kind == "create" else set()
+                    created |= {action.name} if action.kind == "create" else set()
                     say(f"{DONE[action.kind]} {action.name}  {action.reason}")
         except TransientError:
             failures += 1
@@ -120,13 +122,13 @@ def apply(server: Kubeflow, git: Git, prune: bool, say: Callable[[str], None], w
     if not prune:
         _say_left_over(git, observe(server, git, prune), say)
     say(
-        f"{len(git.wanted)} schedules as in Git: "
+        f"{len(git.file.schedules)} schedules as in Git: "
         + ", ".join(f"{count} {DONE[kind].strip()}" for kind, count in done.items())
     )
 
 
 def _provide_versions(server: Kubeflow, git: Git, wait: float, say: Callable[[str], None]) -> dict[str, Reference]:
-    """The reference of each schedule. What must be there comes first, so that nothing is uploaded if it is not."""
+    """The reference of each recurring run. What must be there comes first, so that nothing is uploaded if it is not."""
     awake = {name: want for name, want in git.wanted.items() if not want.paused}
     asked = {(want.pipeline_version, want.compiled) for want in awake.values()}
     found = {
@@ -144,7 +146,7 @@ def _execute(server: Kubeflow, git: Git, action: Action, versions: dict[str, Ref
             experiment = provide_experiment(server, git.file.experiment)
             server.call(
                 api.recurring_run_service_create_recurring_run,
-                _recurring_run(git.wanted[action.schedule], versions[action.schedule], experiment, server.namespace),
+                _recurring_run(git.wanted[action.name], versions[action.name], experiment, server.namespace),
             )
         elif action.kind == "disable":
             server.call(api.recurring_run_service_disable_recurring_run, action.id)
@@ -171,12 +173,21 @@ def _recurring_run(
         ),
         runtime_config=kfp_server_api.V2beta1RuntimeConfig(parameters=want.content["parameters"]),
         trigger=kfp_server_api.V2beta1Trigger(
-            cron_schedule=kfp_server_api.V2beta1CronSchedule(cron=want.content["cron"])
+            cron_schedule=kfp_server_api.V2beta1CronSchedule(
+                cron=want.content["cron"],
+                start_time=_just_before(want.stretch.start),
+                end_time=_just_before(want.stretch.end),
+            )
         ),
         max_concurrency=str(want.content["max_concurrency"]),
         mode=kfp_server_api.RecurringRunMode.ENABLE,
         no_catchup=True,  # a week of missed trainings is not worth a week of trainings
     )
+
+
+def _just_before(moment: datetime | None) -> datetime | None:
+    """Kubeflow's `start_time` and `end_time` of a stretch: it begins after the one and ends with the other."""
+    return moment - timedelta(seconds=1) if moment else None
 
 
 def _existing(run: Any, ours: str) -> Existing:
@@ -185,6 +196,7 @@ def _existing(run: Any, ours: str) -> Existing:
     trigger = run.trigger and run.trigger.cron_schedule
     content = {
         "cron": trigger.cron if trigger else None,
+        "until": to_minute(trigger.end_time + timedelta(seconds=1)) if trigger and trigger.end_time else None,
         "max_concurrency": int(run.max_concurrency or 1),
         "service_account": run.service_account or "",
         "pipeline": (reference.pipeline_id, reference.pipeline_version_id) if reference else (None, None),
@@ -237,7 +249,9 @@ def _changes(server: Kubeflow, old: Existing, want: Wanted) -> list[str]:
     # fields of the form stand in a stage's settings too
     twice = {f"parameters.{key}: " for keys in FORM.values() for key in keys}
     lines = [line for line in differences(content, want.content) if not line.startswith(tuple(twice))]
-    return lines or ["platform_generation: raised"]
+    return lines or [
+        "time_zone or platform_generation: another" if "time_zone" in want.content else "platform_generation: raised"
+    ]
 
 
 def _version_name(server: Kubeflow, pipeline: str | None, version: str | None) -> str:
@@ -260,5 +274,5 @@ def _arrival(server: Kubeflow, git: Git, version: str) -> str:
 
 def _say_left_over(git: Git, existing: list[Existing], say: Callable[[str], None]) -> None:
     for run in existing:
-        if run.enabled and run.schedule not in git.wanted:
+        if run.enabled and run.schedule not in git.file.schedules:
             say(f"kept     {run.name}  no longer in Git; --prune disables it")

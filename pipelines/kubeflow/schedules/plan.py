@@ -5,6 +5,9 @@ A recurring run can be created, disabled and deleted, not changed. So its name e
 
     create the new  ->  look again  ->  disable the old  ->  delete it once nothing has run under it for keep_days
 
+A schedule with a time zone of its own is two recurring runs: one until the clocks change, one from then until they
+change again (pipelines/configuration/zones.py).
+
 A crash between two steps leaves a schedule that fires twice for a while, never one that does not fire. One that was
 disabled is not enabled again, since the scheduler would at once make up for the last time it missed; it is made anew.
 """
@@ -21,13 +24,14 @@ from pipelines.compiling.variants import CONFIGS, compiled_for
 from pipelines.configuration.config import RunConfig, pipeline_arguments
 from pipelines.configuration.schedules import Schedules
 from pipelines.configuration.version import COMMITTED, COMPILED, named
+from pipelines.configuration.zones import Stretch, check_zone, stretches
 
 DIGEST = re.compile(r"\bsha256:([0-9a-f]{64})\b")
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """A schedule as Git says it."""
+    """A recurring run as Git says it."""
 
     schedule: str
     name: str  # of the recurring run
@@ -37,6 +41,8 @@ class Wanted:
     compiled: Path  # what `committed` means
     content: dict[str, Any]  # all that the digest is of
     about: str  # for people, in Kubeflow's UI
+    when: str  # for people, in a plan
+    stretch: Stretch  # when it fires
 
     @property
     def description(self) -> str:
@@ -71,37 +77,63 @@ def prefix(app: str) -> str:
     return f"gitops/{app}/"
 
 
-def wanted_schedules(file: Schedules, configs: dict[str, RunConfig], folder: Path) -> dict[str, Wanted]:
-    """Each schedule of a file that lies in `folder`, with the digest of all that decides what it starts."""
-    wanted = {}
+def wanted_schedules(file: Schedules, configs: dict[str, RunConfig], folder: Path, now: datetime) -> dict[str, Wanted]:
+    """The recurring runs of a file that lies in `folder`, by name, each with the digest of all that it starts and when.
+
+    now: of the stretches of a time zone, those from then on.
+    """
+    wanted = []
     for name, schedule in file.schedules.items():
         compiled = _compiled(file, folder, configs[name] if schedule.pipeline_version == COMMITTED else None)
-        content = {
-            "cron": schedule.cron,
-            "max_concurrency": schedule.max_concurrency,
-            "experiment": file.experiment,
-            "service_account": file.service_account,
-            "pipeline_version": named(schedule.pipeline_version, compiled),
-            "platform_generation": file.platform_generation,
-            "parameters": pipeline_arguments(configs[name]),
-        }
-        digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-        about = (
-            f"Kept by Git: change {schedule.config} or the schedule {name} there, not here. Pipeline "
-            f"{content['pipeline_version']}, "
-            f"platform generation {file.platform_generation}."
-        )
-        wanted[name] = Wanted(
-            name,
-            f"{prefix(file.app)}{name}@{digest[:8]}",
-            digest,
-            schedule.paused,
-            schedule.pipeline_version,
-            compiled,
-            content,
-            about,
-        )
-    return wanted
+        zone = check_zone(schedule.time_zone) if schedule.time_zone else None
+        always = Stretch(schedule.cron, None, None)
+        for stretch in stretches(schedule.cron, zone, now) if zone else [always]:
+            wanted.append(_wanted(name, file, configs[name], compiled, stretch))
+    return {want.name: want for want in wanted}
+
+
+def _wanted(name: str, file: Schedules, config: RunConfig, compiled: Path, stretch: Stretch) -> Wanted:
+    schedule = file.schedules[name]
+    content = {
+        "cron": stretch.cron,
+        "max_concurrency": schedule.max_concurrency,
+        "experiment": file.experiment,
+        "service_account": file.service_account,
+        "pipeline_version": named(schedule.pipeline_version, compiled),
+        "platform_generation": file.platform_generation,
+        "parameters": pipeline_arguments(config),
+    }
+    about = (
+        f"Kept by Git: change {schedule.config} or the schedule {name} there, not here. Pipeline "
+        f"{content['pipeline_version']}, platform generation {file.platform_generation}."
+    )
+    when = schedule.cron
+    if schedule.time_zone:  # not its start: the stretch to come is still the same one when it has begun
+        content |= {"time_zone": schedule.time_zone, "until": to_minute(stretch.end)}
+        when += f" in {schedule.time_zone} ({stretch.cron} in UTC{_between(stretch)})"
+        about += f" Starts at {when}."
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return Wanted(
+        name,
+        f"{prefix(file.app)}{name}@{digest[:8]}",
+        digest,
+        schedule.paused,
+        schedule.pipeline_version,
+        compiled,
+        content,
+        about,
+        when,
+        stretch,
+    )
+
+
+def to_minute(moment: datetime | None) -> str | None:
+    return moment.strftime("%Y-%m-%d %H:%M") if moment else None
+
+
+def _between(stretch: Stretch) -> str:
+    start, end = to_minute(stretch.start), to_minute(stretch.end)
+    return (f" from {start}" if start else "") + (f" until {end}" if end else "")
 
 
 def _compiled(file: Schedules, folder: Path, config: RunConfig | None) -> Path:
@@ -118,18 +150,19 @@ def plan(wanted: dict[str, Wanted], existing: list[Existing], prune: bool) -> li
     Of several equal ones that are enabled the oldest stays, whoever looks: two reconcilers that race agree.
     """
     actions: list[Action] = []
-    for schedule in sorted({*wanted, *(run.schedule for run in existing)}):
-        want = wanted.get(schedule)
+    for schedule in sorted({want.schedule for want in wanted.values()} | {run.schedule for run in existing}):
+        wants = [want for want in wanted.values() if want.schedule == schedule]
         ours = sorted((run for run in existing if run.schedule == schedule), key=lambda run: (run.created_at, run.id))
         enabled = [run for run in ours if run.enabled]
-        equal = [
-            run for run in enabled if want and not want.paused and (run.name, run.digest) == (want.name, want.digest)
-        ]
-        if want and not want.paused and not equal:
-            actions.append(Action("create", schedule, want.name, "", _what(want)))
+        kept = []
+        for want in wants:
+            equal = [run for run in enabled if (run.name, run.digest) == (want.name, want.digest) and not want.paused]
+            kept += equal[:1]
+            if not equal and not want.paused:
+                actions.append(Action("create", schedule, want.name, "", _what(want)))
         for run in enabled:
-            if run not in equal[:1] and (want or prune):
-                actions.append(Action("disable", schedule, run.name, run.id, _why(run, want)))
+            if run not in kept and (wants or prune):
+                actions.append(Action("disable", schedule, run.name, run.id, _why(run, wants)))
         if prune:
             unused = [run for run in ours if run.removable]
             actions += [
@@ -139,17 +172,18 @@ def plan(wanted: dict[str, Wanted], existing: list[Existing], prune: bool) -> li
 
 
 def _what(want: Wanted) -> str:
-    return f"{want.content['cron']}, pipeline {want.content['pipeline_version']}"
+    return f"{want.when}, pipeline {want.content['pipeline_version']}"
 
 
-def _why(run: Existing, want: Wanted | None) -> str:
-    if want is None:
+def _why(run: Existing, wants: list[Wanted]) -> str:
+    if not wants:
         return "no longer in Git"
-    if want.paused:
+    if wants[0].paused:
         return "paused in Git"
-    if run.name == want.name:
-        return "there are two of it" if run.digest == want.digest else "its description is not Git's"
-    return f"replaced by {want.name}"
+    same = next((want for want in wants if want.name == run.name), None)
+    if same is not None:
+        return "there are two of it" if run.digest == same.digest else "its description is not Git's"
+    return f"replaced by {wants[0].name}"
 
 
 def differences(old: dict[str, Any], new: dict[str, Any], path: str = "") -> list[str]:

@@ -1,6 +1,7 @@
 """The schedules file: what it may say, and the one line for what it may not."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,16 @@ def test_the_committed_schema_is_the_present_one():
             {"pipeline_version": "v2"},
             "schedules.yaml:6: pipeline_version: got 'v2', expected text that matches ^(committed|latest|",
         ),
+        (
+            {"time_zone": "Europe/Berln"},
+            "schedules.yaml:6: time_zone: got 'Europe/Berln', which is no time zone; did you mean 'Europe/Berlin'?",
+        ),
+        (
+            {"cron": "0 30 0 1 * *", "time_zone": "Europe/Berlin"},
+            "schedules.yaml:6: time_zone: got 'Europe/Berlin' for '0 30 0 1 * *', which is on the day before in UTC, "
+            "by which Kubeflow goes; expected a later hour, or days of the week",
+        ),
+        ({"cron": "TZ=UTC 0 30 2 * * *"}, "schedules.yaml:4: cron: got 'TZ=UTC 0 30 2 * * *' with 7 fields, expected"),
         ({"paused": "no way"}, "schedules.yaml:6: paused: got 'no way', expected a valid boolean"),
     ],
 )
@@ -126,7 +137,8 @@ def test_all_commented_out(tmp_path):
 def digest(folder: Path, schedule: dict[str, object] | None = None, **top: object) -> str:
     file = write_git(folder, {"nightly": {**NIGHTLY, **(schedule or {})}}, **top)  # type: ignore[arg-type]
     schedules, configs = load_schedules(file)
-    return wanted_schedules(schedules, configs, folder)["nightly"].digest
+    [want] = wanted_schedules(schedules, configs, folder, datetime.now(UTC)).values()
+    return want.digest
 
 
 def test_the_digest_is_of_what_is_started(tmp_path):
@@ -184,11 +196,11 @@ def words(field: str) -> st.SearchStrategy[str]:
 
 @given(st.data())
 def test_cron_fields_against_trying_every_number(data):
-    from pipelines.configuration.cron import _values
+    from pipelines.configuration.cron import field_values
 
     field = data.draw(st.sampled_from(list(FIELDS)))
     word = data.draw(words(field))
-    assert _values(field, word, word) == slow_values(field, word)
+    assert field_values(field, word, word) == slow_values(field, word)
 
 
 @given(st.text(st.sampled_from("0123456789*/-,? @LWmon"), max_size=20))

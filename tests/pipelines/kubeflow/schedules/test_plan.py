@@ -33,7 +33,8 @@ def test_a_schedule_is_created_with_all_it_says(tmp_path):
             f"created  {run.display_name}  0 30 2 * * *, pipeline {version_name()}",
             "1 schedules as in Git: 1 created, 0 disabled, 0 deleted",
         ]
-        digest = read_git(file).wanted["nightly"].digest
+        [want] = read_git(file).wanted.values()
+        digest = want.digest
         assert run.display_name == f"gitops/gleaner/nightly@{digest[:8]}"
         assert f"sha256:{digest}" in run.description
         assert run.trigger.cron_schedule.cron == "0 30 2 * * *"
@@ -85,12 +86,12 @@ def test_a_plan_reads_like_a_diff(tmp_path):
         )
         version = version_name(compiled)
         names = {each.partition("@")[0].removeprefix(OURS): each for each in server.enabled(OURS)}
-        git = read_git(file)
+        wanted = {want.schedule: want.name for want in read_git(file).wanted.values()}
         assert planned(server, file) == [
             f"- disable {names['gone']}  no longer in Git",
-            f"+ create  {git.wanted['new'].name}  0 30 2 * * *, pipeline {version}",
-            f"+ create  {git.wanted['nightly'].name}  0 0 3 * * *, pipeline {version}",
-            f"- disable {names['nightly']}  replaced by {git.wanted['nightly'].name}",
+            f"+ create  {wanted['new']}  0 30 2 * * *, pipeline {version}",
+            f"+ create  {wanted['nightly']}  0 0 3 * * *, pipeline {version}",
+            f"- disable {names['nightly']}  replaced by {wanted['nightly']}",
             "    cron: 0 30 2 * * * -> 0 0 3 * * *",
             "    max_concurrency: 1 -> 2",
             f"    pipeline_version: {version_name()} -> {version}",
