@@ -7,7 +7,9 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +17,12 @@ from kfp.local.status import Status
 from kfp.local.task_handler_interface import ITaskHandler
 
 from components.common.files import read_json
+from components.common.parent import GRACE, PIPE, SCRATCH
 from pipelines.local.caching import ROOT
 from pipelines.local.progress import read_progress, seconds
 from pipelines.local.record import Run, Stage, StageError
 
 TICK = 0.1  # seconds between two looks at a stage's log
-GRACE = 5.0  # seconds that an interrupted stage has before it is killed
 
 
 class StageProcess(ITaskHandler):
@@ -49,24 +51,14 @@ class StageProcess(ITaskHandler):
         start = time.monotonic()
         self.record.display.started(self.name)
         self.output.parent.mkdir(parents=True, exist_ok=True)  # as Kubeflow's launcher does
-        with log.open("ab") as output:
-            process = subprocess.Popen(
-                self.command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=self.environment,
-                start_new_session=True,
-            )
         try:
-            self._follow(process, log)
+            returncode = self._execute(log)
         except BaseException:
-            _end(process)
             self.record.display.ended(self.name, "interrupted")
             raise
         took = time.monotonic() - start
-        if process.returncode:
-            self.record.failure = failure(self.name, log, process.returncode)
+        if returncode:
+            self.record.failure = failure(self.name, log, returncode)
             self.record.display.ended(self.name, f"failed after {seconds(took)}")
             return Status.FAILURE
         artifacts = read_json(self.output)["artifacts"] if self.output.is_file() else {}
@@ -77,6 +69,26 @@ class StageProcess(ITaskHandler):
         self.record.stages.append(Stage(self.name, took, outputs))
         self.record.display.ended(self.name, f"done in {seconds(took)}")
         return Status.SUCCESS
+
+    def _execute(self, log: Path) -> int:
+        """Run the command with temporary files in a folder of its own, gone afterwards; its exit code."""
+        with tempfile.TemporaryDirectory(prefix="gleaner-", ignore_cleanup_errors=True) as scratch, _lifeline() as pipe:
+            with log.open("ab") as output:
+                process = subprocess.Popen(
+                    self.command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    env={**self.environment, "TMPDIR": scratch, SCRATCH: scratch, PIPE: str(pipe)},
+                    pass_fds=(pipe,),
+                    start_new_session=True,
+                )
+            try:
+                self._follow(process, log)
+            except BaseException:
+                _end(process)
+                raise
+            return process.returncode
 
     def _follow(self, process: subprocess.Popen[bytes], log: Path) -> None:
         """Show the stage's reports until it ends."""
@@ -92,6 +104,17 @@ class StageProcess(ITaskHandler):
                     return
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(TICK)
+
+
+@contextlib.contextmanager
+def _lifeline() -> Iterator[int]:
+    """The read end of a pipe whose write end this process alone holds, until the block or the process ends."""
+    read, write = os.pipe()
+    try:
+        yield read
+    finally:
+        os.close(write)
+        os.close(read)
 
 
 def environment(threads: int) -> dict[str, str]:

@@ -1,8 +1,8 @@
 """A SeaweedFS server as a process of this machine: its flags, ports, credentials and temporary files.
 
-Its sockets and logs lie in FOLDER/scratch, which only the owner may enter. Five more sockets have names that are fixed in
-SeaweedFS but for their ports, `/tmp/seaweedfs-<part>-grpc-<port>.sock`: they are never shared with another server, and
-removed once the server has ended.
+Its sockets and logs lie in FOLDER/scratch, which only the owner may enter. Five more sockets have names that are fixed
+in SeaweedFS but for their ports, `/tmp/seaweedfs-<part>-grpc-<port>.sock`: they are never shared with another server,
+and removed once the server has ended.
 """
 
 import json
