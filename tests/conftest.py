@@ -7,6 +7,7 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from multiprocessing.util import Finalize
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -31,6 +32,15 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["TMPDIR"] = tempfile.tempdir = folder
     # when this process exits, after what multiprocessing removes itself (at -100)
     Finalize(None, shutil.rmtree, args=(folder, True), exitpriority=-200)
+
+
+@pytest.fixture
+def temporary(monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder, short enough for sockets, that is the temporary one of this test and of all it starts."""
+    folder = tempfile.mkdtemp()
+    monkeypatch.setenv("TMPDIR", folder)
+    monkeypatch.setattr(tempfile, "tempdir", folder)
+    return Path(folder)
 
 
 @pytest.fixture(scope="session")

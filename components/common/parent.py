@@ -24,12 +24,16 @@ def follow() -> None:
     if PIPE not in os.environ or "TORCHELASTIC_RUN_ID" in os.environ:  # torchrun's processes end with their launcher
         return
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_wait_for_the_end, daemon=True).start()
 
 
-def _end_with_parent() -> None:
+def _wait_for_the_end() -> None:
     while os.read(int(os.environ[PIPE]), 1):
         pass
+    threading.Thread(target=_end_group, daemon=False).start()  # which Python waits for before it exits
+
+
+def _end_group() -> None:
     with suppress(ProcessLookupError):
         os.killpg(0, signal.SIGINT)
     threading.main_thread().join(GRACE)

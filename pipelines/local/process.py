@@ -22,6 +22,7 @@ from pipelines.local.caching import ROOT
 from pipelines.local.progress import read_progress, seconds
 from pipelines.local.record import Run, Stage, StageError
 
+LONGEST = 50  # bytes of a temporary folder's name; those of sockets in it have 103 at most (macOS; Linux 107)
 TICK = 0.1  # seconds between two looks at a stage's log
 
 
@@ -72,7 +73,11 @@ class StageProcess(ITaskHandler):
 
     def _execute(self, log: Path) -> int:
         """Run the command with temporary files in a folder of its own, gone afterwards; its exit code."""
-        with tempfile.TemporaryDirectory(prefix="gleaner-", ignore_cleanup_errors=True) as scratch, _lifeline() as pipe:
+        short = tempfile.gettempdir() if len(tempfile.gettempdir()) <= LONGEST else "/tmp"  # noqa: S108 - mode 0700 below
+        with (
+            tempfile.TemporaryDirectory(prefix="gleaner-", dir=short, ignore_cleanup_errors=True) as scratch,
+            _lifeline() as pipe,
+        ):
             with log.open("ab") as output:
                 process = subprocess.Popen(
                     self.command,
@@ -86,8 +91,10 @@ class StageProcess(ITaskHandler):
             try:
                 self._follow(process, log)
             except BaseException:
-                _end(process)
+                _interrupt(process)
                 raise
+            finally:
+                _kill_rest(process)
             return process.returncode
 
     def _follow(self, process: subprocess.Popen[bytes], log: Path) -> None:
@@ -148,13 +155,15 @@ def failure(stage: str, log: Path, returncode: int) -> StageError:
     )
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Interrupt the stage and all it started; kill what stays."""
-    try:
-        with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
-            os.killpg(process.pid, signal.SIGINT)
-            process.wait(GRACE)
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+def _interrupt(process: subprocess.Popen[bytes]) -> None:
+    """Give the stage and all it started the time to end in good order."""
+    with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(GRACE)
+
+
+def _kill_rest(process: subprocess.Popen[bytes]) -> None:
+    """Kill what is left of the stage's group: a stage that was killed could not end the processes that it started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
