@@ -38,9 +38,7 @@ from components.ingest.reading import pool
 from components.ingest.source.locations import SourceFile
 
 def endless(file, *_):
-    path = Path(sys.argv[1], "partial")
-    path.write_text(str(os.getpid()))
-    path.rename(path.with_name("busy"))
+    Path(sys.argv[1], "busy").symlink_to(str(os.getpid()))
     while True:
         ctypes.PyDLL(None).sleep(60)  # as a decoder in C that lets no other thread of Python run
 
@@ -233,11 +231,11 @@ def test_a_decoder_of_an_endless_image_does_not_outlive_its_stage_for_long(tmp_p
     command = [sys.executable, str(tmp_path / "stage.py"), str(tmp_path)]
     with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(ROOT)}) as stage:
         end = time.monotonic() + 60
-        while not (tmp_path / "busy").exists():
+        while not (tmp_path / "busy").is_symlink():
             assert time.monotonic() < end
             time.sleep(0.02)
         inside = descendants(stage.pid)
-        assert int((tmp_path / "busy").read_text()) in inside
+        assert int((tmp_path / "busy").readlink().name) in inside
         stage.kill()
     assert gone(inside)
 
