@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from components.common.errors import BadInputError, FailedError
 from pipelines.compiling import commands as compiling
@@ -53,14 +53,27 @@ def main(argv: list[str] | None = None) -> None:
         raise SystemExit(141) from None
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose groups, named without a command, print their help; argparse makes its sub-parsers of it too."""
+
+    def add_subparsers(self, **options: Any) -> Any:
+        self.set_defaults(run=self._help)
+        return super().add_subparsers(**{**options, "required": False})
+
+    def _help(self, options: argparse.Namespace) -> int:
+        self.print_help()
+        return 0
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="gleaner",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description="From a folder of images and a few labels to a calibrated, released classifier.",
     )
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    parser.add_argument("--version", action="version", version=_version_line())
+    commands = parser.add_subparsers(metavar="COMMAND")
 
     local.add_run(commands)
     compiling.add_commands(commands)
@@ -75,10 +88,14 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _version(options: argparse.Namespace) -> int:
+    print(_version_line())
+    return 0
+
+
+def _version_line() -> str:
     from importlib.metadata import version
 
-    print(f"gleaner {version('gleaner')}")
-    return 0
+    return f"gleaner {version('gleaner')}"
 
 
 def _reached(words: list[str]) -> list[str]:

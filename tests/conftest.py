@@ -1,7 +1,13 @@
-"""What every test may ask for: a real S3 server, and a bucket of one's own on it."""
+"""What every test relies on (signals, a temporary folder of our own), and may ask for: a real S3 server, a bucket."""
 
+import os
+import shutil
+import signal
+import tempfile
 import uuid
 from collections.abc import Iterator
+from multiprocessing.util import Finalize
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +16,31 @@ from tests.s3 import S3Server, serve
 
 if TYPE_CHECKING:
     from tests import tiny
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let SIGINT interrupt the tests and all they start, and give these a temporary folder that is removed at the end.
+
+    A job in the background of a shell ignores SIGINT, and so does everything that it starts. Processes that tests kill
+    leave their temporary files behind.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(config, "workerinput"):  # of pytest-xdist: its parent's folder
+        return
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())  # `tmp_path` stays where pytest keeps it
+    folder = tempfile.mkdtemp(prefix="gleaner-tests-")
+    os.environ["TMPDIR"] = tempfile.tempdir = folder
+    # when this process exits, after what multiprocessing removes itself (at -100)
+    Finalize(None, shutil.rmtree, args=(folder, True), exitpriority=-200)
+
+
+@pytest.fixture
+def temporary(monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder, short enough for sockets, that is the temporary one of this test and of all it starts."""
+    folder = tempfile.mkdtemp()
+    monkeypatch.setenv("TMPDIR", folder)
+    monkeypatch.setattr(tempfile, "tempdir", folder)
+    return Path(folder)
 
 
 @pytest.fixture(scope="session")

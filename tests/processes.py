@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,30 @@ def free_port() -> int:
 def children(parent: int) -> list[int]:
     """Processes that a process has started, by any of its threads."""
     return [int(word) for path in Path(f"/proc/{parent}/task").glob("*/children") for word in path.read_text().split()]
+
+
+def descendants(parent: int) -> list[int]:
+    """Processes that a process has started, those that they have started, and so on."""
+    found = children(parent)
+    return found + [each for child in found for each in descendants(child)]
+
+
+def gone(processes: list[int], seconds: float = 10) -> bool:
+    """Whether all of them have ended, after at most so long."""
+    end = time.monotonic() + seconds
+    while any(is_alive(number) for number in processes):
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def is_alive(number: int) -> bool:
+    """False too for a process that has ended and that nobody has waited for."""
+    try:
+        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def kill_all(process: "subprocess.Popen[Any]") -> None:

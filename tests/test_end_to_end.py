@@ -85,11 +85,17 @@ def worlds(tmp_path_factory) -> list[tuple[Path, str]]:
             (folder / "photos" / str(number)).mkdir(parents=True)
             for image in sorted((folders[0] / "all" / str(number)).iterdir())[:40]:
                 shutil.copyfile(image, folder / "photos" / str(number) / image.name)
+        (folder / "tmp").mkdir()
         (folder / "tiny.yaml").write_text(CONFIG.replace(PLACES[0], place))
     command = [sys.executable, "-m", "pipelines", "run", "tiny.yaml"]
     runs = [
         subprocess.Popen(
-            command, cwd=folder, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command,
+            cwd=folder,
+            env={**ENVIRONMENT, "TMPDIR": str(folder / "tmp")},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         for folder in folders
     ]
@@ -109,6 +115,10 @@ def test_the_closing_table(worlds):
     for name in ("report", "data report", "contact sheet"):
         assert "<html" in (folder / table[name]).read_text(encoding="utf-8")[:2000].lower()
     assert [stage["name"] for stage in record(folder)["stages"]] == TASKS
+
+
+def test_nothing_is_left_in_the_temporary_folder(worlds):
+    assert [list((folder / "tmp").iterdir()) for folder, _ in worlds] == [[], []]
 
 
 def test_one_seed_gives_equal_bytes(worlds):

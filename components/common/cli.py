@@ -19,6 +19,7 @@ from pydantic import BaseModel, ValidationError
 from components.common.errors import BadInputError, FailedError, last_words
 from components.common.files import sha256_tree, write_json
 from components.common.learning.distributed import flag, launch, member
+from components.common.parent import follow
 from components.common.remote import local_paths, made, path_or_uri
 from components.common.retries import recall, remembering
 from components.common.trainjob.spec import VARIABLE as TRAINJOB
@@ -33,6 +34,7 @@ def main(run: Callable[..., Metadata | None], argv: list[str] | None = None, dis
     distributed: on several GPUs, or as a pod of several, it runs as many processes that call `run` together.
     """
     stage = run.__module__.split(".")[1]
+    follow()
     try:
         values, executor_input = parse(run, stage, argv)
         outputs = outputs_of(run)

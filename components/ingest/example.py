@@ -1,6 +1,6 @@
 """Real images to try Gleaner on, written as an ordinary folder of class sub-folders.
 
-python -m components.ingest.example mnist digits/
+gleaner example mnist digits/
 """
 
 import argparse
@@ -61,11 +61,11 @@ def write_example(name: str, folder: Path) -> str:
     return f"{folder}: {len(pixels):,} images of {name} in {len(np.unique(classes))} class sub-folders"
 
 
-def main(argv: list[str] | None = None, prog: str = "python -m components.ingest.example") -> None:
+def main(argv: list[str] | None = None, prog: str = "gleaner example") -> None:
     parser = argparse.ArgumentParser(
         prog=prog,
         description="Write a folder of real images, one sub-folder per class, to try Gleaner on.",
-        epilog=f"example: {prog} mnist digits/",
+        epilog=f"example:\n  {prog} mnist digits/",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(

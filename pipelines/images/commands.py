@@ -20,7 +20,7 @@ def add_commands(commands: Any) -> None:
     images = commands.add_parser(
         "images", help="build, push and pin the container images", formatter_class=plain, epilog=EXAMPLES
     )
-    actions = images.add_subparsers(metavar="COMMAND", required=True)
+    actions = images.add_subparsers(metavar="COMMAND")
 
     build = actions.add_parser("build", help="build images of the last commit", formatter_class=plain, epilog=EXAMPLES)
     _add_roles(build)

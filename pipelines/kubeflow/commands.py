@@ -14,6 +14,7 @@ SUBMIT = """examples:
 SCHEDULES = """examples:
   gleaner schedules plan  --file pipelines/configs/schedules.yaml     what would change, nothing does
   gleaner schedules apply --file pipelines/configs/schedules.yaml --prune
+  gleaner schedules schema > schedules.json
 """
 
 
@@ -50,7 +51,7 @@ def add_commands(commands: Any) -> None:
         formatter_class=plain,
         epilog=SCHEDULES,
     )
-    actions = schedules.add_subparsers(metavar="COMMAND", required=True)
+    actions = schedules.add_subparsers(metavar="COMMAND")
     for name, help_ in (("plan", "print what apply would do"), ("apply", "make the server equal to the file")):
         action = actions.add_parser(name, help=help_, formatter_class=plain, epilog=SCHEDULES)
         action.add_argument("--file", metavar="FILE", type=Path, required=True, help="schedules file (YAML)")
@@ -63,7 +64,13 @@ def add_commands(commands: Any) -> None:
         if name == "apply":
             _add_patience(action)
         action.set_defaults(run=_plan if name == "plan" else _apply)
-    actions.add_parser("schema", help="print the JSON schema of schedules files, for editors").set_defaults(run=_schema)
+    schema = actions.add_parser(
+        "schema",
+        help="print the JSON schema of schedules files, for editors",
+        formatter_class=plain,
+        epilog=SCHEDULES,
+    )
+    schema.set_defaults(run=_schema)
 
 
 def _add_server(parser: argparse.ArgumentParser) -> None:

@@ -6,6 +6,7 @@
     FOLDER/users       locked (shared) by each process that uses the server
     FOLDER/keeper      locked by the keeper and by the server while they live; holds the endpoint once that answers
     FOLDER/weed.log    what both said since the last start
+    FOLDER/scratch     sockets and logs of the running server, mode 0700; gone once it has ended
 
 `attach` starts a keeper, a process of its own, where none lives. The keeper ends the server in good order once nobody
 holds `users`, however they ended: done, interrupted or killed. Two runs at once share one server; a later one finds the
@@ -23,7 +24,7 @@ from typing import NamedTuple
 
 from components.common.errors import BadInputError
 from components.common.storage import S3Store, open_store
-from pipelines.local.seaweedfs import PATIENCE, credentials, find_weed, open_private, start
+from pipelines.local.seaweedfs import PATIENCE, clean, credentials, find_weed, open_private, start
 
 ROOT = Path(__file__).parents[2]
 MISLEADING = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_S3", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
@@ -117,7 +118,7 @@ def keep(folder: Path) -> None:
     for stale in (folder / "keeper", folder / "weed.log"):
         os.truncate(stale, 0)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    process, endpoint = start(folder, lock)
+    process, endpoint, ports = start(folder, lock)
     try:
         os.write(lock, endpoint.encode())
         used = time.monotonic()
@@ -137,6 +138,7 @@ def keep(folder: Path) -> None:
         except subprocess.TimeoutExpired:  # it waits for ever where its folder is gone
             process.kill()
             process.wait()
+        clean(folder, ports)
 
 
 def _start_keeper(folder: Path) -> "subprocess.Popen[bytes]":

@@ -7,7 +7,9 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +17,13 @@ from kfp.local.status import Status
 from kfp.local.task_handler_interface import ITaskHandler
 
 from components.common.files import read_json
+from components.common.parent import GRACE, PIPE, SCRATCH
 from pipelines.local.caching import ROOT
 from pipelines.local.progress import read_progress, seconds
 from pipelines.local.record import Run, Stage, StageError
 
+LONGEST = 50  # bytes of a temporary folder's name; those of sockets in it have 103 at most (macOS; Linux 107)
 TICK = 0.1  # seconds between two looks at a stage's log
-GRACE = 5.0  # seconds that an interrupted stage has before it is killed
 
 
 class StageProcess(ITaskHandler):
@@ -49,24 +52,14 @@ class StageProcess(ITaskHandler):
         start = time.monotonic()
         self.record.display.started(self.name)
         self.output.parent.mkdir(parents=True, exist_ok=True)  # as Kubeflow's launcher does
-        with log.open("ab") as output:
-            process = subprocess.Popen(
-                self.command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=self.environment,
-                start_new_session=True,
-            )
         try:
-            self._follow(process, log)
+            returncode = self._execute(log)
         except BaseException:
-            _end(process)
             self.record.display.ended(self.name, "interrupted")
             raise
         took = time.monotonic() - start
-        if process.returncode:
-            self.record.failure = failure(self.name, log, process.returncode)
+        if returncode:
+            self.record.failure = failure(self.name, log, returncode)
             self.record.display.ended(self.name, f"failed after {seconds(took)}")
             return Status.FAILURE
         artifacts = read_json(self.output)["artifacts"] if self.output.is_file() else {}
@@ -77,6 +70,32 @@ class StageProcess(ITaskHandler):
         self.record.stages.append(Stage(self.name, took, outputs))
         self.record.display.ended(self.name, f"done in {seconds(took)}")
         return Status.SUCCESS
+
+    def _execute(self, log: Path) -> int:
+        """Run the command with temporary files in a folder of its own, gone afterwards; its exit code."""
+        short = tempfile.gettempdir() if len(tempfile.gettempdir()) <= LONGEST else "/tmp"  # noqa: S108 - mode 0700 below
+        with (
+            tempfile.TemporaryDirectory(prefix="gleaner-", dir=short, ignore_cleanup_errors=True) as scratch,
+            _lifeline() as pipe,
+        ):
+            with log.open("ab") as output:
+                process = subprocess.Popen(
+                    self.command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    env={**self.environment, "TMPDIR": scratch, SCRATCH: scratch, PIPE: str(pipe)},
+                    pass_fds=(pipe,),
+                    start_new_session=True,
+                )
+            try:
+                self._follow(process, log)
+            except BaseException:
+                _interrupt(process)
+                raise
+            finally:
+                _kill_rest(process)
+            return process.returncode
 
     def _follow(self, process: subprocess.Popen[bytes], log: Path) -> None:
         """Show the stage's reports until it ends."""
@@ -92,6 +111,17 @@ class StageProcess(ITaskHandler):
                     return
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(TICK)
+
+
+@contextlib.contextmanager
+def _lifeline() -> Iterator[int]:
+    """The read end of a pipe whose write end this process alone holds, until the block or the process ends."""
+    read, write = os.pipe()
+    try:
+        yield read
+    finally:
+        os.close(write)
+        os.close(read)
 
 
 def environment(threads: int) -> dict[str, str]:
@@ -125,13 +155,15 @@ def failure(stage: str, log: Path, returncode: int) -> StageError:
     )
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Interrupt the stage and all it started; kill what stays."""
-    try:
-        with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
-            os.killpg(process.pid, signal.SIGINT)
-            process.wait(GRACE)
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+def _interrupt(process: subprocess.Popen[bytes]) -> None:
+    """Give the stage and all it started the time to end in good order."""
+    with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(GRACE)
+
+
+def _kill_rest(process: subprocess.Popen[bytes]) -> None:
+    """Kill what is left of the stage's group: a stage that was killed could not end the processes that it started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

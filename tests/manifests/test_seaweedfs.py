@@ -10,7 +10,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from pipelines.local.seaweedfs import find_weed, free_ports
+from pipelines.local.seaweedfs import clean, find_weed, free_ports
 from tests.manifests.kubectl import ROOT, build, named
 
 
@@ -40,18 +40,21 @@ def test_only_the_secrets_key_pair_gets_in(tmp_path):
         *(word for word in container["command"][1:] if not word.startswith(replaced)),
         f"-dir={tmp_path}",
         "-ip.bind=127.0.0.1",
+        "-filer.localSocket=filer.sock",
+        "-s3.localSocket=s3.sock",
         *(f"-{name}={port}" for name, port in ports.items()),
     ]
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(tmp_path),
+        "TMPDIR": str(tmp_path),
         "AWS_ACCESS_KEY_ID": "gleaner",
         "AWS_SECRET_ACCESS_KEY": "right" * 8,
     }
     endpoint = f"http://127.0.0.1:{ports['s3.port']}"
     with (
         (tmp_path / "log").open("wb") as log,
-        subprocess.Popen(command, env=environment, stdout=log, stderr=log) as server,
+        subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=log, stderr=log) as server,
     ):
         try:
             wait_for(endpoint + container["readinessProbe"]["httpGet"]["path"])
@@ -65,3 +68,5 @@ def test_only_the_secrets_key_pair_gets_in(tmp_path):
                 urllib.request.urlopen(f"{endpoint}/gleaner/")
         finally:
             server.kill()
+            server.wait()
+            clean(tmp_path, ports)

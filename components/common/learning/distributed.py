@@ -30,6 +30,7 @@ from typing import Any, NoReturn
 from components.common.errors import BadInputError, last_words
 
 PROCESSES = "GLEANER_PROCESSES"  # processes of this machine, where it is not to be one for each GPU
+LAUNCHER = "GLEANER_LAUNCHER"  # process id of the agent that started this process
 ATTEMPT = "GLEANER_ATTEMPT"  # how often this pod has begun anew because another one was lost
 ATTEMPTS = 20
 MEET = 900  # seconds that a pod waits for the others: a new node, an image
@@ -87,6 +88,7 @@ def _run(stage: str, argv: list[str], nodes: int, here: int) -> int:
 
     logging.disable(logging.CRITICAL)  # the agent's: what is to be said is said below, in one line
     began = time.monotonic()
+    os.environ[LAUNCHER] = str(os.getpid())
     with tempfile.TemporaryDirectory() as logs:
         config = LaunchConfig(
             nodes, nodes, here, DefaultLogsSpecs(logs), max_restarts=0, run_id="gleaner", **_meeting(nodes)
@@ -181,7 +183,7 @@ def member(stage: str) -> Iterator[None]:
 
 @contextmanager
 def _joined() -> Iterator[None]:
-    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_end_with_parent, args=(int(os.environ[LAUNCHER]),), daemon=True).start()
     local = int(os.environ["LOCAL_RANK"])
     seen = [gpu for gpu in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if gpu]
     # before CUDA starts: every thread sees one GPU

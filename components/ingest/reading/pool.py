@@ -256,7 +256,10 @@ def _work(files: list[SourceFile], mark: "Array[c_double]", reading: Reading) ->
     for position, (file, fetched) in enumerate(zip(files, _fetched(files, mark, reading.source), strict=True)):
         mark[0] = position
         mark[1] = time.monotonic()
+        # SIGALRM ends this process where the parent, who kills it earlier, is gone
+        signal.setitimer(signal.ITIMER_REAL, 2 * reading.limits.seconds + 1)
         done.append(check(file, fetched, reading.mode, reading.limits.max_pixels, reading.known))
+        signal.setitimer(signal.ITIMER_REAL, 0)
         mark[1] = 0
         image = done[-1].image
         size += len(image.data) if image else 0

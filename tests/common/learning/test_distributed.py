@@ -16,7 +16,7 @@ from components.common.learning.distributed import node_command, processes_here
 from components.common.storage import FolderStore
 from tests import tiny
 from tests.pretrain.test_pods import PATIENCE, ROOT, run, settings
-from tests.processes import children
+from tests.processes import children, gone
 
 
 def flags(world: tiny.World, folder: Path, **changes: object) -> dict[str, str]:
@@ -34,13 +34,16 @@ def flags(world: tiny.World, folder: Path, **changes: object) -> dict[str, str]:
     }
 
 
+def together() -> dict[str, str]:
+    return {**os.environ, "GLEANER_PROCESSES": "2", "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
+
+
 @contextmanager
 def running(words: dict[str, str]) -> Iterator["subprocess.Popen[str]"]:
     """Two processes at work: the first epoch is over."""
     command = [sys.executable, *node_command("pretrain", words)[1:]]
-    environment = {**os.environ, "GLEANER_PROCESSES": "2", "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=environment
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=together()
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline().startswith('{"progress"')
@@ -48,15 +51,6 @@ def running(words: dict[str, str]) -> Iterator["subprocess.Popen[str]"]:
             yield process
         finally:
             process.kill()
-
-
-def gone(processes: list[int]) -> bool:
-    end = time.monotonic() + 10
-    while any(Path(f"/proc/{number}").exists() for number in processes):
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 def test_the_command_of_a_pod_is_the_stages_own():
@@ -133,6 +127,18 @@ def test_the_end_of_the_launcher_is_the_end_of_all(tiny_world, tmp_path):
         inside = children(process.pid)
         process.kill()
         assert gone(inside)
+
+
+def test_a_launcher_that_ends_before_its_processes_have_begun_takes_them_along(tiny_world, tmp_path):
+    words = flags(tiny_world, tmp_path, epochs=500)
+    command = [sys.executable, *node_command("pretrain", words)[1:]]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=ROOT, env=together()) as process:
+        end = time.monotonic() + 60
+        while len(inside := children(process.pid)) < 2 and time.monotonic() < end:
+            time.sleep(0.01)
+        process.kill()  # while they still import what they need
+        assert len(inside) == 2
+        assert gone(inside, PATIENCE)
 
 
 def test_a_killed_process_ends_all_with_one_line_and_the_next_start_goes_on(tiny_world, tmp_path):

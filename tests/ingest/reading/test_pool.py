@@ -26,9 +26,27 @@ from components.ingest.reading import pool
 from components.ingest.reading.check import Checked
 from components.ingest.reading.pool import Limits, Reading, check_all
 from components.ingest.source.locations import SourceFile
+from tests.processes import descendants, gone
 
 LIMITS = Limits(100_000_000, 60, 4 << 30)
 MUTANTS = 6_000
+ROOT = Path(__file__).parents[3]
+ENDLESS = """
+import ctypes, os, sys
+from pathlib import Path
+from components.ingest.reading import pool
+from components.ingest.source.locations import SourceFile
+
+def endless(file, *_):
+    Path(sys.argv[1], "busy").symlink_to(str(os.getpid()))
+    while True:
+        ctypes.PyDLL(None).sleep(60)  # as a decoder in C that lets no other thread of Python run
+
+pool.check = endless
+if __name__ == "__main__":
+    reading = pool.Reading(sys.argv[1], "RGB", pool.Limits(9, 1, 4 << 30))
+    list(pool.check_all([SourceFile("endless.png", 1, None, None)], reading, 1))
+"""
 
 
 def picture(number: int, kind: str = "PNG", size: tuple[int, int] = (20, 12), **options: Any) -> bytes:
@@ -205,6 +223,21 @@ def test_processes_that_cannot_work_at_all_blame_no_image(tmp_path: Path) -> Non
     assert done.stderr.endswith(
         "RuntimeError: decoding processes die before they take up an image; what they print says why\n"
     )
+
+
+def test_a_decoder_of_an_endless_image_does_not_outlive_its_stage_for_long(tmp_path: Path) -> None:
+    fill(tmp_path, {"endless.png": b""})
+    (tmp_path / "stage.py").write_text(ENDLESS)
+    command = [sys.executable, str(tmp_path / "stage.py"), str(tmp_path)]
+    with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(ROOT)}) as stage:
+        end = time.monotonic() + 60
+        while not (tmp_path / "busy").is_symlink():
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        inside = descendants(stage.pid)
+        assert int((tmp_path / "busy").readlink().name) in inside
+        stage.kill()
+    assert gone(inside)
 
 
 def mutants(count: int) -> Iterator[tuple[str, bytes]]:

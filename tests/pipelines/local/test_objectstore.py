@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -14,9 +15,12 @@ from pathlib import Path
 
 import pytest
 
+from components.common.files import read_json, write_json
 from pipelines.__main__ import main
 from pipelines.local import objectstore
 from pipelines.local.objectstore import _is_locked
+from pipelines.local.seaweedfs import _grpc_sockets, free_ports
+from tests.s3 import serve
 
 ROOT = Path(__file__).parents[3]
 STRANGE = {
@@ -82,6 +86,8 @@ def test_objects_stay_and_users_share_one_server(tmp_path):
     for process in both:
         process.communicate()
     with kept_up(folder) as (first, endpoint), kept_up(folder) as (second, same):
+        assert stat.S_IMODE((folder / "scratch").stat().st_mode) == 0o700
+        assert {"filer.sock", "s3.sock", "weed.INFO"} <= {path.name for path in (folder / "scratch").iterdir()}
         assert endpoint == same
         first.kill()  # and the other goes on
         first.wait()
@@ -92,6 +98,7 @@ def test_objects_stay_and_users_share_one_server(tmp_path):
         assert second.wait(10) == 130
     wait_for_the_end(folder)  # whoever was killed, and however
     assert (folder / "keeper").read_text() == ""
+    assert temporary(folder) == []
     assert "stopped" in (folder / "weed.log").read_text()  # in good order
     assert said(folder, LIST) == "['one', 'two']"
     secret = json.loads((folder / "s3.json").read_text())["identities"][0]["credentials"][0]["secretKey"]
@@ -110,19 +117,48 @@ def test_a_killed_server_loses_nothing(tmp_path):
         os.kill(keeper, signal.SIGKILL)  # keeper and server at once
     wait_for_the_end(tmp_path / "objects")
     assert keepers
+    left = temporary(tmp_path / "objects")
+    assert tmp_path / "objects" / "scratch" in left
     assert said(tmp_path / "objects", LIST) == "['kept']"
+    wait_for_the_end(tmp_path / "objects")
+    assert [path for path in {*left, *temporary(tmp_path / "objects")} if path.exists()] == []
 
 
 def test_nothing_outlives_its_folder(tmp_path):
     tmp_path.joinpath("objects").mkdir()
     assert said(tmp_path / "objects", WRITE.format("gone")) == ""
     assert serving(tmp_path)
+    sockets = temporary(tmp_path / "objects")
+    assert len(sockets) == 6
     deadline = time.monotonic() + 60
     while serving(tmp_path):
         # `make clean` after the demo; the server may write meanwhile
         shutil.rmtree(tmp_path / "objects", ignore_errors=True)
         assert time.monotonic() < deadline
         time.sleep(0.1)
+    assert not any(path.exists() for path in sockets)
+
+
+def test_a_server_takes_no_name_that_another_user_may_have_taken(tmp_path):
+    ports = free_ports()
+    taken = _grpc_sockets(ports)[0]
+    write_json(tmp_path / "ports.json", ports)
+    with socket.socket(socket.AF_UNIX) as stranger:
+        stranger.bind(str(taken))
+        stranger.listen()
+        try:
+            with serve(tmp_path) as server:
+                assert not server.endpoint.endswith(f":{ports['s3.port']}")
+            assert taken.exists()
+        finally:
+            taken.unlink()
+    assert temporary(tmp_path) == []
+
+
+def temporary(folder: Path) -> list[Path]:
+    """Files outside `data` that only a running server has: all of those of the last start."""
+    ports = read_json(folder / "ports.json")
+    return [path for path in (folder / "scratch", *_grpc_sockets(ports)) if path.exists()]
 
 
 def serving(folder: Path) -> list[int]:

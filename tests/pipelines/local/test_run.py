@@ -6,10 +6,12 @@ import json
 import logging
 import os
 import signal
+import stat
 import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from kfp.local import cache, config, executor_input_utils, subprocess_task_handl
 from pipelines.local.progress import Lines
 from pipelines.local.record import Run, StageError, new_run
 from pipelines.local.run import run_pipeline
-from tests.processes import children
+from tests.processes import children, descendants, gone
 
 
 def toy(settings: Any, after: str, figures: str, before: str = "") -> dsl.ContainerSpec:
@@ -216,25 +218,49 @@ def test_two_runs_side_by_side_keep_apart(tmp_path):
     assert folders[0] != folders[1]
 
 
-def test_an_interrupt_ends_the_stage(tmp_path):
-    # a background shell ignores it
+@contextlib.contextmanager
+def asleep(folder: Path, interrupts: str) -> Iterator[tuple["subprocess.Popen[bytes]", list[int]]]:
+    """A run in whose second stage something sleeps, and the processes of the stage."""
     script = (
-        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        f"import signal, sys; signal.signal(signal.SIGINT, signal.{interrupts});"
         "from pathlib import Path; from tests.pipelines.local.test_run import Bench; "
+        "from pipelines.local.commands import _terminated; signal.signal(signal.SIGTERM, _terminated);"
         "Bench(Path(sys.argv[1])).run(do='sleep')"
     )
-    with subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stderr=subprocess.PIPE) as run:
+    command = [sys.executable, "-c", script, str(folder)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as run:
         try:
             deadline = time.monotonic() + 60
-            while not any("asleep" in log.read_text() for log in tmp_path.glob("runs/*/logs/second.log")):
+            while not any("asleep" in log.read_text() for log in folder.glob("runs/*/logs/second.log")):
                 assert time.monotonic() < deadline
                 assert run.poll() is None
                 time.sleep(0.05)
             started = children(run.pid)
             assert len(started) == 1
-            run.send_signal(signal.SIGINT)
-            _, error = run.communicate(timeout=20)
+            assert [stat.S_IMODE(path.stat().st_mode) for path in Path(os.environ["TMPDIR"]).iterdir()] == [0o700]
+            yield run, descendants(run.pid)
         finally:
             run.kill()
-    assert b"KeyboardInterrupt" in error
-    assert not Path(f"/proc/{started[0]}").exists()
+
+
+@pytest.mark.parametrize(
+    ("number", "interrupts"),
+    [(signal.SIGINT, "default_int_handler"), (signal.SIGTERM, "default_int_handler"), (signal.SIGTERM, "SIG_IGN")],
+)
+def test_an_interrupt_ends_the_stage_in_good_order(tmp_path, temporary, number, interrupts):
+    with asleep(tmp_path, interrupts) as (run, inside):  # SIG_IGN: as in the background of a shell
+        run.send_signal(number)
+        _, error = run.communicate(timeout=20)
+        assert gone(inside)
+    assert (b"KeyboardInterrupt" in error) == (number == signal.SIGINT)
+    assert "KeyboardInterrupt" in next(tmp_path.glob("runs/*/logs/second.log")).read_text()
+    assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.parametrize("interrupts", ["default_int_handler", "SIG_IGN"])
+def test_a_stage_ends_with_a_killed_run_and_leaves_nothing(tmp_path, temporary, interrupts):
+    with asleep(tmp_path, interrupts) as (run, inside):
+        run.kill()
+        assert gone(inside)
+    assert "KeyboardInterrupt" in next(tmp_path.glob("runs/*/logs/second.log")).read_text()
+    assert list(temporary.iterdir()) == []

@@ -1,9 +1,11 @@
 """The fan-out of ingest by the local runner: real stages, side by side."""
 
 import io
+import tempfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 from kfp import dsl
 
 from components.common.files import sha256_tree
@@ -37,10 +39,11 @@ def decoded(run: Run, name: str) -> int:
     )
 
 
-def test_workers_run_side_by_side_and_their_dataset_is_that_of_one(tmp_path: Path) -> None:
+def test_workers_run_side_by_side_and_their_dataset_is_that_of_one(tmp_path: Path, temporary: Path) -> None:
     fill(tmp_path / "in", 24)  # three parts
     settings = {"shard_size": SHARD, "processes": 1, "workers": 5}
     run, started = start(tmp_path, settings)
+    assert list(temporary.iterdir()) == []  # of the runner, the stages and their decoding processes
     names = ["ingest", "pack", "pack-2", "pack-3", "plan"]
     assert started == sorted(f"{name}: started" for name in names)
     assert sorted(stage.name for stage in run.stages) == names
@@ -62,3 +65,14 @@ def test_workers_run_side_by_side_and_their_dataset_is_that_of_one(tmp_path: Pat
     assert sha256_tree(tmp_path / "store") == sha256_tree(alone / "store")
     _, again = start(tmp_path, settings)
     assert again == ["ingest: cached", *["pack: cached"] * 3, "plan: cached"]
+
+
+def test_a_long_name_of_the_temporary_folder_leaves_room_for_sockets(
+    tmp_path: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = temporary / ("n" * 80)
+    long.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    fill(tmp_path / "in", 1)
+    run, _ = start(tmp_path, {"processes": 1})  # whose decoding processes are reached by a socket
+    assert [stage.name for stage in run.stages] == ["plan", "pack", "ingest"]
