@@ -111,12 +111,12 @@ def _members(listing: Listing, stat: Stat, scratch: Path) -> Iterator[Entry]:
     names = set[str]()
     for member in members(listing.store, stat.key, scratch):
         key = f"{stat.key}/{member.name}" if member.name else stat.key
-        if is_hidden(member.name):
-            listing.others[HIDDEN_FILES] += not member.is_folder
-        elif member.is_folder:
-            listing.add_folder(key, (folder / member.name).as_posix())
-        elif member.location is None:
+        if member.location is None and not member.is_folder:
             listing.refuse(key, member.reason)
+        elif is_hidden(member.name):
+            listing.others[HIDDEN_FILES] += not member.is_folder
+        elif member.location is None:
+            listing.add_folder(key, (folder / member.name).as_posix())
         else:
             if member.name in names:
                 listing.refuse(key, "replaced by a later member of the same name")
