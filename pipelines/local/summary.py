@@ -77,7 +77,7 @@ def _labels(dataset: dict[str, Any], labels: dict[str, Any]) -> Iterator[Row]:
         kinds = f" ({dataset['passed_over_kinds']})" if passed and dataset.get("passed_over_kinds") else ""
         yield "images", f"{dataset['images']:g} ({', '.join(counts)}){refused}{passed}{kinds}"
     if dataset.get("missing_classes"):
-        yield "never learned", f"{dataset['missing_classes']}: no image in the train split"
+        yield "never learned", f"{dataset['missing_classes']}: none known in the train split"
     if "train" in labels:
         source = f" (answered by: {labels['source']})" if "source" in labels else ""
         if labels.get("conflicts"):

@@ -23,7 +23,7 @@ MEANING = {
     "group_label_conflicts": "groups in which one picture has several labels: at least one of them is wrong",
     "rare_classes": f"fewer than {RARE} images, or less than a tenth of an even share: expect few or none among the "
     "picks",
-    "missing_classes": "no image in the train split, so nothing can ever learn them; add images of them",
+    "missing_classes": "no image known to be of them in the train split, so nothing can learn them; add some",
     "size_outliers": f"more than {SIZE_FACTOR} times the pixels of the median, or less than 1/{SIZE_FACTOR}",
     "aspect_outliers": f"more than {ASPECT_FACTOR} times as wide or as high as the median's shape: a square crop loses "
     "much of "

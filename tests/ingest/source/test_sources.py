@@ -152,7 +152,7 @@ def test_an_empty_folder_is_a_class_without_images(tmp_path: Path, s3_bucket: st
     names = ("cat/", "cat/a.png", "dog/", "dog/young/", "fish/", "fish/.DS_Store", "notes/", "notes/b.txt")
     if place == "s3":
         for name in names:  # the console of S3 makes an object of a folder's name
-            open_store(s3_bucket).client.put_object(**open_store(s3_bucket)._at(name), Body=b"")
+            open_store(s3_bucket).write(name, b"")
         source = s3_bucket
     elif place == "folder":
         for name in names:

@@ -111,7 +111,7 @@ def test_the_table_says_what_ingest_left_out(run):
     }
     rows = dict(summary(run, "s3://bucket/x/"))
     assert rows["images"].endswith("498 test); 2 refused; 12 passed over (8 camera RAW, 4 SVG)")
-    assert rows["never learned"] == "rose (1 image), tulip (no image): no image in the train split"
+    assert rows["never learned"] == "rose (1 image), tulip (no image): none known in the train split"
 
 
 @pytest.mark.parametrize(
