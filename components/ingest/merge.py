@@ -5,6 +5,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
+from components.common.data.kinds import remedy
 from components.common.errors import BadInputError
 from components.common.files import new_folder, write_text
 from components.ingest.duplicates.search import find_pairs
@@ -12,7 +13,8 @@ from components.ingest.pack.packing import Part
 from components.ingest.plan.work import Work
 from components.ingest.quality.drift import profile, profile_before
 from components.ingest.quality.gallery import Gallery
-from components.ingest.quality.quality import REFUSED, as_json, examine, stop_at
+from components.ingest.quality.quality import REFUSED, Finding, as_json, examine, stop_at
+from components.ingest.quality.remarks import losses, warnings
 from components.ingest.quality.report import report_html
 from components.ingest.settings import IngestSettings
 from components.ingest.version.groups import form_groups
@@ -24,7 +26,7 @@ from components.ingest.version.publish import publish, write_dataset
 class Merged(NamedTuple):
     version: Version
     refused: int
-    duplicates: int
+    findings: dict[str, Finding]
 
 
 def merge(
@@ -39,6 +41,8 @@ def merge(
         version = _joined(source, work, parts, settings, inventory)
         now = profile(inventory)
         findings = examine(inventory, now, profile_before(previous, version.id, store))
+        for line in [*warnings(work.plan, inventory), *losses(inventory, findings)]:
+            print(f"warning: {line}", flush=True)
         with closing(Gallery(inventory, store)) as gallery:
             html = report_html(version, inventory, work.plan, findings, gallery)
         write_text(report, html)
@@ -46,19 +50,19 @@ def merge(
         with new_folder(dataset) as folder:
             write_dataset(folder, version, as_json(version.id, inventory, now, findings), html)
             publish(folder, version, inventory, work.plan.store.startswith("s3://"), previous, store)
-        return Merged(version, inventory.count(REFUSED), findings["exact_duplicates"].count)
+        return Merged(version, inventory.count(REFUSED), findings)
 
 
 def _joined(source: str, work: Work, parts: Iterator[Part], settings: IngestSettings, inventory: Inventory) -> Version:
     inventory.brought = work.plan.brought
+    inventory.empty = work.plan.empty
     inventory.add_previous(work.previous, work.known)
     for part in parts:
         inventory.add_part(part)
     inventory.add_contradictions(work.plan.contradicted)
     count = inventory.join()
     if not count:
-        key, reason = next(inventory.rows(f"SELECT key, reason FROM {REFUSED} ORDER BY key, reason"))
-        raise BadInputError(f"{source}: none of its {work.plan.files} images can be read; {key}: {reason}")
+        raise BadInputError(f"{source}: {_nothing(inventory)}")
     thumbnails = work.scratch / "thumbnails"
     inventory.add_thumbnails(work.store, thumbnails)
     form_groups(inventory, find_pairs(thumbnails, count, inventory.fresh(), work.scratch))
@@ -67,3 +71,14 @@ def _joined(source: str, work: Work, parts: Iterator[Part], settings: IngestSett
     moved.mkdir()
     settle(inventory, work.previous, work.store, moved, settings.shard_size)
     return write_version(inventory, settings.mode, work.previous, work.scratch / "index.parquet")
+
+
+def _nothing(inventory: Inventory) -> str:
+    """Why a source gives no image at all, by the first file that might have been one."""
+    images = inventory.count("files WHERE other IS NULL")
+    why = "SELECT key, COALESCE(reason, passed || ', which is not read'), passed FROM files WHERE other IS NULL"
+    first = next(inventory.rows(f"{why} ORDER BY key"), None)
+    if first is None:
+        return f"holds no images among {inventory.count('files'):,} files"
+    key, reason, passed = first
+    return f"none of its {images:,} images can be read; {key}: {reason}{f': {remedy(passed)}' if passed else ''}"

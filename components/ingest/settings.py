@@ -16,6 +16,8 @@ class Gates(Settings):
     """Files that are no image, are broken or cannot be read."""
     truncated: Limit = None
     """Image files that end too early, which is how an interrupted copy looks."""
+    passed_over: Limit = None
+    """Images of a kind that is not read: camera RAW, SVG, Photoshop, HEIC where pillow-heif is not installed."""
     exact_duplicates: Limit = None
     """Files whose bytes another file has too."""
     near_duplicates: Limit = None
@@ -29,7 +31,7 @@ class Gates(Settings):
     rare_classes: Limit = None
     """Classes of less than a tenth of an even share, or of fewer than ten images."""
     missing_classes: Limit = None
-    """Classes without any readable image, or with none for training."""
+    """Classes without any readable image, or with none for training; an empty folder is one."""
     size_outliers: Limit = None
     """Images with more than 16 times the pixels of the median, or less than a 16th."""
     aspect_outliers: Limit = None

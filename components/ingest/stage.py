@@ -10,6 +10,7 @@ from components.ingest.pack.packing import Part, read_part
 from components.ingest.pack.stage import pack, packing
 from components.ingest.plan.planning import split_range
 from components.ingest.plan.work import Work, opened
+from components.ingest.quality.remarks import kinds, names
 from components.ingest.settings import IngestSettings
 from components.ingest.version.publish import clean_up
 
@@ -54,11 +55,16 @@ def _parts(work: Work, settings: IngestSettings) -> Iterator[Part]:
 
 def _figures(merged: Merged) -> dict[str, object]:
     version = merged.version
+    passed = merged.findings["passed_over"]
+    missing = merged.findings["missing_classes"]
     return {
         "images": sum(version.counts.values()),
         **version.counts,
         "refused": merged.refused,
-        "duplicates": merged.duplicates,
+        "passed_over": passed.count,
+        "passed_over_kinds": kinds(passed),
+        "duplicates": merged.findings["exact_duplicates"].count,
         "classes": len(version.classes),
+        "missing_classes": names(missing),
         "id": version.id,
     }

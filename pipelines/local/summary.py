@@ -73,7 +73,11 @@ def _labels(dataset: dict[str, Any], labels: dict[str, Any]) -> Iterator[Row]:
     if "images" in dataset:
         counts = [f"{dataset[purpose]:g} {purpose}" for purpose in PURPOSES if purpose in dataset]
         refused = f"; {dataset['refused']:g} refused" if dataset.get("refused") else ""
-        yield "images", f"{dataset['images']:g} ({', '.join(counts)}){refused}"
+        passed = f"; {dataset['passed_over']:g} passed over" if dataset.get("passed_over") else ""
+        kinds = f" ({dataset['passed_over_kinds']})" if passed and dataset.get("passed_over_kinds") else ""
+        yield "images", f"{dataset['images']:g} ({', '.join(counts)}){refused}{passed}{kinds}"
+    if dataset.get("missing_classes"):
+        yield "never learned", f"{dataset['missing_classes']}: none known in the train split"
     if "train" in labels:
         source = f" (answered by: {labels['source']})" if "source" in labels else ""
         if labels.get("conflicts"):

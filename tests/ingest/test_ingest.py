@@ -66,7 +66,8 @@ def test_a_folder_of_classes(tmp_path: Path) -> None:
         assert (row["id"], row["group"], row["split"]) == (sha256_bytes(data), row["id"], split_of(row["id"]))
         assert (row["label"], row["width"], row["height"]) == (key[:3], 9, 7)
     counts = Counter(split_of(sha256_bytes(data)) for data in PETS.values())
-    assert figures == {"images": 30, **counts, "refused": 0, "duplicates": 0, "classes": 2, "id": dataset.id}
+    nothing = {"refused": 0, "passed_over": 0, "passed_over_kinds": "", "duplicates": 0, "missing_classes": ""}
+    assert figures == {"images": 30, **counts, **nothing, "classes": 2, "id": dataset.id}
     reader = ShardReader(dataset, open_store(str(tmp_path / "store")))
     assert [reader.image_bytes(row) for row in range(30)] == [PETS[key] for key in rows]
 

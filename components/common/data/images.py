@@ -7,8 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
-EXTENSIONS = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
+from components.common.data.kinds import HEAD, JPEG_2000, PILLOW, can_read, kind_of, remedy
+
+NONE_READ = f"not a {', '.join([*PILLOW][:-1])} or {[*PILLOW][-1]} image"
+CUT = ("truncated", "end of file", "reached eof", "not enough image data")  # how decoders say that a file ends early
 ORIENTATION = 0x0112  # the EXIF tag
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -89,20 +91,25 @@ def _load(data: bytes, max_pixels: int) -> tuple[Image.Image, int]:
     """Pillow's image, all of its pixels read, and its EXIF orientation (1 where it has none)."""
     if not data:
         raise ImageError("empty file")
+    kind = kind_of(data[:HEAD])
+    if not can_read(kind):
+        raise ImageError(f"{kind}, which is not read: {remedy(kind)}" if kind else NONE_READ)
+    # A codestream without its end marker, which cannot occur inside, is decoded with parts missing.
+    if kind == JPEG_2000 and data.rfind(b"\xff\xd9") <= data.rfind(b"\xff\x90"):
+        raise ImageError("truncated")
     try:
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        image = Image.open(io.BytesIO(data), formats=(PILLOW[kind],))
         if image.width * image.height > max_pixels:
             raise ImageError(f"more than {max_pixels} pixels: {image.width} x {image.height}")
         image.load()
     except UnidentifiedImageError:
-        raise ImageError("not a JPEG, PNG, WebP, BMP, TIFF or GIF image") from None
+        raise ImageError(f"broken: begins like a {kind} image, and does not go on like one") from None
     except (ImageError, MemoryError):
         raise
     except Exception as error:  # Pillow's plugins raise nearly anything on a broken file
         text = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ImageError(
-            "truncated" if "truncated" in text.lower() or isinstance(error, EOFError) else f"broken: {text}"
-        ) from None
+        is_cut = isinstance(error, EOFError) or any(word in text.lower() for word in CUT)
+        raise ImageError("truncated" if is_cut else f"broken: {text}") from None
     try:
         orientation = image.getexif().get(ORIENTATION, 1)  # after load: TIFFs turn themselves
     except Exception:  # metadata that cannot be parsed says nothing about the pixels
@@ -126,6 +133,8 @@ def _turned(image: Image.Image, orientation: int) -> Image.Image:
 
 
 def _converted(image: Image.Image, mode: str) -> Image.Image:
+    if image.mode == "I" and image.format == "PPM":  # read with more than 8 bits, and scaled to 16
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if image.mode in ("I", "F"):
         raise ImageError("32-bit pixels without a known scale; store 8 or 16 bits")
     if image.mode.startswith("I;16"):

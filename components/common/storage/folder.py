@@ -68,16 +68,16 @@ class FolderStore:
         path = self._path(key)
         return Stat(key, path.stat().st_size, sha256_file(path)) if path.is_file() else None
 
-    def list(self, prefix: str = "") -> Iterator[Stat]:
+    def list(self, prefix: str = "", folders: bool = False) -> Iterator[Stat]:
         """Objects whose key starts with `prefix`, in no order, as they are found; links are followed, a loop of links
-        only once.
+        only once. `folders`: those too, with a key that ends in a slash.
 
         Their etag is the time of the last change: a digest would cost reading every file.
         """
-        folders = [self.root / prefix.rpartition("/")[0]]
+        left = [self.root / prefix.rpartition("/")[0]]
         seen = set[str]()
-        while folders:
-            folder = folders.pop()
+        while left:
+            folder = left.pop()
             real = os.path.realpath(folder)
             if real in seen or not folder.is_dir():
                 continue
@@ -87,7 +87,9 @@ class FolderStore:
                 for entry in entries:
                     key = inside + entry.name
                     if entry.is_dir():
-                        folders.append(Path(entry.path))
+                        left.append(Path(entry.path))
+                        if folders and key.startswith(prefix):
+                            yield Stat(f"{key}/", 0, "")
                     elif key.startswith(prefix) and (stat := _stat(entry)):
                         yield Stat(key, *stat)
 

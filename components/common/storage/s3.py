@@ -116,16 +116,17 @@ class S3Store:
             return None
         return Stat(key, answer["ContentLength"], answer["ETag"].strip('"'))
 
-    def list(self, prefix: str = "") -> Iterator[Stat]:
-        """Objects whose key starts with `prefix`, in the server's order, page by page; the marks of empty folders are
-        left out.
+    def list(self, prefix: str = "", folders: bool = False) -> Iterator[Stat]:
+        """Objects whose key starts with `prefix`, in the server's order, page by page; the marks of folders, whose keys
+        end in a slash, only where `folders` are wanted too.
         """
         more: dict[str, str] | None = {}
         while more is not None:
             page = self._page("list_objects_v2", prefix, more)
             for item in page.get("Contents", []):
-                if not item["Key"].endswith("/"):
-                    yield Stat(item["Key"].removeprefix(self.prefix), item["Size"], item["ETag"].strip('"'))
+                key = item["Key"].removeprefix(self.prefix)
+                if key and (folders or not key.endswith("/")):
+                    yield Stat(key, item["Size"], item["ETag"].strip('"'))
             more = {"ContinuationToken": page["NextContinuationToken"]} if page.get("IsTruncated") else None
 
     def upload(self, key: str, path: Path) -> None:

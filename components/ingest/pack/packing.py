@@ -42,6 +42,8 @@ RESULT = pa.schema(
         ("rank", pa.int8()),
         ("text", pa.string()),
         ("text_reason", pa.string()),
+        ("passed", pa.string()),
+        ("other", pa.string()),
         ("split", pa.string()),
         ("shard", pa.int32()),
         ("offset", pa.int64()),
@@ -54,7 +56,7 @@ THUMBNAILS = pa.schema(
     [("id", pa.string()), ("came_as", pa.string()), ("kept", pa.bool_()), ("thumbnail", pa.binary())]
 )
 
-REPEATED = ["label", "given", "reason", "split", "came_as"]  # columns of few values
+REPEATED = ["label", "given", "reason", "passed", "other", "split", "came_as"]  # columns of few values
 
 
 class Part(NamedTuple):
@@ -170,6 +172,8 @@ class _Packer:
                 precedence(file.given),
                 checked.text,
                 checked.text_reason or None,
+                checked.passed or None,
+                checked.other or None,
                 *where,
             )
         )

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.common.code import code_digest
+from components.common.data.kinds import PILLOW, can_read
 from components.common.errors import BadInputError
 from components.common.files import new_file
 from components.common.storage import Store
@@ -39,6 +40,7 @@ SCHEMA = pa.schema(
         ("etag", pa.string()),
         ("reason", pa.string()),
         ("known", pa.string()),
+        ("is_image", pa.bool_()),
     ]
 )
 # settings that decide what becomes of a file
@@ -52,10 +54,9 @@ class Plan(NamedTuple):
     path: Path
     store: str  # where keys without a location of their own lie
     parts: tuple[int, ...]  # files of each
-    files: int  # images, refused ones included
     brought: frozenset[str]  # splits that the source's own folders give
-    beside: int  # images in none of those folders
-    ignored: dict[str, int]  # other files, by extension
+    ignored: dict[str, int]  # files that are no images by their names, by extension
+    empty: tuple[str, ...]  # classes whose folders hold no file
     warnings: tuple[str, ...]
     contradicted: tuple[tuple[str, str], ...]  # images that a table labels differently, with each of their labels
 
@@ -81,19 +82,18 @@ def make_plan(source: str, settings: IngestSettings, previous: PreviousVersion, 
     with new_file(path) as temporary, pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
         for part in rows.parts(listing):
             writer.write_table(part, row_group_size=len(part))
-        beside = listing.count("images WHERE given IS NULL")
         about = {
             "store": listing.store,
             "parts": rows.sizes,
-            "files": listing.count("images"),
             "brought": sorted(listing.brought),
-            "beside": beside,
             "ignored": dict(sorted(listing.ignored().items())),
+            "empty": list(listing.empty),
             "warnings": list(listing.warnings),
             "contradicted": [(key, label) for key, told in listing.contradictions() for label, _ in told],
         }
         chosen = settings.model_dump(mode="json", include=set(PACKING))
-        told = json.dumps([about, chosen, code_digest(), previous.id, rows.digest.hexdigest()])
+        kinds = [kind for kind in PILLOW if can_read(kind)]
+        told = json.dumps([about, chosen, kinds, code_digest(), previous.id, rows.digest.hexdigest()])
         key = hashlib.sha256(told.encode()).hexdigest()
         writer.add_key_value_metadata({"gleaner": json.dumps({"key": key, **about})})
     return open_plan(path)
@@ -104,6 +104,7 @@ def open_plan(path: Path) -> Plan:
     about |= {
         "parts": tuple(about["parts"]),
         "brought": frozenset(about["brought"]),
+        "empty": tuple(about["empty"]),
         "warnings": tuple(about["warnings"]),
         "contradicted": tuple((key, label) for key, label in about["contradicted"]),
     }
@@ -218,4 +219,5 @@ def _row(found: SourceFile) -> tuple[Any, ...]:
         found.etag,
         found.reason,
         found.known,
+        found.is_image,
     )

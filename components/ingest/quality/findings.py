@@ -4,6 +4,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from components.common import html
+from components.common.data.kinds import remedy
 from components.ingest.quality.drift import LEVELS, NAMES, OCTAVE
 from components.ingest.quality.gallery import Gallery
 from components.ingest.quality.quality import ASPECT_FACTOR, RARE, SIZE_FACTOR, TITLES, Finding
@@ -13,6 +14,7 @@ MEMBERS = 9  # pictures of one group
 MEANING = {
     "unreadable": "not in the dataset; the reasons are below",
     "truncated": "not in the dataset: a part of the picture is missing; copy them again",
+    "passed_over": "images of a kind that is not read, so not in the dataset; what to do about each is below",
     "exact_duplicates": "files with the bytes of another: kept once",
     "near_duplicates": "images that show what another shows; a group shares its split, so that nothing leaks",
     "leaks": "on both sides of a split, as equal files or near-duplicates: kept where held out or where an earlier "
@@ -21,7 +23,7 @@ MEANING = {
     "group_label_conflicts": "groups in which one picture has several labels: at least one of them is wrong",
     "rare_classes": f"fewer than {RARE} images, or less than a tenth of an even share: expect few or none among the "
     "picks",
-    "missing_classes": "no image for training, so nothing can learn them",
+    "missing_classes": "no image known to be of them in the train split, so nothing can learn them; add some",
     "size_outliers": f"more than {SIZE_FACTOR} times the pixels of the median, or less than 1/{SIZE_FACTOR}",
     "aspect_outliers": f"more than {ASPECT_FACTOR} times as wide or as high as the median's shape: a square crop loses "
     "much of "
@@ -47,6 +49,7 @@ def findings_html(findings: dict[str, Finding], gallery: Gallery) -> list[tuple[
     sections.
     """
     sections = {
+        "passed_over": _passed_over,
         "drift": _drift,
         "leaks": _leaks,
         "group_label_conflicts": _groups,
@@ -62,6 +65,13 @@ def findings_html(findings: dict[str, Finding], gallery: Gallery) -> list[tuple[
         for name, section in sections.items()
         if findings[name].count
     ]
+
+
+def _passed_over(finding: Finding, gallery: Gallery) -> str:
+    kinds = finding.kinds or {}
+    table = html.table(["kind", "files", "what to do"], [[kind, count, remedy(kind)] for kind, count in kinds.items()])
+    files = [[item["source"], item["kind"]] for item in finding.items[:ROWS]]
+    return table + html.table(["file", "kind"], files) + _rest(len(files), finding.count, "files")
 
 
 def _groups(finding: Finding, gallery: Gallery) -> str:

@@ -22,6 +22,7 @@ SIZE_FACTOR, ASPECT_FACTOR = 16, 2  # of the median
 TITLES = {
     "unreadable": "Unreadable files",
     "truncated": "Truncated files",
+    "passed_over": "Passed over",
     "exact_duplicates": "Exact duplicates",
     "near_duplicates": "Near-duplicates",
     "leaks": "Leaks across splits",
@@ -41,10 +42,14 @@ NAMED = "id, source, given, label"
 
 @dataclass(frozen=True)
 class Finding:
-    """One kind of thing to know; `items` are plain values, in a fixed order, the first LISTED of them."""
+    """One kind of thing to know; `items` are plain values, in a fixed order, the first LISTED of them.
+
+    kinds: how many there are of each kind, the most frequent first, where a finding has kinds.
+    """
 
     count: int
     items: list[dict[str, Any]]
+    kinds: dict[str, int] | None = None
 
 
 def examine(inventory: Inventory, now: Profile, before: Profile | None) -> dict[str, Finding]:
@@ -57,6 +62,7 @@ def examine(inventory: Inventory, now: Profile, before: Profile | None) -> dict[
         "truncated": _list(
             inventory, f"SELECT key AS source, reason FROM {REFUSED} WHERE reason = 'truncated' ORDER BY key"
         ),
+        "passed_over": _passed_over(inventory),
         **_copies(inventory),
         **_groups(inventory),
         **_classes(inventory),
@@ -78,7 +84,7 @@ def as_json(dataset: str, inventory: Inventory, now: Profile, findings: dict[str
         "dataset": dataset,
         "images": inventory.count("images WHERE aside = ''"),
         "profile": now,
-        "findings": {name: {"count": finding.count, "items": finding.items} for name, finding in findings.items()},
+        "findings": {name: _plain(finding) for name, finding in findings.items()},
     }
 
 
@@ -114,6 +120,17 @@ def labels_of(inventory: Inventory, image: str) -> list[str]:
     query = """SELECT label FROM files WHERE id = ? AND label IS NOT NULL
         UNION SELECT c.label FROM contradicted c JOIN files f USING (key) WHERE f.id = ? ORDER BY 1"""
     return [label for (label,) in inventory.rows(query, (image, image))]
+
+
+def _plain(finding: Finding) -> dict[str, Any]:
+    kinds = {} if finding.kinds is None else {"kinds": finding.kinds}
+    return {"count": finding.count, **kinds, "items": finding.items}
+
+
+def _passed_over(inventory: Inventory) -> Finding:
+    passed = _list(inventory, "SELECT key AS source, passed AS kind FROM files WHERE passed IS NOT NULL ORDER BY key")
+    kinds = "SELECT passed, COUNT(*) AS count FROM files WHERE passed IS NOT NULL GROUP BY passed"
+    return Finding(passed.count, passed.items, dict(inventory.rows(f"{kinds} ORDER BY count DESC, passed")))
 
 
 def _list(inventory: Inventory, query: str, values: tuple[Any, ...] = ()) -> Finding:
@@ -207,9 +224,8 @@ def _classes(inventory: Inventory) -> dict[str, Finding]:
     labelled = "SELECT label, COUNT(*) FROM images WHERE aside = '' AND label IS NOT NULL"
     tally = dict(inventory.rows(f"{labelled} GROUP BY label"))
     train = dict(inventory.rows(f"{labelled} AND split = ? GROUP BY label", (TRAIN,)))
-    named = [
-        name for (name,) in inventory.rows("SELECT DISTINCT label FROM files WHERE label IS NOT NULL ORDER BY label")
-    ]
+    files = inventory.rows("SELECT DISTINCT label FROM files WHERE label IS NOT NULL AND other IS NULL")
+    named = sorted({name for (name,) in files} | set(inventory.empty))
     share = sum(tally.values()) / max(1, len(tally))
     rare = [
         {"class": name, "images": tally[name]}

@@ -9,6 +9,7 @@ from components.ingest.plan.planning import Plan
 from components.ingest.quality.findings import findings_html, overview
 from components.ingest.quality.gallery import Gallery
 from components.ingest.quality.quality import REFUSED, Finding, copies_of, quantile
+from components.ingest.quality.remarks import warnings
 from components.ingest.version.inventory import Inventory
 from components.ingest.version.layout import Version
 
@@ -20,6 +21,7 @@ def report_html(
     version: Version, inventory: Inventory, plan: Plan, findings: dict[str, Finding], gallery: Gallery
 ) -> str:
     """One page; equal contents give equal bytes."""
+    remarks = warnings(plan, inventory)
     images = sum(version.counts.values())
     lead = (
         f"{_many(images, 'image')} in {_many(len(version.classes), 'class', 'classes')}, stored "
@@ -31,6 +33,7 @@ def report_html(
             ("images", images),
             ("classes", len(version.classes)),
             ("refused", inventory.count(REFUSED)),
+            ("passed over", findings["passed_over"].count),
             ("duplicates dropped", findings["exact_duplicates"].count),
             ("near-duplicates", findings["near_duplicates"].count),
             ("set aside", inventory.count("images WHERE aside <> ''")),
@@ -42,10 +45,10 @@ def report_html(
         [
             ("", top),
             ("What there is to know", overview(findings)),
-            ("Classes and splits", _counts(version, inventory, plan)),
+            ("Classes and splits", _counts(version, inventory, plan, findings["missing_classes"])),
             ("Examples", _examples(version, inventory, gallery)),
             ("Refused files", _refused(inventory, plan)),
-            *([("Warnings", "".join(html.note(line) for line in plan.warnings))] if plan.warnings else []),
+            *([("Warnings", "".join(html.note(line) for line in remarks))] if remarks else []),
             ("Duplicates and label conflicts", _duplicates(inventory, findings)),
             *findings_html(findings, gallery),
             ("Sizes", _sizes(inventory)),
@@ -55,7 +58,7 @@ def report_html(
     )
 
 
-def _counts(version: Version, inventory: Inventory, plan: Plan) -> str:
+def _counts(version: Version, inventory: Inventory, plan: Plan, missing: Finding) -> str:
     tally = Counter(
         {
             (label, split): count
@@ -64,7 +67,8 @@ def _counts(version: Version, inventory: Inventory, plan: Plan) -> str:
             )
         }
     )
-    names: list[str | None] = [*version.classes, *([None] if any(label is None for label, _ in tally) else [])]
+    classes = sorted({*version.classes, *(item["class"] for item in missing.items)})
+    names: list[str | None] = [*classes, *([None] if any(label is None for label, _ in tally) else [])]
     counts = [[tally[name, split] for split in SPLITS] for name in names]
     rows = [[name or "(no label)", *count, sum(count)] for name, count in zip(names, counts, strict=True)]
     total = ["all", *version.counts.values(), sum(version.counts.values())] if len(rows) > 1 else None
@@ -75,14 +79,12 @@ def _counts(version: Version, inventory: Inventory, plan: Plan) -> str:
             "nothing is added to them; "
             "all else is split by its contents."
         )
-        if plan.beside:
-            rule += f" {_many(plan.beside, 'file')} beside those folders: their own folder is not read as a class."
+        beside = inventory.count("files WHERE given IS NULL AND id IS NOT NULL")
+        if beside:
+            rule += f" {_many(beside, 'file')} beside those folders: their own folder is not read as a class."
     else:
         rule = (
             "The split of an image follows from its contents, so it never changes: seven tenths train, a tenth lies "
-            ""
-            ""
-            ""
             "in each other one."
         )
     return html.table(["class", *SPLITS, "all"], rows, total) + html.note(rule)
@@ -112,11 +114,14 @@ def _examples(version: Version, inventory: Inventory, gallery: Gallery) -> str:
 
 
 def _refused(inventory: Inventory, plan: Plan) -> str:
-    ignored = ", ".join(f"{count:,} {extension}" for extension, count in sorted(plan.ignored.items()))
-    others = html.note(f"Not images, and not read: {ignored}.") if ignored else ""
+    ignored = Counter(plan.ignored)
+    ignored.update(dict(inventory.rows("SELECT other, COUNT(*) FROM files WHERE other IS NOT NULL GROUP BY other")))
+    listed_kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(ignored.items()))
+    others = html.note(f"Not images, and not read: {listed_kinds}.") if ignored else ""
     total = inventory.count(REFUSED)
     if not total:
-        return html.note(f"None: all of {plan.files:,} image files could be read.") + others
+        read = inventory.count("files WHERE id IS NOT NULL")
+        return html.note(f"None: all of {read:,} image files could be read.") + others
     reasons: Counter[str] = Counter()
     for reason, count in inventory.rows(f"SELECT reason, COUNT(*) FROM {REFUSED} GROUP BY reason"):
         reasons[reason.partition(":")[0]] += count

@@ -1,14 +1,20 @@
 """Reading and checking one image, and the text beside it; pool.py does it in processes that may die of it."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from components.common.data.images import Canonical, ImageError, canonical_pixels
+from components.common.data.kinds import HEAD, can_read, kind_of
 from components.common.files import sha256_bytes
 from components.ingest.duplicates.thumbnails import thumbnail
 from components.ingest.previous.ids import NOTHING, KnownIds
-from components.ingest.source.locations import Location, SourceFile, read, shown
+from components.ingest.source.filenames import extension_of, named_kind
+from components.ingest.source.locations import Location, SourceFile, read, read_head, shown
 
 TEXT_BYTES = 10_000  # a caption or a few paragraphs; the index is read whole by every stage
+
+WHOLE = 256 << 10  # bytes up to which a file is read whole, where its first bytes are asked for: one request, not two
 
 
 class Checked(NamedTuple):
@@ -21,10 +27,14 @@ class Checked(NamedTuple):
     text: str | None = None
     text_reason: str = ""  # why a text that lies beside it was not taken
     thumbnail: bytes = b""
+    passed: str = ""  # the kind of an image that is not read, such as "camera RAW"
+    other: str = ""  # the kind of a file that is no image, and does not claim to be one
 
 
 class Fetched(NamedTuple):
-    """The bytes of an image and of its text; None where they cannot be had, for the reason beside it."""
+    """The bytes of an image and of its text; None where they cannot be had, for the reason beside it. Of a file that
+    turns out to be none that is read, they are the first ones.
+    """
 
     data: bytes | None
     reason: str = ""
@@ -36,9 +46,12 @@ def fetch(source: str, file: SourceFile) -> Fetched:
     """Read from disk or network, which may take its time; nothing is decoded here."""
     if file.reason:
         return Fetched(None, file.reason)
+    if not file.is_image and not file.size:
+        return Fetched(b"")
     if file.known and not isinstance(file.text, Location):
         return Fetched(b"", "", file.text.encode(errors="replace") if file.text else None)
-    data, reason = _read(file.location or Location(source, file.key))
+    location = file.location or Location(source, file.key)
+    data, reason = _read(location) if file.is_image or file.size <= WHOLE else _begun(location, file)
     if data is None or file.text is None:
         return Fetched(data, reason)
     return Fetched(
@@ -50,6 +63,12 @@ def check(file: SourceFile, fetched: Fetched, mode: str, max_pixels: int, known:
     """Decode what was fetched, but for images whose ids are `known`: an earlier version has them."""
     if fetched.data is None:
         return Checked(shown(file.key), "", None, fetched.reason)
+    if not file.known:
+        kind = kind_of(fetched.data[:HEAD], extension_of(file.key))
+        if not kind and not file.is_image:
+            return Checked(file.key, "", None, "", other=named_kind(extension_of(file.key)))
+        if kind and not can_read(kind):
+            return Checked(file.key, "", None, "", passed=kind)
     text, text_reason = _text(fetched.text) if fetched.text is not None else (None, fetched.text_reason)
     image_id = file.known or sha256_bytes(fetched.data)
     if image_id in known:
@@ -61,9 +80,17 @@ def check(file: SourceFile, fetched: Fetched, mode: str, max_pixels: int, known:
     return Checked(file.key, image_id, image, "", text, text_reason, thumbnail(pixels).tobytes())
 
 
-def _read(location: Location) -> tuple[bytes | None, str]:
+def _begun(location: Location, file: SourceFile) -> tuple[bytes | None, str]:
+    """All of a large file whose name does not say what it is, where it begins like an image that is read."""
+    head, reason = _read(location, partial(read_head, size=file.size, count=HEAD))
+    if head is None or not can_read(kind_of(head, extension_of(file.key))):
+        return head, reason
+    return _read(location)
+
+
+def _read(location: Location, how: Callable[[Location], bytes] = read) -> tuple[bytes | None, str]:
     try:
-        return read(location), ""
+        return how(location), ""
     except KeyError:
         return None, "not there: a broken link, or removed meanwhile"
     except ImageError as error:

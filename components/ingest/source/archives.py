@@ -29,15 +29,16 @@ FOLDER = "archives"  # of copies, in a scratch folder
 LOCAL_HEADER = struct.Struct("<4s22xHH")  # of a zip member: signature, length of its name and of its extra field
 
 
-Stretch = tuple[int, int, int, int]  # start, size, unpacked, crc of a Location
+Stretch = tuple[int, int, int, int] | None  # start, size, unpacked, crc of a Location; None: a folder
 
 
 class Member(NamedTuple):
-    """A file in an archive, or why it is not taken."""
+    """A file in an archive, or why it is not taken; or a folder."""
 
     name: str
     location: Location | None
     reason: str = ""
+    is_folder: bool = False
 
 
 class RefusedError(Exception):
@@ -57,8 +58,13 @@ def members(store: str, key: str, scratch: Path) -> Iterator[Member]:
     try:
         gzipped = _is_gzipped(_local(store, key, scratch)) and not key.lower().endswith(".zip")
         path = _opened(store, key, gzipped, scratch)
-        for name, (start, size, unpacked, crc), reason in _zip(path) if key.lower().endswith(".zip") else _tar(path):
+        for name, stretch, reason in _zip(path) if key.lower().endswith(".zip") else _tar(path):
             wrong = reason or _wrong_name(name)
+            if stretch is None:
+                if not wrong:
+                    yield Member(_normal(name), None, is_folder=True)
+                continue
+            start, size, unpacked, crc = stretch
             location = Location(store, key, start, size, unpacked, crc, gzipped)
             yield Member(_normal(name) if not wrong else name, None if wrong else location, wrong)
     except RefusedError as error:
@@ -141,6 +147,7 @@ def _tar(path: Path) -> Iterator[tuple[str, Stretch, str]]:
                 raise tarfile.ReadError("a header that leads back")
             last = info.offset
             if info.isdir():
+                yield info.name, None, ""
                 continue
             reason = (
                 ""
@@ -198,6 +205,7 @@ def _zip(path: Path) -> Iterator[tuple[str, Stretch, str]]:
         ends = [*(info.header_offset for info in infos[1:]), total]
         for info, end in zip(infos, ends, strict=True):
             if info.is_dir():
+                yield info.filename, None, ""
                 continue
             file.seek(info.header_offset)
             signature, name, extra = LOCAL_HEADER.unpack(file.read(LOCAL_HEADER.size))

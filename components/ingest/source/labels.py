@@ -1,8 +1,7 @@
-"""Labels from a table with the columns path,label, and what is odd about labels wherever they come from."""
+"""Labels from a table with the columns path,label, and what is odd about them."""
 
 import posixpath
 from collections import Counter
-from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 from typing import IO
@@ -108,17 +107,3 @@ def stripped(label: str, where: str, warnings: Warnings) -> str:
     if label.strip() != label:
         warnings.add("spaces", f"{where}: label {label!r} was taken as {clean!r}, without the white space around it")
     return clean
-
-
-def case_warnings(labels: Iterable[str | None]) -> tuple[str, ...]:
-    """One line for each set of labels that differ in nothing but capitals; they are not merged."""
-    alike: dict[str, list[str]] = {}
-    counts = Counter(label for label in labels if label is not None)
-    for label in sorted(counts):
-        alike.setdefault(label.casefold(), []).append(label)
-    shown = [[f"{label!r} ({counts[label]:,})" for label in group] for group in alike.values() if len(group) > 1]
-    return tuple(
-        f"labels {', '.join(group[:-1])} and {group[-1]} differ in capitals only and stay {len(group)} classes; "
-        "rename them if one is meant"
-        for group in shown
-    )

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from components.common.data.images import ImageError
 from components.common.storage import open_store
 
+BROKEN = "broken: its archive does not unpack here"
 store_of = cache(open_store)  # one connection per process
 
 
@@ -41,6 +42,7 @@ class SourceFile(NamedTuple):
     etag: str = ""  # changes with the contents
     reason: str = ""  # why it is refused unread
     known: str = ""  # id of the bytes that it had, with this etag, when the version before was ingested
+    is_image: bool = True  # by its name; else its first bytes decide
 
 
 def shown(key: str) -> str:
@@ -65,12 +67,26 @@ def read(location: Location) -> bytes:
     return data if location.unpacked < 0 else _inflated(data, location)
 
 
+def read_head(location: Location, size: int, count: int) -> bytes:
+    """The first `count` bytes there, of `size`; errors as of `read`."""
+    store = store_of(location.store)
+    if not location.is_member:
+        return store.read_range(location.key, 0, min(size, count))
+    data = store.read_range(location.key, location.start, min(location.size, count))
+    if location.unpacked < 0:
+        return data
+    try:
+        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, count)
+    except zlib.error:
+        raise ImageError(BROKEN) from None
+
+
 def _inflated(data: bytes, location: Location) -> bytes:
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
         unpacked = inflater.decompress(data, location.unpacked + 1)
     except zlib.error:
-        raise ImageError("broken: its archive does not unpack here") from None
+        raise ImageError(BROKEN) from None
     if len(unpacked) != location.unpacked or zlib.crc32(unpacked) != location.crc:
         raise ImageError("broken: it does not unpack to the bytes that its archive promises")
     return unpacked

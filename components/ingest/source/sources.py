@@ -5,20 +5,23 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from components.common.data.images import EXTENSIONS
+from components.common.data.images import ImageError
+from components.common.data.kinds import HEAD, kind_of
 from components.common.errors import BadInputError
 from components.common.storage import Stat, open_store
 from components.ingest.source.archives import EXTENSIONS as ARCHIVES
 from components.ingest.source.archives import at_hand, is_archive, members, tidy
-from components.ingest.source.labels import case_warnings, contradictions, read_csv, read_labels
-from components.ingest.source.listing import Entry, Listing, extension_of
-from components.ingest.source.locations import Location, as_text
+from components.ingest.source.classes import ClassNames, empty_classes
+from components.ingest.source.filenames import IMAGES, MAYBE, YES, extension_of, is_hidden
+from components.ingest.source.labels import contradictions, read_csv, read_labels
+from components.ingest.source.listing import HIDDEN_FILES, Entry, Listing
+from components.ingest.source.locations import Location, as_text, read_head
 from components.ingest.source.sidecars import LABELS, beside, read_label
-from components.ingest.source.splits import precedence, split_folders
+from components.ingest.source.splits import is_split, precedence, split_folders
 from components.ingest.source.tables import EXTENSIONS as TABLES
 from components.ingest.source.tables import add_table, is_table
 
-RUBBISH = {"__MACOSX", "Thumbs.db", "desktop.ini", "$RECYCLE.BIN"}
+LOOKED = 8  # files of a top folder that are looked into, where their names do not say whether it holds images
 PLACES = (
     f"`source` is a folder of images, s3://bucket/prefix, an archive ({', '.join(ARCHIVES)}) or a table of URIs "
     f"({', '.join(TABLES)})"
@@ -26,8 +29,8 @@ PLACES = (
 
 
 def list_source(source: str, labels: str, scratch: Path) -> Listing:
-    """List a folder, an s3:// prefix, an archive, or a table of URIs; hidden files and what operating systems leave
-    behind do not count.
+    """List a folder, an s3:// prefix, an archive, or a table of URIs; hidden files and what tools leave behind are
+    counted, not listed. Files whose names do not say what they are stand among the images: whoever reads them decides.
 
     The top folders `train`, `test`, `val` and the like are given splits where nothing else lies at the top, or where
     there are two of them; alone among others, one is a class (trains, say). The class is the next folder down, unless
@@ -46,9 +49,9 @@ def list_source(source: str, labels: str, scratch: Path) -> Listing:
         if not listing.count("entries WHERE image"):
             raise BadInputError(
                 f"{source}: holds no images among {listing.count()} files{_first_refusal(listing)}; "
-                f"expected {', '.join(sorted(EXTENSIONS))}"
+                f"expected {', '.join(sorted(IMAGES))}"
             )
-        splits = split_folders(listing.tops())
+        splits = split_folders(_tops(listing, scratch))
     listing.brought = frozenset(splits.values())
     if labels != "folders":
         listing.db.execute("DELETE FROM contradicted")  # what a table of URIs says of classes does not count
@@ -58,9 +61,12 @@ def list_source(source: str, labels: str, scratch: Path) -> Listing:
             read_labels(file, labels, source, listing)
         if inside:
             listing.use(inside)
-    listing.db.executemany("INSERT INTO images VALUES (?,?,?,?,?,?,?,?)", _placed(listing, splits, labels))
+    names = ClassNames()
+    listing.db.executemany("INSERT INTO images VALUES (?,?,?,?,?,?,?,?)", _placed(listing, splits, labels, names))
     listing.warnings += contradictions(source if labels == "folders" else labels, listing)
-    listing.warnings += case_warnings(label for (label,) in listing.db.execute("SELECT label FROM images"))
+    listing.warnings += names.warnings()
+    if labels == "folders" and not isinstance(files, str):
+        listing.empty = empty_classes(listing.empty_folders(), splits)
     return listing
 
 
@@ -80,18 +86,20 @@ def _files(source: str) -> tuple[str, Iterable[Stat] | str]:
     if is_far:
         if _is_object(source):
             raise BadInputError(f"{source}: an object; {PLACES}")
-        return source, open_store(source).list()
+        return source, open_store(source).list(folders=True)
     if path.is_dir():
-        return str(path.absolute()), open_store(source).list()
+        return str(path.absolute()), open_store(source).list(folders=True)
     raise BadInputError(f"{source}: {'a file' if path.is_file() else 'no such folder'}; {PLACES}")
 
 
 def _entries(listing: Listing, files: Iterable[Stat], scratch: Path) -> Iterator[Entry]:
-    """Every file, archives opened; what of them is refused is noted."""
+    """Every file, archives opened; folders and what of the files is refused or hidden are noted."""
     for stat in files:
-        if _is_rubbish(stat.key):
-            continue
-        if is_archive(stat.key):
+        if is_hidden(stat.key):
+            listing.others[HIDDEN_FILES] += not stat.key.endswith("/")
+        elif stat.key.endswith("/"):
+            listing.add_folder(stat.key[:-1], stat.key[:-1])
+        elif is_archive(stat.key):
             yield from _members(listing, stat, scratch)
             tidy(scratch)
         else:
@@ -103,9 +111,13 @@ def _members(listing: Listing, stat: Stat, scratch: Path) -> Iterator[Entry]:
     names = set[str]()
     for member in members(listing.store, stat.key, scratch):
         key = f"{stat.key}/{member.name}" if member.name else stat.key
-        if member.location is None:
+        if member.location is None and not member.is_folder:
             listing.refuse(key, member.reason)
-        elif not _is_rubbish(member.name):
+        elif is_hidden(member.name):
+            listing.others[HIDDEN_FILES] += not member.is_folder
+        elif member.location is None:
+            listing.add_folder(key, (folder / member.name).as_posix())
+        else:
             if member.name in names:
                 listing.refuse(key, "replaced by a later member of the same name")
             names.add(member.name)
@@ -118,7 +130,31 @@ def _members(listing: Listing, stat: Stat, scratch: Path) -> Iterator[Entry]:
             yield Entry(key, (folder / member.name).as_posix(), size, stat.etag, member.location, label)
 
 
-def _placed(listing: Listing, splits: dict[str, str], labels: str) -> Iterator[tuple[Any, ...]]:
+def _tops(listing: Listing, scratch: Path) -> set[str]:
+    """The top folders that hold images; "" for images in none. Where it matters, some of the files whose names say
+    nothing are looked into: a README beside `train` and `test` is no image.
+    """
+    tops = listing.tops(YES)
+    unsure = listing.tops(MAYBE) - tops
+    if not any(map(is_split, tops | unsure)):
+        return tops | unsure
+    for top, entry in listing.first_unsure(LOOKED):
+        if top not in tops and _begins_like_an_image(listing, entry, scratch):
+            tops.add(top)
+    tidy(scratch)
+    return tops
+
+
+def _begins_like_an_image(listing: Listing, entry: Entry, scratch: Path) -> bool:
+    place = entry.location or Location(listing.store, entry.key)
+    try:
+        head = read_head(at_hand(place, scratch) if place.is_member else place, entry.size, HEAD)
+    except (KeyError, OSError, ImageError):
+        return False
+    return bool(kind_of(head, extension_of(entry.key)))
+
+
+def _placed(listing: Listing, splits: dict[str, str], labels: str, names: ClassNames) -> Iterator[tuple[Any, ...]]:
     """Rows of the table of images: each with what its folders, the files beside it and the settings say."""
     has_texts = listing.holds(".txt")
     has_labels = listing.holds(*LABELS)
@@ -143,6 +179,7 @@ def _placed(listing: Listing, splits: dict[str, str], labels: str) -> Iterator[t
         )
         location = _text_location(listing, found) if found else None
         archive = _md5(entry.location.key) if entry.location and entry.location.is_member else ""
+        label = names(label) if label else None
         yield precedence(given), archive, _md5(entry.key), entry.key, label, given, entry.text, as_text(location)
 
 
@@ -178,10 +215,6 @@ def _is_object(source: str) -> bool:
         and not source.endswith("/")
         and open_store(above).stat(name) is not None
     )
-
-
-def _is_rubbish(key: str) -> bool:
-    return any(part.startswith(".") or part in RUBBISH for part in key.split("/"))
 
 
 def _md5(text: str) -> str:

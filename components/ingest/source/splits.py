@@ -30,7 +30,12 @@ def split_for(image: str, given: str | None, brought: frozenset[str]) -> str:
     return TRAIN if split in brought else split
 
 
+def is_split(folder: str) -> bool:
+    """Whether a folder is called like a split."""
+    return folder.lower() in GIVEN
+
+
 def split_folders(tops: set[str]) -> dict[str, str]:
     """The top folders that are splits: where nothing else lies at the top, or where there are two of them."""
-    named = {top: GIVEN[top.lower()] for top in tops if top.lower() in GIVEN}
+    named = {top: GIVEN[top.lower()] for top in tops if is_split(top)}
     return named if len(named) == len(tops) or len(named) > 1 else {}

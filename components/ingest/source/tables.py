@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from components.common.errors import BadInputError
 from components.common.labels.tables import read_table
 from components.ingest.source.archives import local_copy
+from components.ingest.source.filenames import NO, YES
 from components.ingest.source.labels import Warnings, stripped
 from components.ingest.source.listing import Entry, Listing
 from components.ingest.source.locations import Location
@@ -64,7 +65,9 @@ def add_table(source: str, name: str, listing: Listing, scratch: Path) -> None:
             warnings.add("twice", f"{where}: {uri!r} is here again, equal to line {before.line}; one of them is enough")
     listing.warnings += warnings.lines()
     listing.db.execute("UPDATE entries SET label = NULL WHERE key IN (SELECT key FROM contradicted)")
-    listing.db.execute("UPDATE entries SET image = key NOT IN (SELECT key FROM refused)")
+    listing.db.execute(
+        "UPDATE entries SET image = CASE WHEN key IN (SELECT key FROM refused) THEN ? ELSE ? END", (NO, YES)
+    )
     if not listing.count("entries WHERE image"):
         first = next(listing.refusals(), None)
         why = f"; {first.key}: {first.reason}" if first else ""

@@ -22,10 +22,11 @@ from components.ingest.source.database import open_database
 from components.ingest.source.splits import HELD_OUT
 
 BATCH, LOOKED = 1024, 256  # rows, and thumbnails, held at a time
+FILE = RESULT.names.index("split")  # columns of a result about the file itself; the others say where it is stored
 PIXELS = SIDE * SIDE  # bytes of a thumbnail
 TABLES = """
 CREATE TABLE files (n INTEGER PRIMARY KEY, key TEXT, size INTEGER, etag TEXT, id TEXT, reason TEXT, label TEXT,
-    given TEXT, rank INTEGER, text TEXT, text_reason TEXT);
+    given TEXT, rank INTEGER, text TEXT, text_reason TEXT, passed TEXT, other TEXT);
 CREATE TABLE contradicted (key TEXT, label TEXT, PRIMARY KEY (key, label)) WITHOUT ROWID;
 CREATE TABLE before (id TEXT PRIMARY KEY, split TEXT, team TEXT) WITHOUT ROWID;
 CREATE TABLE stored (id TEXT PRIMARY KEY, holder INTEGER, offset INTEGER, size INTEGER, width INTEGER, height INTEGER,
@@ -71,6 +72,7 @@ class Inventory:
         self.splits: list[str] = []  # of each holder; empty for those of an earlier version
         self.thumbnails: list[Shard] = []
         self.brought: frozenset[str] = frozenset()
+        self.empty: tuple[str, ...] = ()  # classes whose folders hold no file
 
     def add_previous(self, previous: PreviousVersion, known: KnownIds) -> None:
         """Groups and splits of an earlier version, and the places of its images whose bytes serve again."""
@@ -96,10 +98,12 @@ class Inventory:
         with pq.ParquetFile(part.result) as file:
             for batch in file.iter_batches(BATCH):
                 rows = list(zip(*(batch.column(name).to_pylist() for name in RESULT.names), strict=True))
-                self.db.executemany("INSERT INTO files VALUES (NULL,?,?,?,?,?,?,?,?,?,?)", (row[:10] for row in rows))
+                marks = ",".join("?" * FILE)
+                self.db.executemany(f"INSERT INTO files VALUES (NULL,{marks})", (row[:FILE] for row in rows))
+                stored = ((row[3], *row[FILE:]) for row in rows if row[FILE] is not None)
                 self.db.executemany(
                     "INSERT OR IGNORE INTO stored VALUES (?,?,?,?,?,?,?)",
-                    ((row[3], numbers[row[10], row[11]], *row[12:16], row[10]) for row in rows if row[10] is not None),
+                    ((image, numbers[split, shard], *place, split) for image, split, shard, *place in stored),
                 )
 
     def add_contradictions(self, told: Iterable[tuple[str, str]]) -> None:

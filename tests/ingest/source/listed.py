@@ -15,6 +15,7 @@ class Listed(NamedTuple):
     ignored: Counter[str]
     brought: frozenset[str]
     warnings: list[str]
+    empty: tuple[str, ...]  # classes
     left: int  # bytes of copies that are left in the scratch folder
 
 
@@ -25,4 +26,5 @@ def list_all(source: str, labels: str = "folders") -> Listed:
             path.stat().st_size for path in Path(folder).rglob("*") if path.is_file() and path.name != "listing.db"
         )
         refused = tuple((file.key, file.reason) for file in listing.refusals())
-        return Listed(list(listing.files()), refused, listing.ignored(), listing.brought, listing.warnings, left)
+        about = (listing.ignored(), listing.brought, listing.warnings, listing.empty)
+        return Listed(list(listing.files()), refused, *about, left)

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from components.common.errors import BadInputError
-from components.ingest.source.labels import case_warnings, read_csv, read_labels
+from components.ingest.source.labels import read_csv, read_labels
 from components.ingest.source.listing import Entry, Listing
 from tests.ingest.source.listed import list_all
 
@@ -91,14 +91,6 @@ def test_what_is_odd_is_one_line_of_each_kind() -> None:
         "labels.csv:3: 'a.png' is here again, equal to line 2; one of them is enough",
     ]
     assert read(b"path,label\na.png,cat\n")[1] == []
-
-
-def test_labels_that_differ_in_capitals_stay_apart() -> None:
-    assert case_warnings(["cat", "Cat", "dog", None, "CAT", "cat", "Owl"]) == (
-        "labels 'CAT' (1), 'Cat' (1) and 'cat' (2) differ in capitals only and stay 3 classes; rename them if "
-        "one is meant",
-    )
-    assert case_warnings(["cat", "dog", None]) == ()
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-32", "latin-1", "cp1252"])

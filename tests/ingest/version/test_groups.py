@@ -171,6 +171,7 @@ def test_findings_of_a_messy_source(tmp_path: Path) -> None:
     assert {name: finding["count"] for name, finding in findings.items()} == {
         "unreadable": 2,
         "truncated": 1,
+        "passed_over": 0,
         "exact_duplicates": 2,
         "near_duplicates": 1,
         "leaks": 0,

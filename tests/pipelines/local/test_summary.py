@@ -103,6 +103,17 @@ def test_labels_that_annotators_disagree_about_are_counted(run):
     assert said.endswith("498 test (answered by: oracle); 2 left open: annotators disagree")
 
 
+def test_the_table_says_what_ingest_left_out(run):
+    run.stages[0].outputs["dataset"]["metadata"] |= {
+        "passed_over": 12,
+        "passed_over_kinds": "8 camera RAW, 4 SVG",
+        "missing_classes": "rose (1 image), tulip (no image)",
+    }
+    rows = dict(summary(run, "s3://bucket/x/"))
+    assert rows["images"].endswith("498 test); 2 refused; 12 passed over (8 camera RAW, 4 SVG)")
+    assert rows["never learned"] == "rose (1 image), tulip (no image): none known in the train split"
+
+
 @pytest.mark.parametrize(
     ("store", "command"),
     [
