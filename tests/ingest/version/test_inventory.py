@@ -1,4 +1,4 @@
-"""The inventory of a large source: what is asked of it grows with its images, not with images times groups or shards."""
+"""The inventory of a large source: queries take time in proportion to images, not to images times groups or shards."""
 
 from collections.abc import Callable
 from contextlib import closing
