@@ -1,7 +1,8 @@
 """Ingest of a folder of small PNGs to S3, beside boto3 with one object per file and 16 threads: the same files, the
 same SeaweedFS.
 
-Ours is the stage's own command, from the start of its process: it decodes, checks, hashes, splits and reports too.
+Ours is the stage's own command, from the start of its process: it decodes, checks, hashes, splits and reports too. More
+runs of it, which are not compared, say where its CPU seconds go.
 """
 
 import json
@@ -32,11 +33,23 @@ IMAGES = 20_000
 RUNS = 3
 THREADS = 16
 
+STAGE = ["-m", "components.ingest"]
+PHASES = ["-c", "from tests.bench.phases import main; main()"]
+# Runs a command, then prints the peak of its memory in KiB. Linux counts the memory of the process that started it as a
+# process's own, so that a small one starts it.
+SMALL = """
+import os, sys
+_, status, usage = os.wait4(os.spawnv(os.P_NOWAIT, sys.argv[1], sys.argv[1:]), 0)
+print(usage.ru_maxrss)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
 
 class Ingested(NamedTuple):
     seconds: float
-    memory: int  # bytes, of the largest single process
+    memory: int  # bytes, of the process of the stage; its decoders are smaller
     images: int
+    log: str
 
 
 def main() -> None:
@@ -46,6 +59,10 @@ def main() -> None:
         for run in range(RUNS):
             theirs.append(one_object_per_file(root / "photos", server, f"files-{run}"))
             ours.append(ingest(root, server.endpoint, server, f"shards-{run}"))
+        phases = [
+            json.loads(ingest(root, server.endpoint, server, f"phases-{run}", PHASES).log.splitlines()[-1])
+            for run in range(RUNS)
+        ]
         with faulty(server.endpoint) as proxy:  # which costs time, so that it is a run of its own
             ingest(root, proxy.endpoint, server, "counted")
     print(f"ingest of {IMAGES:,} PNGs of 28x28 pixels, local folder to S3 (SeaweedFS)")
@@ -56,7 +73,11 @@ def main() -> None:
         f"{max(run.memory for run in ours) / 1e6:.0f} MB"
     )
     ratios = [other / run.seconds for other, run in zip(theirs, ours, strict=True)]
-    print(f"  ratio                                  {spread(ratios, digits=1, unit='x')}\n", flush=True)
+    print(f"  ratio                                  {spread(ratios, digits=1, unit='x')}")
+    print("  CPU seconds of ours, by phase")
+    for phase in phases[0]:
+        print(f"    {phase:36} {spread([run[phase] for run in phases], digits=2)}")
+    print(f"    {'all':36} {spread([sum(run.values()) for run in phases], digits=2)}\n", flush=True)
 
 
 @contextmanager
@@ -103,7 +124,7 @@ def one_object_per_file(photos: Path, server: S3Server, bucket: str) -> float:
     return time.perf_counter() - start
 
 
-def ingest(root: Path, endpoint: str, server: S3Server, bucket: str) -> Ingested:
+def ingest(root: Path, endpoint: str, server: S3Server, bucket: str, program: list[str] = STAGE) -> Ingested:
     """The stage's command as a pod runs it, into a bucket of its own."""
     environment = {**os.environ, **server.environment(), "AWS_ENDPOINT_URL": endpoint}
     make = f"from components.common.storage import open_store; open_store('s3://{bucket}').make_bucket()"
@@ -112,8 +133,10 @@ def ingest(root: Path, endpoint: str, server: S3Server, bucket: str) -> Ingested
     out.mkdir()
     command = [
         sys.executable,
-        "-m",
-        "components.ingest",
+        "-c",
+        SMALL,
+        sys.executable,
+        *program,
         "--source",
         str(root / "photos"),
         "--source-version",
@@ -129,13 +152,11 @@ def ingest(root: Path, endpoint: str, server: S3Server, bucket: str) -> Ingested
         "--report",
         str(out / "report.html"),
     ]
-    with (out / "log").open("wb") as log:
-        start = time.perf_counter()
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        seconds = time.perf_counter() - start
-    if process.returncode:
-        raise RuntimeError((out / "log").read_text()[-2000:])
+    start = time.perf_counter()
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    seconds = time.perf_counter() - start
+    if done.returncode:
+        raise RuntimeError(done.stdout[-2000:])
+    log, _, memory = done.stdout.strip().rpartition("\n")
     shards = read_json(out / "dataset" / "dataset.json")["shards"]
-    return Ingested(seconds, usage.ru_maxrss * 1024, sum(shard["images"] for shard in shards))
+    return Ingested(seconds, int(memory) * 1024, sum(shard["images"] for shard in shards), log)

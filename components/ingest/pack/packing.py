@@ -100,11 +100,12 @@ def pack_part(
                     packer.add(file, one)
                     yield 1
             tidy(scratch, file.location)  # the next part begins in the archive where this one ends
-            shards = upload_shards(name, writers, store)
-            seen = upload_thumbnails(name, thumbnails, store) if thumbnails.count else None
+            with ThreadPoolExecutor(1) as beside:
+                seen = beside.submit(upload_thumbnails, name, thumbnails, store) if thumbnails.count else None
+                shards = upload_shards(name, writers, store)
             about = {
                 "shards": {split: [asdict(shard) for shard in found] for split, found in shards.items()},
-                "thumbnails": seen and asdict(seen),
+                "thumbnails": seen and asdict(seen.result()),
             }
             results.writer.add_key_value_metadata({"gleaner": json.dumps(about)})
         store.write(result_key(name, plan.key, number), results.path.read_bytes())

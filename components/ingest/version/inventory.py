@@ -52,6 +52,8 @@ FROM stored s JOIN kept k USING (id) JOIN called USING (id) LEFT JOIN said USING
 ORDER BY s.id;
 CREATE UNIQUE INDEX by_n ON images (n);
 CREATE UNIQUE INDEX by_id ON images (id);
+CREATE INDEX by_team ON images (team);
+CREATE INDEX by_holder ON images (holder, offset);
 """
 
 
