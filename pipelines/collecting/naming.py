@@ -11,7 +11,7 @@ from typing import Any
 
 from components.common.errors import BadInputError
 from components.common.storage import Store
-from pipelines.collecting.inventory import Inventory, Thing
+from pipelines.collecting.inventory import Inventory
 
 ABOUT = "dataset.json"  # written last of a version
 
@@ -53,11 +53,12 @@ def _kept(
     """Prefixes of the versions that stay."""
     pointer = f"datasets/{dataset}/latest.json"
     pointed = inventory.modified(pointer)
-    latest = "" if pointed is None else f"datasets/{dataset}/{_read(store, pointer)['id']}"
-    if latest and inventory.modified(f"{latest}/{ABOUT}") is None:
+    about = {} if pointed is None else _read(store, pointer)
+    latest, second = (f"datasets/{dataset}/{about.get(which)}" for which in ("id", "previous"))
+    if pointed is not None and inventory.modified(f"{latest}/{ABOUT}") is None:
         raise BadInputError(
-            f"{store.uri}/{pointer}: names version {latest.rpartition('/')[2][:12]}, whose {ABOUT} is gone; restore "
-            "it, or remove latest.json to begin anew; nothing is removed until then"
+            f"{store.uri}/{pointer}: names version {about.get('id')}, whose {ABOUT} is gone; restore it, or remove "
+            "latest.json to begin anew; nothing is removed until then"
         )
     whole = [
         (version, written)
@@ -65,9 +66,10 @@ def _kept(
         if (written := inventory.modified(f"{version.key}/{ABOUT}")) is not None
     ]
     all_stay = versions is None or is_in_flight(inventory, dataset, before)
-    # by the time at which each became the newest
-    order: list[tuple[Thing, float]] = sorted(whole, key=lambda one: (one[0].key == latest, one[1]), reverse=True)
-    superseded = [float("inf"), *([pointed or order[0][1]] if order else []), *(written for _, written in order[1:])]
+    # by the time at which each became the newest: a version that comes back is written anew
+    order = sorted(whole, key=lambda one: (one[0].key == latest, one[0].key == second, one[1]), reverse=True)
+    became = [written for _, written in order]
+    superseded = [float("inf"), *(max(written, pointed or 0.0) for written in became[:1]), *became[1:]]
     for place, (version, _) in enumerate(order):
         if (
             all_stay
