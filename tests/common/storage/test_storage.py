@@ -103,6 +103,16 @@ def test_conditional_writes(store: Store) -> None:
     assert store.replace_if_unchanged("absent", b"1", None)
 
 
+def test_the_store_says_when_an_object_was_written(store: Store) -> None:
+    before = store.now()
+    store.write("a", b"1")
+    stat = store.stat("a")
+    assert stat is not None
+    assert before - 1 <= stat.modified <= store.now() + 1
+    (listed,) = store.list()
+    assert int(listed.modified) == int(stat.modified)
+
+
 def claim(uri: str, keys: int) -> int:
     """How many of the keys this process was the first to write."""
     store = open_store(uri)
@@ -176,6 +186,7 @@ def test_a_folder_is_rid_of_what_killed_writers_left(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"half")
     assert store.clean_uploads("datasets/x/", hours=1) == 0
+    assert store.clean_uploads("datasets/x/", hours=0, only_count=True) == 1
     assert store.clean_uploads("datasets/x/", hours=0) == 1
     assert store.clean_uploads("datasets/none/", hours=0) == 0
     assert [path.name for path in sorted(tmp_path.rglob("*.*ar*"))] == ["1.tar", ".2.tar.9.9.partial"]
