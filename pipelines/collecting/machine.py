@@ -23,7 +23,7 @@ class Runs:
     """The runs in a working folder, and which of them stay."""
 
     def __init__(self, workdir: Path, days: float) -> None:
-        self.workdir = workdir.absolute()
+        self.workdir = workdir.resolve()
         self.before = time.time() - days * DAY
         folders = sorted(path for path in self.workdir.glob("runs/*") if path.is_dir() and STAMP.fullmatch(path.name))
         self.things = {path: _thing(path, "run") for path in folders}
@@ -68,7 +68,8 @@ class Runs:
     def _run_of(self, uri: str) -> Path | None:
         """The folder of the run that an artifact lies in."""
         runs = self.workdir / "runs"
-        return runs / Path(uri).relative_to(runs).parts[0] if Path(uri).is_relative_to(runs) else None
+        path = Path(uri).resolve()
+        return runs / path.relative_to(runs).parts[0] if path.is_relative_to(runs) and path != runs else None
 
 
 def _thing(path: Path, kind: str) -> Thing:

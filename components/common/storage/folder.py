@@ -94,7 +94,8 @@ class FolderStore:
                 for entry in entries:
                     key = inside + entry.name
                     if entry.is_dir():
-                        folders.append(Path(entry.path))
+                        if f"{key}/".startswith(prefix):
+                            folders.append(Path(entry.path))
                     elif key.startswith(prefix) and (stat := _stat(entry)):
                         yield Stat(key, *stat)
 

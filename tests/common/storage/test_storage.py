@@ -78,8 +78,26 @@ def test_listing_is_sorted_and_by_prefix_of_the_key(store: Store) -> None:
     )
     assert sorted(stat.key for stat in store.list("a/")) == ["a/10", "a/2", "a/x/deep"]
     assert sorted(stat.key for stat in store.list("a")) == sorted(key for key in keys if key.startswith("a"))
+    assert [stat.key for stat in store.list("a/x")] == ["a/x/deep"]
     assert list(store.list("nothing/here")) == []
     assert all(stat.key == "a/2" for stat in store.list("a/2"))
+
+
+def test_a_listing_enters_no_folder_that_its_prefix_excludes(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path))
+    store.write("b/c/1", b"")
+    store.write("a/1", b"")
+    entered: list[str] = []
+    scandir = os.scandir
+
+    def seen(path: Path) -> object:
+        entered.append(path.name)
+        return scandir(path)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "scandir", seen)
+        assert [stat.key for stat in store.list("a")] == ["a/1"]
+    assert entered == [tmp_path.name, "a"]
 
 
 def test_listing_more_than_a_page(s3_bucket: str) -> None:

@@ -16,6 +16,7 @@ import pytest
 from components.common.errors import FailedError
 from components.common.storage import FolderStore, IntegrityError, Store, announce, collection, open_store, turns
 from components.ingest.plan import work
+from components.sample.stage import publish
 from pipelines.collecting.sweep import Sweep
 from tests.ingest.test_ingest import PETS, fill, ingest
 from tests.pipelines.collecting.world import Proxy, add_others, contents, make_old, named_is_there, sweep
@@ -150,6 +151,24 @@ def test_an_ingest_that_did_not_wait_would_be_seen_here(tmp_path: Path, monkeypa
     monkeypatch.setattr(work, "announce", lambda store, mark: store.write(mark, b"{}"))
     with pytest.raises((AssertionError, KeyError, IntegrityError)):
         beside_all_moments(monkeypatch, tmp_path)
+
+
+def test_candidates_that_are_published_again_are_whole_whenever_a_collector_comes(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path / "store"))
+    fill(tmp_path / "picks", {"candidates.csv": b"id", "contact_sheet.html": b"<html>", "labelstudio.json": b"[]"})
+    seen: list[str] = []
+    number = 0
+    while number <= len(seen):
+        number += 1
+        key = publish(store, tmp_path / "picks", "candidates/pets")  # by a run that was killed before it wrote labels
+        old = make_old(store)
+        before, seen = at_request(number, lambda old=old: sweep(old))  # type: ignore[misc]
+        proxy: Any = Proxy(old, before)
+        assert publish(proxy, tmp_path / "picks", "candidates/pets", unnamed=True) == key
+        assert {stat.key for stat in store.list(f"{key}/")} == {
+            f"{key}/{name}" for name in ("candidates.csv", "contact_sheet.html", "labelstudio.json")
+        }
+    assert number > 4
 
 
 class PowerCutError(BaseException):
