@@ -146,10 +146,8 @@ def _tell(found: Iterable[Found], sweep: Sweep, is_gone: bool) -> None:
         totals["all"] = (sum(n for n, _ in totals.values()), sum(size for _, size in totals.values()))
     for kind, (things, size) in totals.items():
         print(f"{kind:<12} {things:>9,} {_bytes(size):>9}")
-    for dataset, things in sweep.held.items():
-        print(
-            f"datasets/{dataset}: an ingest was in flight less than {sweep.days} d ago: {things:,} unnamed things stay"
-        )
+    for place, things in sweep.held.items():
+        print(f"{place}: something was in flight less than {sweep.days} d ago, so {things:,} unnamed things stay")
     if sweep.young:
         print(f"{sweep.young:,} unnamed things are younger than {sweep.days} d, and stay")
     if not totals:

@@ -48,7 +48,7 @@ class Sweep:
         self.runs = runs
         self.now = store.now()
         self.young = 0
-        self.held: dict[str, int] = {}  # dataset with an ingest in flight -> things of it that nothing names
+        self.held: dict[str, int] = {}  # place with an ingest or a training in flight -> unnamed things in it
 
     def found(self, tick: Callable[[], None] = lambda: None) -> Iterator[Found]:
         """What may go, in the order in which to remove it. tick: called again and again while the store is read."""
@@ -63,12 +63,15 @@ class Sweep:
                     if thing.modified >= before:
                         self.young += 1
                     elif kind in ("version", "shard", "thumbnails") and thing.owner in busy:
-                        self.held[thing.owner] = self.held.get(thing.owner, 0) + 1
-                    elif kind == "job" and thing.owner in training:
-                        self.young += 1  # a training of that stage wrote lately, and this may be its job
+                        self._hold(f"datasets/{thing.owner}")
+                    elif kind == "job" and thing.owner in training:  # this may be its job
+                        self._hold(f"jobs/{thing.owner}")
                     else:
                         keys = inventory.keys(thing.key)
                         yield Found(thing, WHY.get(kind) or _why_version(keys), keys)
+
+    def _hold(self, place: str) -> None:
+        self.held[place] = self.held.get(place, 0) + 1
 
     def remove(self, collection: Collection) -> Iterator[Found]:
         """Remove it, and yield what is gone."""

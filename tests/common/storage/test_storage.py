@@ -19,18 +19,6 @@ from tests.faulty import faulty
 from tests.s3 import S3Server
 
 
-@pytest.fixture(params=["folder", "s3"])
-def uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return (
-        str(tmp_path / "store") if request.param == "folder" else request.getfixturevalue("s3_bucket") + "/some/prefix"
-    )
-
-
-@pytest.fixture
-def store(uri: str) -> Store:
-    return open_store(uri)
-
-
 def test_what_was_written_is_read(store: Store) -> None:
     etag = store.write("a/b.bin", b"0123456789")
     assert store.read("a/b.bin") == b"0123456789"
@@ -83,23 +71,6 @@ def test_listing_is_sorted_and_by_prefix_of_the_key(store: Store) -> None:
     assert all(stat.key == "a/2" for stat in store.list("a/2"))
 
 
-def test_a_listing_enters_no_folder_that_its_prefix_excludes(tmp_path: Path) -> None:
-    store = open_store(str(tmp_path))
-    store.write("b/c/1", b"")
-    store.write("a/1", b"")
-    entered: list[str] = []
-    scandir = os.scandir
-
-    def seen(path: Path) -> object:
-        entered.append(path.name)
-        return scandir(path)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "scandir", seen)
-        assert [stat.key for stat in store.list("a")] == ["a/1"]
-    assert entered == [tmp_path.name, "a"]
-
-
 def test_listing_more_than_a_page(s3_bucket: str) -> None:
     store = open_store(s3_bucket)
     for number in range(1005):  # S3 answers a thousand at a time
@@ -119,16 +90,6 @@ def test_conditional_writes(store: Store) -> None:
     assert not store.replace_if_unchanged("absent", b"1", first.etag)
     assert store.stat("absent") is None
     assert store.replace_if_unchanged("absent", b"1", None)
-
-
-def test_the_store_says_when_an_object_was_written(store: Store) -> None:
-    before = store.now()
-    store.write("a", b"1")
-    stat = store.stat("a")
-    assert stat is not None
-    assert before - 1 <= stat.modified <= store.now() + 1
-    (listed,) = store.list()
-    assert int(listed.modified) == int(stat.modified)
 
 
 def claim(uri: str, keys: int) -> int:

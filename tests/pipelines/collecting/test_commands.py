@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from components.common.storage import Store
 from pipelines.__main__ import main
 from pipelines.collecting.commands import _bytes
 from pipelines.local.workdir import in_use
@@ -28,19 +29,24 @@ def call(*words: str) -> int:
     return ended.value.code
 
 
-def test_it_lists_and_removes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    store = opened("store")
+@pytest.fixture
+def used(tmp_path: Path) -> Store:
+    """A store, and a working folder beside it, that were used long ago, and a checkpoint of today."""
+    store = opened(tmp_path / "store")
     add_others(store)
     half = tmp_path / "store" / "jobs" / "pretrain" / ".x.1.1.partial"
     half.write_bytes(b"half")
     make_old(store)
     os.utime(half, (0, 0))
     store.write("checkpoints/pretrain/young.safetensors", b"")
-    workdir = tmp_path / ".gleaner"
     for day in (1, 2):
-        machine.make_run(workdir, f"pets-2026010{day}-000000")
-    machine.make_old(workdir)
-    before = contents(store)
+        machine.make_run(tmp_path / ".gleaner", f"pets-2026010{day}-000000")
+    machine.make_old(tmp_path / ".gleaner")
+    return store
+
+
+def test_it_lists_and_removes(tmp_path: Path, capsys: pytest.CaptureFixture[str], used: Store) -> None:
+    before = contents(used)
     files = sorted(path for path in tmp_path.rglob("*"))
     assert call("store") == 0
     said = capsys.readouterr()
@@ -61,23 +67,24 @@ def test_it_lists_and_removes(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         "checkpoint           1      74 B",
         "record               1      74 B",
         *totals,
-        "2 unnamed things are younger than 14 d, and stay",
+        "jobs/pretrain: something was in flight less than 14 d ago, so 1 unnamed things stay",
+        "1 unnamed things are younger than 14 d, and stay",
         "nothing was removed: --delete does",
         "unfinished uploads older than 14 d: 1",
     ]
     assert sorted(path for path in tmp_path.rglob("*")) == files
-    assert contents(store) == before
+    assert contents(used) == before
     assert call("store", "--delete") == 0
     said = capsys.readouterr()
     assert said.out.splitlines()[-2:] == ["removed", "unfinished uploads older than 14 d: 1, removed"]
-    assert before.keys() - contents(store).keys() == {
+    assert before.keys() - contents(used).keys() == {
         f"{CANDIDATES[1]}/candidates.csv",
         f"{CANDIDATES[1]}/contact_sheet.html",
         f"checkpoints/pretrain/{'1' * 64}.safetensors",
         "runs/abc/failures/ingest.json",
     }
-    assert machine.left(workdir) == ["pets-20260102-000000", "pets-20260102-000000.json"]
-    assert not half.exists()
+    assert machine.left(tmp_path / ".gleaner") == ["pets-20260102-000000", "pets-20260102-000000.json"]
+    assert list(tmp_path.rglob("*.partial")) == []
     assert call("store", "--keep-days", "90") == 0
     assert capsys.readouterr().out.splitlines()[-1] == "nothing to remove"
 

@@ -225,49 +225,6 @@ def test_of_two_collectors_one_says_that_the_other_is_at_work(tmp_path: Path, st
     sweep(store)
 
 
-def test_a_collector_that_slept_ends_once_it_was_taken_for_dead(monkeypatch: pytest.MonkeyPatch, store: Store) -> None:
-    store.write("old", b"")
-    for taken_over in (announce_late, collect_late):
-        with pytest.raises(FailedError, match="took this one for dead"):
-            sleep_and_remove(monkeypatch, store, taken_over)
-        assert store.stat("old") is not None
-        store.delete(turns.FLAG)
-
-
-def sleep_and_remove(monkeypatch: pytest.MonkeyPatch, store: Store, meanwhile: Callable[..., None]) -> None:
-    with collection(store) as one:
-        meanwhile(monkeypatch, store)
-        one.delete(["old"])
-
-
-def announce_late(monkeypatch: pytest.MonkeyPatch, store: Store) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(turns, "LEASE", -1.0)
-        announce(store, "mark")
-
-
-def collect_late(monkeypatch: pytest.MonkeyPatch, store: Store) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(turns, "LEASE", -1.0)
-        turns.Collection(store).begin()
-
-
-def test_slow_removals_are_given_up_and_long_listings_renew(monkeypatch: pytest.MonkeyPatch, store: Store) -> None:
-    store.write("old", b"")
-    with collection(store) as one:
-        first = store.read(turns.FLAG)
-        one.tick()
-        assert store.read(turns.FLAG) == first
-        monkeypatch.setattr(turns, "RENEWAL", 0.0)
-        one.tick()
-        assert store.read(turns.FLAG) != first
-        monkeypatch.setattr(turns, "LEASE", -1.0)
-        with pytest.raises(FailedError, match="removes too slowly"):
-            one.delete(["old"])
-    assert store.stat("old") is not None
-    assert store.stat(turns.FLAG) is None
-
-
 def test_a_killed_process_leaves_what_can_be_read(tmp_path: Path) -> None:
     store = open_store(str(tmp_path / "store"))
     assert isinstance(store, FolderStore)

@@ -156,7 +156,7 @@ def test_a_dataset_with_an_ingest_in_flight_is_left_alone(tmp_path: Path) -> Non
         f"datasets/pets/plans/{'d' * 64}",
         f"datasets/owls/shards/test-{'e' * 64}",
     }
-    assert looked.held == {"pets": 4}
+    assert looked.held == {"datasets/pets": 4}
     assert looked.young == 1
 
 
