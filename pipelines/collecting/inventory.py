@@ -10,7 +10,7 @@ candidates. What lies under other names is somebody else's, and is not even list
     datasets/<name>/plans/<key>/…                     plan
     candidates/<name>/<digest>/…                      candidates
     checkpoints/<stage>/…                             checkpoint
-    jobs/<stage>/<key>/…                              job
+    jobs/<stage>/<key>-<pod>/…                        job
     runs/<run>/…                                      record
     labels/…/*.json, releases/…/release.json          labels, release: read, never removed
 """
@@ -36,7 +36,7 @@ KINDS = {  # kind -> pattern of its keys, of which group 1 is the thing and `own
         ("plan", rf"(datasets/(?P<owner>[^/]+)/plans/{HEX})/.+"),
         ("candidates", r"(candidates/(?P<owner>[^/]+)/[0-9a-f]{12})/[^/]+"),
         ("checkpoint", r"(checkpoints/(?P<owner>[^/]+)/.+)"),
-        ("job", r"(jobs/(?P<owner>[^/]+)/[0-9a-f]{12})/.+"),
+        ("job", r"(jobs/(?P<owner>[^/]+)/[0-9a-f]{12}(?:-[^/]+)?)/.+"),
         ("record", r"(runs/(?P<owner>[^/]+))/.+"),
         ("labels", r"(labels/(?P<owner>[^/]+)/.*\.json)"),
         ("release", r"(releases/(?P<owner>[^/]+)/[^/]+/release\.json)"),

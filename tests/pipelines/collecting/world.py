@@ -19,7 +19,7 @@ OTHERS = {  # beside datasets: key -> whether it is named
     f"{CANDIDATES[1]}/candidates.csv": False,
     f"{CANDIDATES[1]}/contact_sheet.html": False,
     f"checkpoints/pretrain/{'1' * 64}.safetensors": False,
-    "jobs/pretrain/222222222222/encoder/manifest.json": False,
+    "jobs/pretrain/222222222222-a-b/encoder/manifest.json": False,
     "runs/abc/failures/ingest.json": False,
     "releases/pets/0123456789abcdef/release.json": True,
     "releases/pets/champion.json": True,
