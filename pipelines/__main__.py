@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from components.common.errors import BadInputError, FailedError
+from pipelines.collecting import commands as collecting
 from pipelines.compiling import commands as compiling
 from pipelines.configuration import commands as configuration
 from pipelines.images import commands as images
@@ -24,6 +25,7 @@ EXAMPLES = """examples:
   gleaner images build                          the images that pods run in, from the last commit
   gleaner predict --object-store demo/objects s3://gleaner/releases/mnist photo.png
   gleaner store demo/objects aws s3 ls s3://gleaner --recursive
+  gleaner store gc s3://bucket/prefix           what nothing names any more; --delete removes it
 """
 
 
@@ -36,7 +38,7 @@ def main(argv: list[str] | None = None) -> None:
                 {"example": "components.ingest.example", "predict": "components.release.predict"}[words[0]],
                 _reached(words[1:]),
             )
-        options = _parser().parse_args(words)
+        options = _parser().parse_args(collecting.one_word(words))
         run: Callable[[argparse.Namespace], int] = options.run
         raise SystemExit(run(options))
     except BadInputError as error:
@@ -79,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     compiling.add_commands(commands)
     configuration.add_commands(commands)
     local.add_store(commands)
+    collecting.add_gc(commands)
     kubeflow.add_commands(commands)
     images.add_commands(commands)
     commands.add_parser("example", help="write an example data set as a folder: gleaner example NAME DIR")

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -190,6 +191,24 @@ def test_the_command_of_the_closing_table_reads_the_release(worlds, world):
     answer = gleaner(folder, *words, "--json")
     assert answer.returncode == 0, answer.stderr
     assert '"confidence"' in answer.stdout
+
+
+@pytest.mark.parametrize("world", [0, 1])
+def test_after_what_nothing_names_is_removed_nothing_runs_again_and_the_release_reads(worlds, world):
+    folder, _ = worlds[world]
+    assert gleaner(folder, "run", "tiny.yaml").returncode == 0
+    long_ago = time.time() - 60 * 86400
+    for path in [*folder.glob(".gleaner/**/*"), *folder.glob("store/**/*")]:
+        os.utime(path, (long_ago, long_ago))
+    place = ["store"] if world == 0 else ["s3://gleaner/tiny", "--object-store", "objects"]
+    removed = gleaner(folder, "store", "gc", *place, "--keep-versions", "1", "--delete")
+    assert removed.returncode == 0, removed.stderr
+    again = gleaner(folder, "run", "tiny.yaml")
+    assert again.returncode == 0, again.stderr
+    assert [stage["seconds"] for stage in record(folder)["stages"]] == [None] * len(TASKS)
+    image = next((folder / "photos" / "3").iterdir())
+    _, *words = closing_table(again.stdout)["classify with"].replace("IMAGE", str(image)).split()
+    assert gleaner(folder, *words).returncode == 0
 
 
 def test_a_bad_source_is_one_line_and_exit_code_2(tmp_path):

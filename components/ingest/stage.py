@@ -37,7 +37,7 @@ def run(
     with opened(source, name, store, settings, plan, dataset.parent) as work:
         pack(work, range(len(work.plan.parts)), settings)
         merged = merge(source, work, _parts(work, settings), settings, dataset, report)
-        clean_up(name, work.plan.key, work.store, settings.unfinished_hours)
+        clean_up(name, work.plan.key, work.store, settings)
     return {"dataset": _figures(merged)}
 
 

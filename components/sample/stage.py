@@ -12,7 +12,7 @@ from components.common.learning.inference import embed
 from components.common.learning.loading import Images
 from components.common.learning.models import load_encoder
 from components.common.learning.training import set_threads
-from components.common.storage import Store, open_store
+from components.common.storage import Store, announce, open_store
 from components.sample.answers import Answers, file_answers, labels_table, purposes_of, source_answers
 from components.sample.picks import Pick, held_out_picks, nearest_labelled, training_picks, with_conflicts
 from components.sample.publish import candidates_csv, label_studio_json, sheet
@@ -58,7 +58,7 @@ def run(
         write_text(folder / "contact_sheet.html", sheet(data, images.reader, shown, answers, len(known)))
         write_text(folder / "labelstudio.json", label_studio_json(data, images.reader, shown))
     write_text(contact_sheet, (candidates / "contact_sheet.html").read_text(encoding="utf-8"))
-    published = publish(place, candidates, f"candidates/{name}")
+    published = publish(place, candidates, f"candidates/{name}", unnamed=True)
 
     table = labels_table(data, answers, purposes_of(picks, answered), settings.label_access)
     classes = list(data.classes) or sorted(set(table.column("label").to_pylist()))
@@ -90,9 +90,15 @@ def to_label(picks: list[Pick], settings: SampleSettings) -> list[Pick]:
     return [pick for pick in picks if not (free and pick.purpose == "test")]
 
 
-def publish(store: Store, folder: Path, prefix: str) -> str:
-    """Copy an artifact to the store under the digest of its bytes, and return where; what is there already stays."""
+def publish(store: Store, folder: Path, prefix: str, unnamed: bool = False) -> str:
+    """Copy an artifact to the store under the digest of its bytes, and return where; what is there already stays.
+
+    unnamed: nothing names it yet, so what a killed run left of it is announced to be in use.
+    """
     key = f"{prefix}/{sha256_tree(folder)[:12]}"
-    for path in sorted(folder.iterdir()):
+    files = sorted(folder.iterdir())
+    if unnamed:
+        announce(store, f"{key}/{files[0].name}", files[0].read_bytes())
+    for path in files:
         store.write_if_absent(f"{key}/{path.name}", path.read_bytes())
     return key

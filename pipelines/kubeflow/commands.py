@@ -20,6 +20,11 @@ SCHEDULES = """examples:
 
 def add_commands(commands: Any) -> None:
     """Add them to the sub-parsers of `gleaner`."""
+    _add_submit(commands)
+    _add_schedules(commands)
+
+
+def _add_submit(commands: Any) -> None:
     plain = argparse.RawDescriptionHelpFormatter
     submit = commands.add_parser(
         "submit",
@@ -45,6 +50,9 @@ def add_commands(commands: Any) -> None:
     _add_patience(submit)
     submit.set_defaults(run=_submit)
 
+
+def _add_schedules(commands: Any) -> None:
+    plain = argparse.RawDescriptionHelpFormatter
     schedules = commands.add_parser(
         "schedules",
         help="make recurring runs equal to a schedules file in Git",

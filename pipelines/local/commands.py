@@ -40,7 +40,9 @@ def add_store(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Start the S3 server of a configuration's `object_store` folder, for as long as COMMAND runs,\n"
         "which gets endpoint and credentials by its environment; without one, until Ctrl-C.",
-        epilog="example:\n  gleaner store demo/objects aws s3 ls s3://gleaner --recursive",
+        epilog="example:\n  gleaner store demo/objects aws s3 ls s3://gleaner --recursive\n\n"
+        "`gleaner store gc STORE` is another command: it removes what nothing names any more. A folder of that name is "
+        "./gc.",
     )
     store.add_argument("folder", metavar="DIR", type=Path, help="the folder that `object_store` names")
     store.add_argument("command", metavar="COMMAND", nargs=argparse.REMAINDER, help="a program and its arguments")

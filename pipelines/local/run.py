@@ -26,6 +26,7 @@ from pipelines.local.caching import StageCache, code_digest
 from pipelines.local.process import StageProcess
 from pipelines.local.progress import Bars, Lines
 from pipelines.local.record import Run, new_run
+from pipelines.local.workdir import in_use
 
 
 def run_config(settings: RunConfig, workdir: Path, display: Bars | Lines, fresh: bool = False) -> Run:
@@ -34,10 +35,11 @@ def run_config(settings: RunConfig, workdir: Path, display: Bars | Lines, fresh:
 
     arguments = pipeline_arguments(settings)
     arguments["source_version"] = settings.source_version or source_fingerprint(settings.source)
-    run = new_run(workdir, settings.name, display, settings.threads)
-    write_text(run.folder / "config.yaml", show(settings))
-    with display:
-        run_pipeline(training.pipeline_spec, arguments, run, workdir.absolute() / "cache", fresh)
+    with in_use(workdir):
+        run = new_run(workdir, settings.name, display, settings.threads)
+        write_text(run.folder / "config.yaml", show(settings))
+        with display:
+            run_pipeline(training.pipeline_spec, arguments, run, workdir.absolute() / "cache", fresh)
     return run
 
 

@@ -6,6 +6,7 @@ winner, whatever number of processes try, and the winner learns it even where th
 
     folder.py  a folder          s3.py        a prefix of a bucket; the only module that knows boto3
     cache.py   shards on disk    transfer.py  large objects in parallel parts
+    turns.py   removing what nothing names, beside those who write
 """
 
 from pathlib import Path
@@ -15,8 +16,20 @@ from components.common.storage.base import IntegrityError, Stat
 from components.common.storage.cache import cache_folder
 from components.common.storage.folder import FolderStore
 from components.common.storage.s3 import S3Store
+from components.common.storage.turns import Collection, announce, collection
 
-__all__ = ["FolderStore", "IntegrityError", "S3Store", "Stat", "Store", "cache_folder", "open_store"]
+__all__ = [
+    "Collection",
+    "FolderStore",
+    "IntegrityError",
+    "S3Store",
+    "Stat",
+    "Store",
+    "announce",
+    "cache_folder",
+    "collection",
+    "open_store",
+]
 
 Store = FolderStore | S3Store
 

@@ -11,6 +11,7 @@ class Stat(NamedTuple):
     key: str
     size: int  # bytes
     etag: str  # changes with the contents; in a folder's listing the time of the last change
+    modified: float = float("inf")  # when it was written, in seconds since 1970 by the store's clock
 
 
 class IntegrityError(BadInputError):

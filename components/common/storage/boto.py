@@ -1,5 +1,6 @@
 """Make boto3 clients and translate boto3's exceptions; no other module imports boto3."""
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -97,6 +98,21 @@ def explained(uri: str, bucket: str, key: str) -> Iterator[None]:
 
 def no_bucket(uri: str, bucket: str) -> BadInputError:
     return BadInputError(f"{uri}: there is no bucket {bucket!r}; create it, or correct the address")
+
+
+def unlike_etag(data: bytes, answer: dict[str, Any]) -> str:
+    """MD5 of a body that its ETag contradicts, where the ETag is meant to be one and boto3 had no checksum, or ""."""
+    etag = answer["ETag"].strip('"')
+    checked = any(name.startswith("Checksum") and name != "ChecksumType" for name in answer)
+    if (
+        checked
+        or len(etag) != 32
+        or answer.get("SSECustomerAlgorithm")
+        or answer.get("ServerSideEncryption", "AES256") != "AES256"
+    ):
+        return ""
+    digest = hashlib.md5(data, usedforsecurity=False).hexdigest()
+    return "" if digest == etag else digest
 
 
 def _silent(uri: str, error: Exception) -> BadInputError:

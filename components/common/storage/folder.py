@@ -66,7 +66,14 @@ class FolderStore:
 
     def stat(self, key: str) -> Stat | None:
         path = self._path(key)
-        return Stat(key, path.stat().st_size, sha256_file(path)) if path.is_file() else None
+        if not path.is_file():
+            return None
+        stat = path.stat()
+        return Stat(key, stat.st_size, sha256_file(path), stat.st_mtime)
+
+    def now(self) -> float:
+        """Seconds since 1970 by this machine's clock; on a network's disk `modified` follows another."""
+        return time.time()
 
     def list(self, prefix: str = "", folders: bool = False) -> Iterator[Stat]:
         """Objects whose key starts with `prefix`, in no order, as they are found; links are followed, a loop of links
@@ -87,8 +94,10 @@ class FolderStore:
                 for entry in entries:
                     key = inside + entry.name
                     if entry.is_dir():
+                        if not f"{key}/".startswith(prefix):
+                            continue
                         left.append(Path(entry.path))
-                        if folders and key.startswith(prefix):
+                        if folders:
                             yield Stat(f"{key}/", 0, "")
                     elif key.startswith(prefix) and (stat := _stat(entry)):
                         yield Stat(key, *stat)
@@ -104,7 +113,7 @@ class FolderStore:
     def let_go(self, path: Path) -> None:
         """Nothing here: a folder's own files are no copies."""
 
-    def clean_uploads(self, prefix: str, hours: float) -> int:
+    def clean_uploads(self, prefix: str, hours: float, only_count: bool = False) -> int:
         """Remove what killed writers left half written under `prefix`, where it is older than `hours`; returns how
         many.
         """
@@ -112,7 +121,7 @@ class FolderStore:
         left = [
             path for path in (self.root / prefix).rglob(".*.partial") if path.is_file() and path.stat().st_mtime < old
         ]
-        for path in left:
+        for path in () if only_count else left:
             path.unlink(missing_ok=True)
         return len(left)
 
@@ -144,12 +153,14 @@ class FolderStore:
             yield
 
 
-def _stat(entry: "os.DirEntry[str]") -> tuple[int, str] | None:
-    """Size and time of the last change; a broken link is listed, a pipe is not, nor what this module keeps itself."""
+def _stat(entry: "os.DirEntry[str]") -> tuple[int, str, float] | None:
+    """Size and time of the last change, as an etag and in seconds; a broken link is listed, a pipe is not, nor what
+    this module keeps itself.
+    """
     if entry.name == LOCK or (entry.name.startswith(".") and entry.name.endswith(".partial")):
         return None
     try:
         stat = entry.stat()
     except OSError:
-        return 0, ""
-    return (stat.st_size, f"{stat.st_mtime_ns:x}") if S_ISREG(stat.st_mode) else None
+        return 0, "", float("inf")
+    return (stat.st_size, f"{stat.st_mtime_ns:x}", stat.st_mtime) if S_ISREG(stat.st_mode) else None

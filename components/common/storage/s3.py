@@ -1,18 +1,17 @@
 """A prefix of an S3 bucket as a store."""
 
-import hashlib
 import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
 from components.common.storage.base import IntegrityError, Stat, difference, exactly, other
-from components.common.storage.boto import ConditionError, PassingError, explained, make_client, no_bucket
+from components.common.storage.boto import ConditionError, PassingError, explained, make_client, no_bucket, unlike_etag
 from components.common.storage.cache import cached, let_go
 from components.common.storage.transfer import PART, receive, send
 
@@ -44,7 +43,7 @@ class S3Store:
 
         def get() -> bytes:
             data, answer = self._get(key)
-            digest = _unlike_etag(data, answer)
+            digest = unlike_etag(data, answer)
             if digest and digest not in seen:  # twice the same: then this server's ETag is no MD5
                 seen.add(digest)
                 raise PassingError(IntegrityError(f"{self.uri}/{key}: arrives different each time; check the network"))
@@ -114,7 +113,15 @@ class S3Store:
             except KeyError:
                 raise no_bucket(self.uri, self.bucket) from None
             return None
-        return Stat(key, answer["ContentLength"], answer["ETag"].strip('"'))
+        return Stat(key, answer["ContentLength"], answer["ETag"].strip('"'), answer["LastModified"].timestamp())
+
+    def now(self) -> float:
+        """Seconds since 1970 by the server's clock, in whole ones."""
+        try:
+            answer = self._call("", lambda: self.client.head_bucket(Bucket=self.bucket))
+        except KeyError:
+            raise no_bucket(self.uri, self.bucket) from None
+        return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"]).timestamp()
 
     def list(self, prefix: str = "", folders: bool = False) -> Iterator[Stat]:
         """Objects whose key starts with `prefix`, in the server's order, page by page; the marks of folders, whose keys
@@ -126,7 +133,7 @@ class S3Store:
             for item in page.get("Contents", []):
                 key = item["Key"].removeprefix(self.prefix)
                 if key and (folders or not key.endswith("/")):
-                    yield Stat(key, item["Size"], item["ETag"].strip('"'))
+                    yield Stat(key, item["Size"], item["ETag"].strip('"'), item["LastModified"].timestamp())
             more = {"ContinuationToken": page["NextContinuationToken"]} if page.get("IsTruncated") else None
 
     def upload(self, key: str, path: Path) -> None:
@@ -177,12 +184,12 @@ class S3Store:
             with suppress(self.client.exceptions.BucketAlreadyOwnedByYou, self.client.exceptions.BucketAlreadyExists):
                 self._call("", lambda: self.client.create_bucket(Bucket=self.bucket))
 
-    def clean_uploads(self, prefix: str, hours: float) -> int:
+    def clean_uploads(self, prefix: str, hours: float, only_count: bool = False) -> int:
         """Abort the multipart uploads under `prefix` that were begun more than `hours` ago; returns how many.
 
         Uploads left behind cost storage; where aborting is not permitted, nothing is said.
         """
-        old = datetime.now(UTC) - timedelta(hours=hours)
+        old = time.time() - hours * 3600
         left: list[dict[str, str]] = []
         more: dict[str, str] | None = {}
         while more is not None:
@@ -193,14 +200,14 @@ class S3Store:
             left += [
                 {"Bucket": self.bucket, "Key": upload["Key"], "UploadId": upload["UploadId"]}
                 for upload in page.get("Uploads", [])
-                if upload["Initiated"] <= old and upload["Key"].startswith(self.prefix + prefix)
+                if upload["Initiated"].timestamp() <= old and upload["Key"].startswith(self.prefix + prefix)
             ]
             more = (
                 {name: page[f"Next{name}"] for name in ("KeyMarker", "UploadIdMarker")}
                 if page.get("IsTruncated")
                 else None
             )
-        return sum(self._abort(upload) for upload in left)
+        return len(left) if only_count else sum(self._abort(upload) for upload in left)
 
     def local(self, key: str, sha256: str, size: int) -> Path:
         """A verified copy in the cache folder, there until `let_go`; IntegrityError where the object is gone or
@@ -274,18 +281,3 @@ class S3Store:
                 seen.add(error.found)
             time.sleep(random.random() * min(LONGEST_PAUSE, FIRST_PAUSE * 2**attempt))  # noqa: S311 (no secret)
         raise AssertionError("unreachable")
-
-
-def _unlike_etag(data: bytes, answer: dict[str, Any]) -> str:
-    """MD5 of a body that its ETag contradicts, where the ETag is meant to be one and boto3 had no checksum, or ""."""
-    etag = answer["ETag"].strip('"')
-    checked = any(name.startswith("Checksum") and name != "ChecksumType" for name in answer)
-    if (
-        checked
-        or len(etag) != 32
-        or answer.get("SSECustomerAlgorithm")
-        or answer.get("ServerSideEncryption", "AES256") != "AES256"
-    ):
-        return ""
-    digest = hashlib.md5(data, usedforsecurity=False).hexdigest()
-    return "" if digest == etag else digest

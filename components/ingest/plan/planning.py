@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from components.common.code import code_digest
 from components.common.data.kinds import PILLOW, can_read
 from components.common.errors import BadInputError
-from components.common.files import new_file
+from components.common.files import new_file, sha256_json
 from components.common.storage import Store
 from components.ingest.previous.ids import KnownIds
 from components.ingest.previous.version import PreviousVersion
@@ -27,6 +27,7 @@ from components.ingest.source.sources import list_source
 
 PART_SHARDS = 4  # shard sizes of source files that make a part: a train shard is full, one of a tenth is not tiny
 PART_FILES = 32_768  # most files of a part
+MARK = "in-flight-"
 BATCH = 1024  # rows held at a time
 SCHEMA = pa.schema(
     [
@@ -131,6 +132,11 @@ def listing_key(name: str, plan: str) -> str:
 def plan_folder(name: str, plan: str) -> str:
     """Where the store keeps what a plan's workers hand to each other, until the version is published."""
     return f"datasets/{name}/plans/{plan}"
+
+
+def mark_key(name: str, plan: str, settings: IngestSettings) -> str:
+    """The object that says that an ingest by this plan is in flight; equal settings make equal versions of it."""
+    return f"{plan_folder(name, plan)}/{MARK}{sha256_json(settings.model_dump(mode='json'))[:12]}.json"
 
 
 def cut(plan: Plan, workers: int) -> list[str]:

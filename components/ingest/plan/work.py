@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from components.common.errors import BadInputError
-from components.common.storage import Store, open_store
-from components.ingest.plan.planning import Plan, fetch_plan, listing_key, make_plan
+from components.common.storage import Store, announce, open_store
+from components.ingest.plan.planning import Plan, fetch_plan, listing_key, make_plan, mark_key
 from components.ingest.previous.ids import KnownIds
 from components.ingest.previous.version import PreviousVersion, load_previous
 from components.ingest.reading.pool import warm_up
@@ -43,5 +43,8 @@ def opened(source: str, name: str, store: str, settings: IngestSettings, plan: s
         found = fetch_plan(name, plan, opened_store, scratch)
         if found is None:
             found = make_plan(source, settings, previous, known, scratch)
-            opened_store.write_if_absent(listing_key(name, found.key), found.path.read_bytes())
+        announce(opened_store, mark_key(name, found.key, settings))  # before shards of a killed ingest are relied on
+        listing = listing_key(name, found.key)
+        if next(opened_store.list(listing), None) is None:
+            opened_store.write_if_absent(listing, found.path.read_bytes())
         yield Work(found, previous, known, opened_store, scratch)

@@ -6,7 +6,7 @@ change.
                                                  sources.parquet (of S3 sources)
     datasets/<name>/shards/<split>-<sha256>.tar  images, shared by versions, and an .idx beside each
     datasets/<name>/thumbnails/<sha256>.parquet  thumbnails of the images of a part, shared by versions
-    datasets/<name>/plans/<key>/                 what workers hand to each other while they ingest
+    datasets/<name>/plans/<key>/                 what workers hand to each other, and marks of ingests in flight
 """
 
 import json

@@ -13,8 +13,9 @@ from components.common.data.shards import index_key
 from components.common.errors import BadInputError
 from components.common.files import json_text, new_file, write_json, write_text
 from components.common.storage import Store
-from components.ingest.plan.planning import batch_of, plan_folder
+from components.ingest.plan.planning import MARK, batch_of, mark_key, plan_folder
 from components.ingest.previous.version import PreviousVersion, ids_of, latest_key, load_previous
+from components.ingest.settings import IngestSettings
 from components.ingest.version.inventory import Inventory
 from components.ingest.version.layout import Version, shard_index
 
@@ -51,19 +52,28 @@ def publish(
         store.write_if_absent(index_key(shard.key), shard_index(inventory, shard).encode("ascii"))
     if is_far:
         store.write_if_absent(f"{root}/sources.parquet", _catalogue(inventory))
-    for name in ("index.parquet", "quality.json", "dataset.json"):
+    for name in ("index.parquet", "quality.json"):
         store.write_if_absent(f"{root}/{name}", (folder / name).read_bytes())
+    about = (folder / "dataset.json").read_bytes()
+    is_new = store.write_if_absent(f"{root}/dataset.json", about)
     if previous.id != version.id:
+        if not is_new:  # a version that comes back: equal bytes, whose time says when it was the newest
+            store.write(f"{root}/dataset.json", about)
         pointer = json_text({"format": 1, "id": version.id, "previous": previous.id or None}).encode()
         if not store.replace_if_unchanged(latest_key(version.name), pointer, previous.pointer):
             _agree(version, store)
 
 
-def clean_up(name: str, plan: str, store: Store, hours: float) -> None:
-    """Remove what the workers of this plan handed to each other, and what killed ones had begun to upload long ago."""
-    store.clean_uploads(f"datasets/{name}/", hours)
-    for stat in list(store.list(f"{plan_folder(name, plan)}/")):
-        store.delete(stat.key)
+def clean_up(name: str, plan: str, store: Store, settings: IngestSettings) -> None:
+    """Remove what the workers of this plan handed to each other, and what killed ones had begun to upload long ago.
+
+    The mark of an ingest by other settings stays: it may be in flight, with shards that this version does not name.
+    """
+    store.clean_uploads(f"datasets/{name}/", settings.unfinished_hours)
+    folder = plan_folder(name, plan)
+    for stat in list(store.list(f"{folder}/")):
+        if not stat.key.startswith(f"{folder}/{MARK}") or stat.key == mark_key(name, plan, settings):
+            store.delete(stat.key)
 
 
 def _agree(version: Version, store: Store) -> None:

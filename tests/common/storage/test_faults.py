@@ -219,6 +219,8 @@ def test_only_old_uploads_of_our_own_are_cleaned(s3_bucket: str) -> None:
 
     assert store.clean_uploads("datasets/x/", hours=1) == 0
     assert len(left()) == 4
+    assert store.clean_uploads("datasets/x/", hours=0, only_count=True) == 1
+    assert len(left()) == 4
     assert store.clean_uploads("datasets/x/", hours=0) == 1
     assert left() == ["datasets/x/1.tar", "mine/datasets/xy/1.tar", "mine/other"]
 

@@ -81,6 +81,25 @@ def test_of_two_equal_ingests_both_end_well(tmp_path: Path, monkeypatch: pytest.
     assert json.loads(open_store(str(store)).read("datasets/pets/latest.json"))["id"] == first.id
 
 
+def test_an_ingest_takes_away_its_own_mark_and_none_of_one_by_other_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = fill(tmp_path / "in", PETS)
+    store = open_store(str(tmp_path / "store"))
+    publish = merge.publish
+
+    def second(*arguments: Any) -> None:
+        monkeypatch.setattr(merge, "publish", publish)
+        ingest(source, tmp_path / "other", store=store.uri, unfinished_hours=1)
+        (mark,) = store.list("datasets/pets/plans/")
+        assert "/in-flight-" in mark.key
+        publish(*arguments)
+
+    monkeypatch.setattr(merge, "publish", second)
+    ingest(source, tmp_path / "one", store=store.uri)
+    assert list(store.list("datasets/pets/plans/")) == []
+
+
 def test_of_two_different_ingests_one_wins_and_the_other_says_what_differs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
