@@ -6,7 +6,7 @@ from typing import Any
 
 from components.common.artifacts import Waiting, load_waiting, save_waiting
 from components.common.files import new_folder, write_json, write_text
-from components.common.html import note, page
+from components.common.html import page
 
 NOTHING: Mapping[str, Path] = {}
 
@@ -34,6 +34,7 @@ def pass_on(
     folders get waiting.json, figures (files of metrics) an empty object, pages a sentence.
     """
     line = sentence(waiting, store)
+    title, _, what = line.partition(": ")
     print(line, flush=True)
     for path in folders.values():
         with new_folder(path) as folder:
@@ -41,5 +42,5 @@ def pass_on(
     for path in figures.values():
         write_json(path, {})
     for path in pages.values():
-        write_text(path, page("Waiting for labels", [("", note(f"{line[0].upper()}{line[1:]}."))]))
+        write_text(path, page(title.capitalize(), [], lead=f"{what[0].upper()}{what[1:]}."))
     return {name: {"waiting": line} for name in (*folders, *figures, *pages)}
