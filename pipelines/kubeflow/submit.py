@@ -120,13 +120,13 @@ def _log(run: Any, task: str, namespace: str) -> str:
 
 
 def awaited(config: RunConfig) -> str:
-    """What a run that succeeded waits for, where its configuration names no answers of people yet; empty where it does."""
+    """What a run that succeeded waits for, where people label and its configuration names no answers; else empty."""
     if config.sample.label_access != "file" or config.sample.labels_file:
         return ""
     where = f"{config.store.rstrip('/')}/candidates/{config.name}/"
     return (
-        f"waiting for labels: the images to label are under {where}, how many and which round the contact sheet of "
-        "`sample` says; name the answers as sample.labels_file and run again"
+        f"waiting for labels: the images to label are under {where}, in the folder that the contact sheet of `sample` "
+        "names; name the answers as sample.labels_file and run again"
     )
 
 
