@@ -24,7 +24,8 @@ LINE = sentence(WAITING, STORE)
 def declared(stage: str) -> tuple[dict[str, str], dict[str, str]]:
     """Types of the inputs and of the outputs that a stage's component declares, by name."""
     spec = getattr(importlib.import_module(f"components.{stage}.component"), stage).component_spec
-    return tuple({name: each.type for name, each in side.items()} for side in (spec.inputs, spec.outputs))
+    inputs, outputs = ({name: each.type for name, each in side.items()} for side in (spec.inputs, spec.outputs))
+    return inputs, outputs
 
 
 def pass_on(stage: str, folder: Path) -> dict[str, dict[str, Any]]:
