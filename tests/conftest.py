@@ -75,3 +75,11 @@ def tiny_evaluated(tiny_world: "tiny.World", tmp_path_factory: pytest.TempPathFa
     from tests import tiny
 
     return tiny.evaluated(tiny_world, tmp_path_factory.mktemp("evaluated"))
+
+
+@pytest.fixture(scope="session")
+def partial_world(tiny_world: "tiny.World", tmp_path_factory: pytest.TempPathFactory) -> "tiny.World":
+    """The same digits without a training label of the classes 3 and 7; for reading only."""
+    from tests import tiny
+
+    return tiny.without(tiny_world, tmp_path_factory.mktemp("partial"), ["3", "7"])

@@ -26,6 +26,7 @@ from components.common.artifacts import (
     Dataset,
     ModelSpec,
     Shard,
+    load_embeddings,
     save_about,
     save_dataset,
     save_embeddings,
@@ -156,10 +157,11 @@ def embed(pixels: np.ndarray) -> torch.Tensor:
 def classifier(
     folder: Path, data: Dataset, features: torch.Tensor, rows: np.ndarray, stage: str, labels_digest: str
 ) -> None:
-    """The encoder of `embed` with a head fitted on the rows' labels."""
+    """The encoder of `embed` with a head fitted on the rows' labels, for the classes that these are of."""
+    classes = sorted(set(data.column("label")[rows]))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        network = Classifier(build_encoder(SPEC), len(data.classes)).eval()
+        network = Classifier(build_encoder(SPEC), len(classes)).eval()
     scaled = (features * features.shape[1] ** 0.5).numpy()
     head = LogisticRegression(C=3.0, max_iter=300).fit(scaled[rows], data.column("label")[rows])
     with torch.no_grad():
@@ -171,7 +173,8 @@ def classifier(
         folder,
         "classifier",
         SPEC,
-        classes=list(data.classes),
+        classes=classes,
+        unlabelled_classes=[name for name in data.classes if name not in classes],
         dataset=data.id,
         labels=labels_digest,
         settings={"steps": len(rows)},
@@ -183,6 +186,20 @@ def classifier(
         why="",
     )
     (folder / "history.jsonl").write_text("{}\n")
+
+
+def without(world: World, folder: Path, missing: list[str]) -> World:
+    """The world in which no training label is of the `missing` classes, and classifiers that never saw one."""
+    train = world.rows[TRAIN]
+    rows = {**world.rows, TRAIN: train[~np.isin(world.data.column("label")[train], missing)]}
+    labels(folder / "labels", world.data, rows)
+    features = torch.from_numpy(load_embeddings(world.embeddings, world.data).astype(np.float32))
+    digest = sha256_file(folder / "labels" / "labels.parquet")
+    for stage, count in (("warmup", 100), ("pseudolabel", None)):
+        classifier(folder / stage, world.data, features, rows[TRAIN][:count], stage, digest)
+    return world._replace(
+        labels=folder / "labels", warm=folder / "warmup", classifier=folder / "pseudolabel", rows=rows
+    )
 
 
 class Evaluated(NamedTuple):

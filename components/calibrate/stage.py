@@ -8,6 +8,7 @@ from components.calibrate.settings import CalibrateSettings
 from components.calibrate.temperature import choose_temperature
 from components.common.artifacts import CALIBRATION, load_dataset, load_labels
 from components.common.cli import Metadata
+from components.common.data.classes import check_trained, classes_of
 from components.common.data.splits import labelled
 from components.common.files import new_folder, sha256_file, write_json
 from components.common.learning.inference import logits as infer
@@ -16,6 +17,7 @@ from components.common.learning.models import load_classifier
 from components.common.learning.training import set_threads
 from components.common.metrics import brier, ece, nll, softmax
 from components.common.storage import open_store
+from components.common.waiting import pass_on, waiting_in
 
 
 def run(
@@ -28,19 +30,34 @@ def run(
     calibration: Path,
     metrics: Path,
 ) -> Metadata:
-    """Fit a temperature on held-out labels, so that a confidence of 0.9 is right nine times in ten."""
+    """Fit a temperature on held-out labels, so that a confidence of 0.9 is right nine times in ten.
+
+    It is fitted on images of classes that the model knows: others have no likelihood. The figures before and after are
+    of all, as `figures` defines them.
+    """
+    if waiting := waiting_in(labels, classifier):
+        return pass_on(waiting, store, {"calibration": calibration}, {"metrics": metrics})
     set_threads(threads)
     data = load_dataset(dataset)
     model, spec, about = load_classifier(classifier)
     table, labels_about = load_labels(labels)
-    rows, true = labelled(data, table, about["classes"], CALIBRATION)
-    logits = np.empty((0, len(about["classes"])), dtype=np.float32)
+    classes = classes_of(table, labels_about["classes"])
+    check_trained(classes, about, classifier)
+    rows, true = labelled(data, table, classes.names, CALIBRATION)
+    logits = np.empty((0, len(classes.trained)), dtype=np.float32)
     if len(rows):
         logits = infer(
             model, spec, Images(data, open_store(store), spec.mode, spec.image_size), rows, settings.batch_size
         )
-    choice = choose_temperature(logits, true)
-    before, after = (figures(logits, true, temperature, settings.bins) for temperature in (1.0, choice.temperature))
+    known = np.isin(true, classes.columns)
+    choice = choose_temperature(logits[known], np.searchsorted(classes.columns, true[known]))
+    if not known.all():
+        left_out = f"{np.sum(~known)} images of classes without a training label are left out of the fit"
+        choice = choice._replace(why=f"{choice.why}; {left_out}")
+    before, after = (
+        figures(classes.spread(logits), true, known, temperature, settings.bins)
+        for temperature in (1.0, choice.temperature)
+    )
     print(choice.why, flush=True)
     with new_folder(calibration) as folder:
         write_json(
@@ -49,6 +66,7 @@ def run(
                 "format": 1,
                 **choice._asdict(),
                 "images": len(rows),
+                "unlabelled_class_images": int(np.sum(~known)),
                 "bins": settings.bins,
                 "before": before,
                 "after": after,
@@ -67,9 +85,16 @@ def run(
     return {"metrics": shown}
 
 
-def figures(logits: np.ndarray, true: np.ndarray, temperature: float, bins: int) -> dict[str, float] | None:
-    """ECE, NLL and Brier score at a temperature; None without labels."""
+def figures(
+    logits: np.ndarray, true: np.ndarray, known: np.ndarray, temperature: float, bins: int
+) -> dict[str, float] | None:
+    """ECE, NLL and Brier score at a temperature; None without labels.
+
+    known: boolean, the images of classes that the model can predict. The others count as wrong in ECE and Brier score;
+    their NLL would be infinite, so NLL is the mean over the known ones, and left out where there is none.
+    """
     if not len(true):
         return None
     probabilities = softmax(logits, temperature)
-    return {"ece": ece(probabilities, true, bins), "nll": nll(probabilities, true), "brier": brier(probabilities, true)}
+    measured = {"ece": ece(probabilities, true, bins), "brier": brier(probabilities, true)}
+    return measured | ({"nll": nll(probabilities[known], true[known])} if known.any() else {})

@@ -4,7 +4,7 @@
                                                                     ingest      -> all
     encoder/      encoder.safetensors  encoder.json  history.jsonl  pretrain    -> sample, warmup
     embeddings/   embeddings.npy  embeddings.json                   sample      -> warmup, evaluate
-    candidates/   candidates.csv  contact_sheet.html  labelstudio.json
+    candidates/   candidates.csv  contact_sheet.html  labelstudio.json  summary.json
                                                                     sample      -> people
     labels/       labels.parquet  labels.json                       sample      -> warmup, pseudolabel, calibrate,
                                                                                    evaluate
@@ -14,6 +14,9 @@
     evaluation/   report.ipynb  report.html  metrics.json  gate.json  predictions.parquet
                                                                     evaluate    -> release
     release/      release.json                                      release     -> serving, people
+
+Where a run waits for labels, `labels/` holds a waiting.json too, and each later artifact but the last waiting.json
+alone: `sample` writes it, every stage after it passes it on.
 
 No path, host name or time is written into any of them: equal inputs give equal bytes.
 """
@@ -194,6 +197,29 @@ def load_labels(folder: Path) -> tuple[pa.Table, dict[str, Any]]:
     """The labels table and labels.json (`classes`, `counts`, `candidates`)."""
     about = _read(folder, "labels.json", writer="sample")
     return load_table(folder / "labels.parquet", LABELS), about
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """waiting.json: what a run waits for that cannot go on yet."""
+
+    stage: str  # that found it out
+    why: str  # what is missing
+    images: int  # that wait for a label
+    where: str  # key under the store of the candidates to label
+    needs: str  # what to do
+
+
+def save_waiting(folder: Path, waiting: Waiting) -> None:
+    write_json(folder / "waiting.json", {"format": 1, **asdict(waiting)})
+
+
+def load_waiting(folder: Path) -> Waiting | None:
+    """What the run waits for; None where the artifact is what its stage was to make."""
+    if not (folder / "waiting.json").is_file():
+        return None
+    about = _read(folder, "waiting.json", writer="sample")
+    return Waiting(**{key: value for key, value in about.items() if key != "format"})
 
 
 def save_table(path: Path, table: pa.Table, schema: pa.Schema) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from components.common.data.classes import Classes
 from components.evaluate.gates import UNMEASURED
 
 
@@ -19,6 +20,32 @@ def headline(about: dict[str, Any]) -> str:
     low = about["accuracy_low"]
     high = about["accuracy_high"]
     return f"{comparison(about)}; the 95 % interval reaches from {100 * low:.1f} to {share(high)}."
+
+
+def cost(classes: Classes, figures: dict[str, Any]) -> str:
+    """Which classes have no training label, and how many test images that costs."""
+    lost = figures.get("unlabelled_class_images")
+    return classes.told() + ("" if lost is None else f", {lost:,} of {figures['images']:,} test images")
+
+
+def unlabelled(about: dict[str, Any]) -> str:
+    """The same as sentences, from metrics.json; empty where every class has a training label."""
+    missing = about["unlabelled_classes"]
+    if not missing:
+        return ""
+    said = (
+        f"{len(missing):,} of {len(about['classes']):,} classes have no training label: the model never predicts them"
+    )
+    if not about["images"]:
+        return f"{said}."
+    lost = about["unlabelled_class_images"]
+    known = about["images"] - lost
+    right = round(about["accuracy"] * about["images"])
+    rest = f"; of the other {known:,} it is right on {share(right / known)}" if known else ""
+    return (
+        f"{said}, and their {lost:,} of {about['images']:,} test images count as wrong{rest}. "
+        "Label images of these classes in the next round."
+    )
 
 
 def comparison(about: dict[str, Any]) -> str:

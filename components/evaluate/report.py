@@ -118,6 +118,20 @@ def result(facts: Evaluation) -> HTML:
                 passed,
             ]
         )
+        + unlabelled(facts)
+    )
+
+
+def unlabelled(facts: Evaluation) -> str:
+    """Classes without a training label, and what they cost: a sentence and a table; nothing where there are none."""
+    names = facts.about["unlabelled_classes"]
+    if not names:
+        return ""
+    images = dict(zip(facts.names, facts.per_class.support.tolist(), strict=True))
+    rows = [(name, images[name]) for name in names]
+    total = ("all", sum(images[name] for name in names))
+    return note(findings.unlabelled(facts.about)) + table(
+        ["class without a training label", "test images"], rows, total
     )
 
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 from components.common import metrics as m
 from components.common.artifacts import TEST, Dataset, load_dataset, load_labels, save_table
 from components.common.cli import Metadata
+from components.common.data.classes import Classes, check_trained, classes_of
 from components.common.data.splits import labelled
 from components.common.errors import BadInputError
 from components.common.files import json_text, new_file, new_folder, read_json, sha256_file, write_json
@@ -18,6 +19,8 @@ from components.common.learning.loading import Images
 from components.common.learning.models import load_classifier
 from components.common.learning.training import set_threads
 from components.common.storage import open_store
+from components.common.waiting import pass_on, waiting_in
+from components.evaluate import findings
 from components.evaluate.gates import judge
 from components.evaluate.notebook import write_report
 from components.evaluate.settings import EvaluateSettings
@@ -51,17 +54,25 @@ def run(
     metrics: Path,
     confusion: Path,
 ) -> Metadata:
-    """Measure on the test split: a report to read and gates for the release."""
+    """Measure on the test split: a report to read and gates for the release.
+
+    Images of classes without a training label count as wrong, for the model cannot predict them.
+    """
+    if waiting := waiting_in(labels, classifier, calibration):
+        shown = {"metrics": metrics, "confusion": confusion}
+        return pass_on(waiting, store, {"evaluation": evaluation}, shown, {"report": report})
     set_threads(threads)
     data = load_dataset(dataset)
     table, labels_about = load_labels(labels)
     fitted = _calibration(calibration, classifier)
-    names: list[str] = labels_about["classes"]
+    classes = classes_of(table, labels_about["classes"])
+    names = classes.names
     rows, true = labelled(data, table, names, TEST)
     logits, warm_logits = (
-        _logits(folder, names, data, rows, store, settings.batch_size) for folder in (classifier, warm)
+        _logits(folder, classes, data, rows, store, settings.batch_size) for folder in (classifier, warm)
     )
-    figures = measure(logits, warm_logits, true, fitted["temperature"], settings.bins)
+    known = np.isin(true, classes.columns)
+    figures = measure(logits, warm_logits, true, known, fitted["temperature"], settings.bins)
     gates = judge(settings.gates, figures)
     matrix = m.confusion_matrix(true, logits.argmax(axis=1), len(names))
     about = {
@@ -70,6 +81,7 @@ def run(
         "temperature": fitted["temperature"],
         "bins": settings.bins,
         "classes": names,
+        "unlabelled_classes": classes.missing,
         "confusion": matrix.tolist(),
         "per_class": _per_class(names, matrix),
         "provenance": provenance(data, labels_about, warm, classifier, fitted, seed, threads, settings),
@@ -87,24 +99,35 @@ def run(
         )
     with new_file(report) as page:
         shutil.copyfile(evaluation / "report.html", page)
-    shown = {
-        "confusionMatrix": {
-            "annotationSpecs": [{"displayName": name} for name in names],
-            # kfp's ClassificationMetrics.log_confusion_matrix
-            "rows": [{"row": row} for row in matrix.tolist()],
-        }
-    }
     write_json(metrics, figures)
-    write_json(confusion, shown)
-    return {"metrics": figures, "confusion": shown, "evaluation": {"gates": json_text(gates)}}
+    write_json(confusion, shown_matrix(names, matrix))
+    verdict = {"gates": json_text(gates), **state(classes, figures)}
+    return {"metrics": figures, "confusion": shown_matrix(names, matrix), "evaluation": verdict}
+
+
+def state(classes: Classes, figures: dict[str, Any]) -> dict[str, str]:
+    """What classes without a training label cost, for the log and Kubeflow's UI; empty where there is none."""
+    if not classes.missing:
+        return {}
+    cost = findings.cost(classes, figures)
+    print(f"classes without a training label: {cost}", flush=True)
+    return {"unlabelled_classes": cost}
+
+
+def shown_matrix(names: list[str], matrix: np.ndarray) -> dict[str, Any]:
+    """A confusion matrix as kfp's ClassificationMetrics.log_confusion_matrix has it."""
+    rows = [{"row": row} for row in matrix.tolist()]
+    return {"confusionMatrix": {"annotationSpecs": [{"displayName": name} for name in names], "rows": rows}}
 
 
 def measure(
-    logits: np.ndarray, warm_logits: np.ndarray, true: np.ndarray, temperature: float, bins: int
+    logits: np.ndarray, warm_logits: np.ndarray, true: np.ndarray, known: np.ndarray, temperature: float, bins: int
 ) -> dict[str, Any]:
     """The figures of the test split, by name; without test labels only `images`, which is 0.
 
-    logits (images, classes) of the final and of the warm-up model, true (images,) class indices.
+    logits (images, classes) of the final and of the warm-up model, true (images,) class indices, known (images,)
+    boolean: of a class that the models can predict. The others are wrong answers in every figure but `nll`: theirs
+    would be infinite, so it is the mean over the known images, and left out where there is none.
     """
     n = len(true)
     if n == 0:
@@ -118,6 +141,7 @@ def measure(
     f1 = m.per_class(m.confusion_matrix(true, logits.argmax(axis=1), logits.shape[1])).f1
     return {
         "images": n,
+        "unlabelled_class_images": int(np.sum(~known)),
         "accuracy": float(right.mean()),
         "accuracy_low": low,
         "accuracy_high": high,
@@ -129,8 +153,8 @@ def measure(
         "mistakes_made": int(np.sum(~right & warm_right)),
         "ece_before": m.ece(before, true, bins),
         "ece_after": m.ece(after, true, bins),
-        "nll": m.nll(after, true),
         "brier": m.brier(after, true),
+        **({"nll": m.nll(after[known], true[known])} if known.any() else {}),
     }
 
 
@@ -183,15 +207,14 @@ def provenance(
     }
 
 
-def _logits(folder: Path, names: list[str], data: Dataset, rows: np.ndarray, store: str, batch_size: int) -> np.ndarray:
+def _logits(folder: Path, classes: Classes, data: Dataset, rows: np.ndarray, store: str, batch_size: int) -> np.ndarray:
+    """Logits of the rows with a column for every class, (rows, names)."""
     model, spec, about = load_classifier(folder)
-    if about["classes"] != names:
-        raise BadInputError(
-            f"{folder}: knows the classes {about['classes']}, the labels have {names}; train on these labels again"
-        )
+    check_trained(classes, about, folder)
     if not len(rows):
-        return np.empty((0, len(names)), dtype=np.float32)
-    return infer(model, spec, Images(data, open_store(store), spec.mode, spec.image_size), rows, batch_size)
+        return np.empty((0, len(classes.names)), dtype=np.float32)
+    images = Images(data, open_store(store), spec.mode, spec.image_size)
+    return classes.spread(infer(model, spec, images, rows, batch_size))
 
 
 def _calibration(folder: Path, classifier: Path) -> dict[str, Any]:

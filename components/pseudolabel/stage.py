@@ -7,6 +7,7 @@ import torch
 
 from components.common.artifacts import TRAIN, load_dataset, load_labels
 from components.common.cli import Metadata
+from components.common.data.classes import check_trained, classes_of
 from components.common.data.splits import labelled, unlabelled_pool
 from components.common.files import write_json
 from components.common.learning.inference import logits
@@ -16,6 +17,7 @@ from components.common.learning.supervised import save_classifier, validation_se
 from components.common.learning.training import precision_name, set_threads
 from components.common.seeding import seeded
 from components.common.storage import open_store
+from components.common.waiting import pass_on, waiting_in
 from components.pseudolabel.settings import PseudolabelSettings
 from components.pseudolabel.train import Labelled, train
 from components.pseudolabel.verdict import verdict
@@ -36,15 +38,18 @@ def run(
     metrics: Path,
 ) -> Metadata:
     """Train on labels and on confident guesses; hand on the warm-up model where that made it worse."""
+    if waiting := waiting_in(labels, warm):
+        return pass_on(waiting, store, {"classifier": classifier}, {"metrics": metrics})
     set_threads(threads)
     data = load_dataset(dataset)
     model, spec, about = load_classifier(warm)
     table, known = load_labels(labels)
-    classes: list[str] = about["classes"]
+    classes = classes_of(table, known["classes"])
+    check_trained(classes, about, warm)
     pool = unlabelled_pool(data)
     held, truth = validation_set(data, labels)
     images = Images(data, open_store(store), spec.mode, load_size(spec.image_size), threads)
-    trained = Labelled(*labelled(data, table, classes, TRAIN))
+    trained = Labelled(*labelled(data, table, classes.trained, TRAIN))
     plain = Images(data, open_store(store), spec.mode, spec.image_size, threads)
     watched = np.sort(seeded(seed, "watched")[0].permutation(pool)[:WATCHED])
     compared = np.concatenate([held, watched])
@@ -54,25 +59,23 @@ def run(
 
     before = scores.argmax(axis=1)
     after = logits(new, spec, plain, compared, BATCH).argmax(axis=1)
-    better, why = verdict(before[:n] == truth, after[:n] == truth, before[n:], after[n:], classes)
+    right, new_right = (classes.columns[said[:n]] == truth for said in (before, after))  # wrong of an unknown class
+    better, why = verdict(right, new_right, before[n:], after[n:], classes.trained)
     if not settings.steps:
         better, why = False, "pseudolabel.steps is 0; the warm-up model is handed on"
-    figures = {
-        "labels": len(trained.rows),
-        "unlabelled": len(pool),
-        "validation_images": n,
-        "confident": history[-1]["confident"] if history else 0.0,
-    }
+    confident = history[-1]["confident"] if history else 0.0
+    figures = {"labels": len(trained.rows), "unlabelled": len(pool), "validation_images": n, "confident": confident}
     if n:
-        figures["validation_accuracy"] = float(((after if better else before)[:n] == truth).mean())
-        figures["warmup_validation_accuracy"] = float((before[:n] == truth).mean())
+        figures["validation_accuracy"] = float((new_right if better else right).mean())
+        figures["warmup_validation_accuracy"] = float(right.mean())
     save_classifier(
         classifier,
         new if better else model,
         spec,
         history,
         stage="pseudolabel",
-        classes=classes,
+        classes=classes.trained,
+        unlabelled_classes=classes.missing,
         dataset=data.id,
         labels=known["sha256"],
         settings=settings.model_dump(mode="json"),

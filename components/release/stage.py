@@ -10,6 +10,7 @@ from components.common.code import code_digest
 from components.common.errors import BadInputError
 from components.common.files import json_text, new_folder, read_json, sha256_bytes, write_json
 from components.common.storage import open_store
+from components.common.waiting import sentence, waiting_in
 from components.release.bundle import describe, promote, publish
 from components.release.settings import ReleaseSettings
 
@@ -30,22 +31,15 @@ def run(
         raise BadInputError(
             f"name {name!r} cannot be part of an address; expected letters, digits, dots, dashes and underscores"
         )
+    if waiting := waiting_in(labels, evaluation):
+        line = sentence(waiting, store)
+        told = _record(release, nothing(name, line, []))
+        return {"release": {**told["release"], "waiting": line}}
     verdict = _read(evaluation / "gate.json", "evaluate")
     if not verdict["passed"]:
         failed = [gate for gate in verdict["gates"] if not gate["passed"]]
         why = "; ".join(f"{gate['name']}: {gate['why']}" for gate in failed)
-        return _record(
-            release,
-            {
-                "model": name,
-                "promoted": False,
-                "version": "",
-                "published": "",
-                "why": f"not released: {why}",
-                "gates": verdict["gates"],
-                "release": None,
-            },
-        )
+        return _record(release, nothing(name, f"not released: {why}", verdict["gates"]))
     files = bundle_files(classifier, calibration, evaluation)
     described = describe(files, about(dataset, labels, classifier, calibration, evaluation, name, files))
     target = open_store(store)
@@ -70,6 +64,19 @@ def run(
             "release": described,
         },
     )
+
+
+def nothing(name: str, why: str, gates: list[dict[str, Any]]) -> dict[str, Any]:
+    """The record of a run that releases nothing."""
+    return {
+        "model": name,
+        "promoted": False,
+        "version": "",
+        "published": "",
+        "why": why,
+        "gates": gates,
+        "release": None,
+    }
 
 
 def bundle_files(classifier: Path, calibration: Path, evaluation: Path) -> dict[str, bytes]:
@@ -130,6 +137,7 @@ def about(
     return {
         "model": name,
         "classes": classifier_about["classes"],
+        "unlabelled_classes": classifier_about.get("unlabelled_classes", []),
         "temperature": fitted["temperature"],
         "settings": settings,
         "seed": classifier_about["seed"],

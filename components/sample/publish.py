@@ -4,13 +4,16 @@ import base64
 import csv
 import io
 import json
+from collections.abc import Sequence
+from typing import Any
 
 from components.common.artifacts import SPLITS, Dataset
 from components.common.data.reader import ShardReader
-from components.common.html import escape, page, table, thumbnails
+from components.common.html import escape, note, page, table, thumbnails
 from components.common.labels.studio import IMAGE_ID
 from components.sample.answers import Answer
 from components.sample.picks import Pick, drawn_for
+from components.sample.rounds import Round
 
 SHOWN = 200  # pictures per purpose on the contact sheet
 
@@ -79,20 +82,53 @@ def label_studio_json(dataset: Dataset, reader: ShardReader, picks: list[Pick]) 
     return json.dumps(tasks, indent=1) + "\n"
 
 
-def sheet(dataset: Dataset, reader: ShardReader, picks: list[Pick], labels: dict[int, Answer], answered: int) -> str:
-    """A page with every pick's picture, in the order of picking; the label is shown where it is known."""
-    counts = {split: sum(pick.purpose == split for pick in picks) for split in SPLITS}
-    known = {split: sum(pick.purpose == split and pick.row in labels for pick in picks) for split in SPLITS}
-    rows = [[split, str(count), str(known[split])] for split, count in counts.items() if count]
-    sections = [("Picks", table(["purpose", "images", "labelled"], rows))]
+def summary(now: Round) -> dict[str, Any]:
+    """summary.json: what is asked in this round, and which classes still lack a training label."""
+    counts = tally(now.picks, now.answers)
+    asked = {split: {"images": images, "labelled": labelled} for split, (images, labelled) in counts.items()}
+    return {
+        "format": 1,
+        "picks": asked,
+        "classes": now.classes.names,
+        "unlabelled_classes": now.classes.missing,
+    }
+
+
+def tally(picks: list[Pick], labels: dict[int, Answer]) -> dict[str, tuple[int, int]]:
+    """Picks of each purpose, and how many of them have a label."""
+    return {
+        split: (
+            sum(pick.purpose == split for pick in picks),
+            sum(pick.purpose == split and pick.row in labels for pick in picks),
+        )
+        for split in SPLITS
+    }
+
+
+def sheet(
+    dataset: Dataset,
+    reader: ShardReader,
+    picks: list[Pick],
+    labels: dict[int, Answer],
+    answered: int,
+    guide: Sequence[str] = (),
+) -> str:
+    """A page with every pick's picture, in the order of picking; the label is shown where it is known. guide: sentences
+    at its top.
+    """
+    counts = tally(picks, labels)
+    rows = [[split, str(images), str(labelled)] for split, (images, labelled) in counts.items() if images]
+    sections = [("", "".join(map(note, guide)))] if guide else []
+    sections.append(("Picks", table(["purpose", "images", "labelled"], rows)))
     for split in SPLITS:
         shown = [(rank, pick) for rank, pick in ranked(picks) if pick.purpose == split][:SHOWN]
         if shown:
             pictures = [(reader.image_bytes(pick.row), caption(rank, pick, labels)) for rank, pick in shown]
-            note = f"<p>{escape(meaning(split))}</p>" + (
-                f"<p>The first {SHOWN} of {counts[split]}.</p>" if counts[split] > SHOWN else ""
+            images = counts[split][0]
+            told = f"<p>{escape(meaning(split))}</p>" + (
+                f"<p>The first {SHOWN} of {images}.</p>" if images > SHOWN else ""
             )
-            sections.append((f"{split.capitalize()}: {counts[split]} images", note + thumbnails(pictures)))
+            sections.append((f"{split.capitalize()}: {images} images", told + thumbnails(pictures)))
     lead = f"Which {len(picks)} of the {dataset.index.num_rows:,} images of {dataset.name} to label"
     return page("Label candidates", sections, lead + (f"; {answered} were labelled before." if answered else "."))
 

@@ -29,7 +29,7 @@ class SampleSettings(Settings):
     `source`: every label the source carries is already paid for; `file`: people, by `labels_file`."""
     labels_file: str | None = None
     """Path or s3:// URI of people's answers: a CSV with the columns id,label or Label Studio's export as JSON, JSON-MIN
-    or CSV. With label_access: file and no file yet, the run ends after `sample` with the candidates to label."""
+    or CSV. With label_access: file and no file yet, the run succeeds and waits for labels of the candidates."""
 
     @model_validator(mode="after")
     def _file_is_meant(self) -> "SampleSettings":

@@ -4,18 +4,28 @@ from pathlib import Path
 
 import numpy as np
 
-from components.common.artifacts import Dataset, load_dataset, load_labels, save_embeddings, save_labels
+from components.common.artifacts import (
+    Dataset,
+    Waiting,
+    load_dataset,
+    load_labels,
+    save_embeddings,
+    save_labels,
+    save_waiting,
+)
 from components.common.cli import Metadata
 from components.common.data.splits import unlabelled_pool
-from components.common.files import new_folder, sha256_tree, write_text
+from components.common.files import new_folder, sha256_tree, write_json, write_text
 from components.common.learning.inference import embed
 from components.common.learning.loading import Images
 from components.common.learning.models import load_encoder
 from components.common.learning.training import set_threads
 from components.common.storage import Store, announce, open_store
+from components.common.waiting import sentence
 from components.sample.answers import Answers, file_answers, labels_table, purposes_of, source_answers
 from components.sample.picks import Pick, held_out_picks, nearest_labelled, training_picks, with_conflicts
-from components.sample.publish import candidates_csv, label_studio_json, sheet
+from components.sample.publish import candidates_csv, label_studio_json, sheet, summary
+from components.sample.rounds import Round, guide, lacking, round_of, waiting_for
 from components.sample.settings import SampleSettings
 
 
@@ -49,28 +59,49 @@ def run(
     picks = training_picks(data, vectors, asked, settings, seed) + held_out_picks(data, settings, seed)
     picks = with_conflicts(picks, conflicts, pool)
     answers = known | (source_answers(data, [pick.row for pick in picks]) if settings.label_access == "oracle" else {})
-    shown = to_label(picks, settings)
+    table = labels_table(data, answers, purposes_of(picks, answered), settings.label_access)
+    now = round_of(data, to_label(picks, settings), answers, table, settings)
+    why = lacking(now)
+    near = nearest_labelled(vectors, now.picks, answered)
     filled = answers if settings.label_access == "file" else {}  # what an oracle knows is not handed to people
     with new_folder(candidates) as folder:
-        write_text(
-            folder / "candidates.csv", candidates_csv(data, shown, nearest_labelled(vectors, shown, answered), filled)
-        )
-        write_text(folder / "contact_sheet.html", sheet(data, images.reader, shown, answers, len(known)))
-        write_text(folder / "labelstudio.json", label_studio_json(data, images.reader, shown))
-    write_text(contact_sheet, (candidates / "contact_sheet.html").read_text(encoding="utf-8"))
+        write_text(folder / "candidates.csv", candidates_csv(data, now.picks, near, filled))
+        told = guide(now, why, "the candidates.csv beside this page")
+        write_text(folder / "contact_sheet.html", sheet(data, images.reader, now.picks, answers, len(known), told))
+        write_text(folder / "labelstudio.json", label_studio_json(data, images.reader, now.picks))
+        write_json(folder / "summary.json", summary(now))
     published = publish(place, candidates, f"candidates/{name}", unnamed=True)
-
-    table = labels_table(data, answers, purposes_of(picks, answered), settings.label_access)
-    classes = list(data.classes) or sorted(set(table.column("label").to_pylist()))
+    told = guide(now, why, f"{store.rstrip('/')}/{published}/candidates.csv")
+    write_text(contact_sheet, sheet(data, images.reader, now.picks, answers, len(known), told))
+    waiting = waiting_for(now, why, published) if why else None
     with new_folder(labels) as folder:
-        save_labels(folder, table, classes, published)
+        save_labels(folder, table, now.classes.names, published)
+        if waiting:
+            save_waiting(folder, waiting)
     publish(place, labels, f"labels/{name}")
     left_open = {"conflicts": len(conflicts)} if conflicts else {}
     return {
-        "labels": {**load_labels(labels)[1]["counts"], "source": settings.label_access, **left_open},
-        "candidates": {"picks": len(shown), "published": published},
+        "labels": {
+            **load_labels(labels)[1]["counts"],
+            "source": settings.label_access,
+            **left_open,
+            **state(now, waiting, store),
+        },
+        "candidates": {"picks": len(now.picks), "unanswered": len(now.unanswered), "published": published},
         "embeddings": {"images": len(vectors), "features": vectors.shape[1]},
     }
+
+
+def state(now: Round, waiting: Waiting | None, store: str) -> dict[str, str]:
+    """What the labels lack, for the log and Kubeflow's UI."""
+    told = {}
+    if now.to_look_for:
+        told["unlabelled_classes"] = now.to_look_for
+        print(f"classes without a training label: {now.to_look_for}", flush=True)
+    if waiting:
+        told["waiting"] = sentence(waiting, store)
+        print(told["waiting"], flush=True)
+    return told
 
 
 def known_answers(dataset: Dataset, settings: SampleSettings) -> Answers:

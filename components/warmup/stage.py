@@ -1,12 +1,12 @@
 """The stage: encoder, embeddings and labels in; a first classifier out."""
 
 from pathlib import Path
-from typing import Any
 
-import numpy as np
+import pyarrow as pa
 
-from components.common.artifacts import TRAIN, Dataset, load_dataset, load_embeddings, load_labels
+from components.common.artifacts import TRAIN, load_dataset, load_embeddings, load_labels
 from components.common.cli import Metadata
+from components.common.data.classes import Classes, classes_of
 from components.common.data.splits import labelled
 from components.common.errors import BadInputError
 from components.common.files import write_json
@@ -15,6 +15,7 @@ from components.common.learning.models import Classifier, load_encoder
 from components.common.learning.supervised import save_classifier, validation_predictions, validation_set
 from components.common.learning.training import initialise, precision_name, set_threads
 from components.common.storage import open_store
+from components.common.waiting import pass_on, waiting_in
 from components.warmup.finetune import finetune, fit_head
 from components.warmup.settings import WarmupSettings
 
@@ -32,12 +33,16 @@ def run(
     metrics: Path,
 ) -> Metadata:
     """Train a first classifier from the encoder and the labels: the head, then all weights."""
+    if waiting := waiting_in(labels):
+        return pass_on(waiting, store, {"classifier": classifier}, {"metrics": metrics})
     set_threads(threads)
     data = load_dataset(dataset)
     place = open_store(store)
-    rows, known, about = training_labels(data, labels, store)
+    table, about = load_labels(labels)
+    classes = trainable(table, about["classes"])
+    rows, known = labelled(data, table, classes.trained, TRAIN)
     network, spec, _ = load_encoder(encoder)
-    model = initialise(lambda: Classifier(network, len(about["classes"])), seed)
+    model = initialise(lambda: Classifier(network, len(classes.trained)), seed)
     assert isinstance(model, Classifier)
     fit_head(model, load_embeddings(embeddings, data)[rows], known, settings)
     history = finetune(
@@ -45,17 +50,18 @@ def run(
     )
 
     held, truth = validation_set(data, labels)
-    right = validation_predictions(model, spec, Images(data, place, spec.mode, spec.image_size, threads), held) == truth
-    figures = {"labels": len(rows), "validation_images": len(held)} | (
-        {"validation_accuracy": float(right.mean())} if len(held) else {}
-    )
+    predicted = validation_predictions(model, spec, Images(data, place, spec.mode, spec.image_size, threads), held)
+    figures: dict[str, float] = {"labels": len(rows), "validation_images": len(held)}
+    if len(held):  # of a class that the model does not know: wrong
+        figures["validation_accuracy"] = float((classes.columns[predicted] == truth).mean())
     save_classifier(
         classifier,
         model,
         spec,
         history,
         stage="warmup",
-        classes=about["classes"],
+        classes=classes.trained,
+        unlabelled_classes=classes.missing,
         dataset=data.id,
         labels=about["sha256"],
         settings=settings.model_dump(mode="json"),
@@ -67,28 +73,21 @@ def run(
         why="trained from the encoder and the labels",
     )
     write_json(metrics, figures)
-    return {"metrics": figures, "classifier": {"stage": "warmup", "handed_on": False}}
+    without = {"unlabelled_classes": classes.told()} if classes.missing else {}
+    return {"metrics": figures, "classifier": {"stage": "warmup", "handed_on": False, **without}}
 
 
-def training_labels(data: Dataset, labels: Path, store: str) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
-    """Rows and classes of the training labels. Raises BadInputError, naming the class, where one has none: it could
-    never be predicted.
+def trainable(labels: pa.Table, names: list[str]) -> Classes:
+    """The classes that the labels can teach; those without a training label are said in the log.
+
+    Raises BadInputError where fewer than two have one.
     """
-    table, about = load_labels(labels)
-    candidates = f"{store}/{about['candidates']}/candidates.csv"
-    classes: list[str] = about["classes"]
-    if len(classes) < 2:
-        have = f"the labels name {classes or 'no class'}" if classes else "no image is labelled yet"
+    classes = classes_of(labels, names)
+    if len(classes.trained) < 2:
         raise BadInputError(
-            f"{have}; expected at least two classes; label the images of {candidates} and name the file as"
-            " sample.labels_file, with label_access: file"
+            f"labels: the training labels are of {classes.trained or 'no class'}; expected at least two classes; "
+            "run `sample` again, it says what is missing"
         )
-    rows, known = labelled(data, table, classes, TRAIN)
-    missing = [name for index, name in enumerate(classes) if index not in known]
-    if missing:
-        what = ", ".join(repr(name) for name in missing[:10]) + (" …" if len(missing) > 10 else "")
-        raise BadInputError(
-            f"no training label for class {what} ({len(rows)} labels in all); expected one of each class;"
-            f" raise sample.train_budget or label more images of {candidates}"
-        )
-    return rows, known, about
+    if classes.missing:
+        print(f"classes without a training label: {classes.told()}; none of them can be predicted", flush=True)
+    return classes

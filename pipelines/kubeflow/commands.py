@@ -106,7 +106,7 @@ def _submit(options: argparse.Namespace) -> int:
     from pipelines.compiling.variants import compiled_for
     from pipelines.configuration.version import COMMITTED, check_version
     from pipelines.kubeflow.server import connect
-    from pipelines.kubeflow.submit import arguments, follow, link, start, verdict
+    from pipelines.kubeflow.submit import arguments, awaited, follow, link, start, verdict
 
     check_version(options.pipeline_version)
     compiled = compiled_for(config) if options.pipeline_version == COMMITTED else COMPILED
@@ -132,7 +132,11 @@ def _submit(options: argparse.Namespace) -> int:
         _say("no longer followed; the run goes on, and ends in Kubeflow's UI")
         raise
     print(verdict(run, server.namespace), file=sys.stdout if run.state == "SUCCEEDED" else sys.stderr)
-    return 0 if run.state == "SUCCEEDED" else 1
+    if run.state != "SUCCEEDED":
+        return 1
+    if awaited(config):
+        _say(awaited(config))
+    return 0
 
 
 def _plan(options: argparse.Namespace) -> int:

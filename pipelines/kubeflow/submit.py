@@ -119,6 +119,17 @@ def _log(run: Any, task: str, namespace: str) -> str:
     return f"see kubectl -n {namespace or 'kubeflow'} logs -c main --tail=5 -l {labels}"
 
 
+def awaited(config: RunConfig) -> str:
+    """What a run that succeeded waits for, where people label and its configuration names no answers; else empty."""
+    if config.sample.label_access != "file" or config.sample.labels_file:
+        return ""
+    where = f"{config.store.rstrip('/')}/candidates/{config.name}/"
+    return (
+        f"waiting for labels: the images to label are under {where}, in the folder that the contact sheet of `sample` "
+        "names; name the answers as sample.labels_file and run again"
+    )
+
+
 def link(server: Kubeflow, run_id: str) -> str:
     """The page of a run; KF_PIPELINES_UI_ENDPOINT is where the UI is, if not where the API is."""
     base = os.environ.get("KF_PIPELINES_UI_ENDPOINT", server.host).rstrip("/")

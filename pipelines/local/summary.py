@@ -44,16 +44,25 @@ def print_summary(run: Run, store: str, file: TextIO | None = None, object_store
 def summary(run: Run, store: str, object_store: str = "") -> Iterator[Row]:
     """Rows of the closing table; a figure that a stage did not give is left out."""
     stages = {stage.name: stage for stage in run.stages}
-    yield from _labels(_figures(stages, "ingest", "dataset"), _figures(stages, "sample", "labels"))
+    labels = _figures(stages, "sample", "labels")
+    evaluation = _figures(stages, "evaluate", "evaluation")
+    yield from _labels(_figures(stages, "ingest", "dataset"), labels)
+    if "waiting" in labels:
+        label, _, what = labels["waiting"].partition(": ")
+        yield label, what
+    if "unlabelled_classes" in evaluation:
+        yield "classes without a training label", evaluation["unlabelled_classes"]
     yield from _accuracy(stages)
-    yield from _gates(_figures(stages, "evaluate", "evaluation"))
+    yield from _gates(evaluation)
     yield from _release(_figures(stages, "release", "release"), store, object_store)
     for label, stage, output, name in PAGES:
-        if stage in stages and output in stages[stage].outputs:
+        if stage in stages and output in stages[stage].outputs and "waiting" not in _figures(stages, stage, output):
             yield label, _relative(Path(stages[stage].outputs[output]["uri"]) / name)
-    published = _figures(stages, "sample", "candidates").get("published")
-    if published:
-        yield "candidates", _in_store(store, published)
+    candidates = _figures(stages, "sample", "candidates")
+    if candidates.get("published"):
+        open_ = candidates.get("unanswered")
+        waits = f" ({open_:g} of {candidates['picks']:g} images without a label)" if open_ else ""
+        yield "candidates", _in_store(store, candidates["published"]) + waits
     yield (
         "stages",
         ", ".join(
@@ -120,6 +129,9 @@ def _gates(evaluation: dict[str, Any]) -> Iterator[Row]:
 
 def _release(release: dict[str, Any], store: str, object_store: str) -> Iterator[Row]:
     if "promoted" not in release:
+        return
+    if "waiting" in release:
+        yield "release", "none, the run waits for labels"
         return
     where = f" at {_in_store(store, release['published'])}" if release.get("published") else ""
     state = "promoted to champion" if release["promoted"] else f"not promoted: {release.get('why', '')}".rstrip(": ")

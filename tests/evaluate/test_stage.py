@@ -15,7 +15,7 @@ from components.common.files import read_json, sha256_tree, write_json
 from components.common.metrics import wilson_interval
 from components.evaluate.gates import UNMEASURED
 from components.evaluate.settings import EvaluateSettings
-from components.evaluate.stage import run
+from components.evaluate.stage import measure, run
 from tests import tiny
 
 
@@ -113,6 +113,7 @@ def test_without_test_labels_the_run_ends_and_the_gates_fail(tiny_world, tmp_pat
     page = done.report.read_text(encoding="utf-8")
     assert "Not measured" in page
     assert "evaluate.map_points asks for 0" in page
+    assert "no training label" not in page
 
 
 def test_a_calibration_of_another_classifier_is_refused(tiny_world, tiny_evaluated, tmp_path):
@@ -132,3 +133,52 @@ def test_a_calibration_of_another_classifier_is_refused(tiny_world, tiny_evaluat
             *outputs,
         )
     assert not any(path.exists() for path in outputs)
+
+
+def test_test_images_of_classes_without_a_training_label_count_as_wrong(partial_world, tmp_path):
+    done = tiny.evaluated(partial_world, tmp_path, map_points=0, mistakes=0)
+    rows = pq.read_table(done.evaluation / "predictions.parquet").to_pydict()
+    figures = read_json(done.evaluation / "metrics.json")
+    label = partial_world.data.column("label")[partial_world.rows["test"]].tolist()
+    lost = sum(name in ("3", "7") for name in label)
+    assert (rows["label"], figures["images"]) == (label, len(label))  # none is left out
+    assert not {"3", "7"} & set(rows["predicted"] + rows["warmup_predicted"])
+    assert figures["unlabelled_class_images"] == lost > 5
+    right = sum(a == b for a, b in zip(rows["label"], rows["predicted"], strict=True))
+    assert figures["accuracy"] == right / len(label) <= 1 - lost / len(label)
+    assert (figures["classes"], figures["unlabelled_classes"]) == (list("0123456789"), ["3", "7"])
+    for index in (3, 7):
+        assert sum(figures["confusion"][index]) == label.count(str(index))
+        assert [row[index] for row in figures["confusion"]] == [0] * 10
+        about = figures["per_class"][index]
+        assert (about["recall"], about["precision"], about["f1"]) == (0, None, 0)
+    f1 = sk.f1_score(label, rows["predicted"], labels=figures["classes"], average="macro", zero_division=0)
+    assert figures["macro_f1"] == pytest.approx(f1)
+    confidence = np.array(rows["confidence"])
+    hit = np.array(rows["label"]) == np.array(rows["predicted"])
+    assert abs(np.mean(confidence) - np.mean(hit)) <= figures["ece_after"] + 1e-12
+    told = f"2 of 10 (3, 7), {lost} of {len(label)} test images"
+    assert done.metadata["evaluation"]["unlabelled_classes"] == told
+    page = done.report.read_text(encoding="utf-8")
+    assert f"2 of 10 classes have no training label: the model never predicts them, and their {lost} of" in page
+    assert f"it is right on {100 * right / (len(label) - lost):.1f} %" in page
+    assert "class without a training label</th>" in page
+
+
+def test_the_likelihood_is_of_the_classes_that_the_model_knows():
+    logits = np.array([[2.0, -np.inf, 0.0], [0.0, -np.inf, 1.0], [1.0, -np.inf, 0.0]])
+    true = np.array([0, 1, 2])
+    figures = measure(logits, logits, true, true != 1, 1.0, 10)
+    p = [np.exp(2) / (np.exp(2) + 1), np.e / (1 + np.e), 1 / (1 + np.e)]
+    assert figures["nll"] == pytest.approx(-(np.log(p[0]) + np.log(p[2])) / 2)
+    assert figures["accuracy"] == pytest.approx(1 / 3)
+    squares = 2 * (1 - p[0]) ** 2 + (p[1] ** 2 + (1 - p[1]) ** 2 + 1) + 2 * (1 - p[2]) ** 2
+    assert figures["brier"] == pytest.approx(squares / 3)
+    nothing = measure(logits[1:2], logits[1:2], true[1:2], np.array([False]), 1.0, 10)
+    assert "nll" not in nothing
+    assert nothing["accuracy"] == 0
+
+
+def test_classifiers_of_other_labels_are_refused(tiny_world, partial_world, tmp_path):
+    with pytest.raises(BadInputError, match=r"the labels teach .*; train on these labels again"):
+        tiny.evaluated(partial_world._replace(warm=tiny_world.warm), tmp_path)

@@ -8,8 +8,12 @@ import pytest
 
 from components.common.artifacts import TRAIN
 from components.common.cli import Metadata
+from components.common.errors import BadInputError
 from components.common.files import read_json, sha256_file, sha256_tree
+from components.common.learning.inference import logits
+from components.common.learning.loading import Images
 from components.common.learning.models import load_classifier
+from components.common.storage import open_store
 from tests import tiny
 from tests.stages import pseudolabel, warmup
 
@@ -96,3 +100,20 @@ def test_without_validation_labels_it_claims_no_accuracy_but_still_watches_for_l
     assert about(tmp_path / "good")["validation_accuracy"] is None
     pseudolabel(world, tmp_path / "bad", learning_rate=1e30)
     assert "all but stopped predicting" in about(tmp_path / "bad")["why"]
+
+
+def test_guesses_are_of_the_classes_that_the_model_knows_and_others_count_as_wrong(partial_world, tmp_path):
+    metadata = pseudolabel(partial_world, tmp_path, steps=20)
+    model, spec, facts = load_classifier(tmp_path / "classifier")
+    assert (facts["classes"], facts["unlabelled_classes"]) == (list("01245689"), ["3", "7"])
+    held = partial_world.rows["validation"]
+    images = Images(partial_world.data, open_store(partial_world.store), spec.mode, spec.image_size)
+    said = np.array(facts["classes"])[logits(model, spec, images, held, 64).argmax(axis=1)]
+    label = partial_world.data.column("label")[held]
+    assert metadata["metrics"]["validation_accuracy"] == np.sum(said == label) / len(held)
+    assert np.isin(label, ["3", "7"]).sum() > 5  # of which none is right
+
+
+def test_a_warm_up_model_of_other_labels_is_refused(tiny_world, partial_world, tmp_path):
+    with pytest.raises(BadInputError, match="train on these labels again"):
+        pseudolabel(partial_world._replace(warm=tiny_world.warm), tmp_path)

@@ -61,7 +61,7 @@ def test_a_release_holds_all_that_a_server_needs_and_where_it_came_from(tiny_wor
     assert {path.name for path in bundle.iterdir()} == {*FILES, "release.json"} == {*about["files"], "release.json"}
     for name, expected in about["files"].items():
         assert expected == {"sha256": sha256_file(bundle / name), "size": (bundle / name).stat().st_size}
-    assert about["classes"] == list(tiny_world.data.classes)
+    assert (about["classes"], about["unlabelled_classes"]) == (list(tiny_world.data.classes), [])
     assert about["temperature"] == read_json(passing.calibration / "calibration.json")["temperature"]
     assert about["digests"] == {
         "dataset": tiny_world.data.id,

@@ -1,4 +1,4 @@
-"""The stage: equal bytes, and too few labels in one line that names the class and the pictures to label."""
+"""The stage: equal bytes, classes without a training label left out, and fewer than two of them refused."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -6,11 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from components.common.artifacts import LABELS, SPLITS, TRAIN, load_labels, save_embeddings, save_labels
+from components.common.artifacts import TRAIN, save_embeddings
 from components.common.cli import Metadata
 from components.common.errors import BadInputError
 from components.common.files import read_json, sha256_tree
+from components.common.learning.inference import logits
+from components.common.learning.loading import Images
 from components.common.learning.models import load_classifier
+from components.common.storage import open_store
 from tests import tiny
 from tests.stages import warmup
 
@@ -21,13 +24,9 @@ def done(tiny_world: tiny.World, tmp_path_factory: pytest.TempPathFactory) -> tu
     return folder, warmup(tiny_world, folder, head_steps=200, steps=40)
 
 
-def relabelled(world: tiny.World, folder: Path, train: np.ndarray, classes: list[str] | None = None) -> tiny.World:
+def relabelled(world: tiny.World, folder: Path, train: np.ndarray) -> tiny.World:
     """The world with other training labels."""
     tiny.labels(folder, world.data, {**world.rows, TRAIN: train})
-    if classes is not None:
-        table = load_labels(folder)[0]
-        kept = [entry for entry in table.to_pylist() if entry["label"] in classes]
-        save_labels(folder, table.from_pylist(kept, schema=LABELS), classes, "candidates/digits/abc")
     return world._replace(labels=folder)
 
 
@@ -62,39 +61,32 @@ def test_without_validation_labels_no_accuracy_is_claimed(tiny_world, tmp_path):
     assert load_classifier(tmp_path / "out" / "classifier")[2]["validation_accuracy"] is None
 
 
-def test_a_class_without_a_label_is_named_with_what_to_do(tiny_world, tmp_path):
-    train = tiny_world.rows[TRAIN]
-    without = train[~np.isin(tiny_world.data.column("label")[train], ["3", "7"])]
-    with pytest.raises(BadInputError) as error:
-        warmup(relabelled(tiny_world, tmp_path / "labels", without, list("0123456789")), tmp_path / "out")
-    said = str(error.value)
-    assert said.startswith(
-        f"no training label for class '3', '7' ({len(without)} labels in all); expected one of each class"
-    )
-    assert "raise sample.train_budget" in said
-    assert f"images of {tiny_world.store}/candidates/digits/abc/candidates.csv" in said
-    assert "\n" not in said
+def test_a_class_without_a_training_label_is_left_out_and_counts_as_wrong(tiny_world, partial_world, tmp_path, capsys):
+    metadata = warmup(partial_world, tmp_path / "out")
+    model, spec, about = load_classifier(tmp_path / "out" / "classifier")
+    assert (about["classes"], about["unlabelled_classes"]) == (list("01245689"), ["3", "7"])
+    assert model.head.out_features == 8
+    assert metadata["classifier"]["unlabelled_classes"] == "2 of 10 (3, 7)"
+    assert "classes without a training label: 2 of 10 (3, 7); none of them can be predicted" in capsys.readouterr().out
+    held = tiny_world.rows["validation"]
+    images = Images(tiny_world.data, open_store(tiny_world.store), spec.mode, spec.image_size)
+    said = [about["classes"][index] for index in logits(model, spec, images, held, 64).argmax(axis=1)]
+    right = [label == answer for label, answer in zip(tiny_world.data.column("label")[held], said, strict=True)]
+    assert metadata["metrics"]["validation_accuracy"] == sum(right) / len(held)
+    assert metadata["metrics"]["validation_images"] == len(held)
+
+
+def test_two_classes_are_enough_and_one_is_not(tiny_world, tmp_path):
+    label = tiny_world.data.column("label")[tiny_world.rows[TRAIN]]
+    for names in (["4", "9"], ["4"], []):
+        world = relabelled(tiny_world, tmp_path / "labels", tiny_world.rows[TRAIN][np.isin(label, names)])
+        if len(names) == 2:
+            warmup(world, tmp_path / "two", steps=1)
+            assert load_classifier(tmp_path / "two" / "classifier")[2]["classes"] == names
+            continue
+        with pytest.raises(BadInputError, match=r"the training labels are of .*; expected at least two classes"):
+            warmup(world, tmp_path / "out")
     assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize(
-    ("classes", "said"),
-    [
-        (["4"], r"the labels name \['4'\]; expected at least two classes"),
-        ([], "no image is labelled yet; expected at least two classes"),
-    ],
-)
-def test_fewer_than_two_classes_is_one_line_that_points_at_the_candidates(tiny_world, tmp_path, classes, said):
-    world = relabelled(tiny_world, tmp_path / "labels", tiny_world.rows[TRAIN], classes)
-    with pytest.raises(BadInputError, match=said + ".*/candidates/digits/abc/candidates.csv and .*sample.labels_file"):
-        warmup(world, tmp_path / "out")
-
-
-def test_no_labels_yet_names_every_class(tiny_world, tmp_path):
-    nobody = {split: np.empty(0, np.int64) for split in SPLITS}
-    tiny.labels(tmp_path / "labels", tiny_world.data, nobody)
-    with pytest.raises(BadInputError, match=r"no training label for class '0', '1', .*'9' \(0 labels in all\)"):
-        warmup(tiny_world._replace(labels=tmp_path / "labels"), tmp_path / "out")
 
 
 def test_embeddings_of_another_dataset_are_refused(tiny_world, tmp_path):

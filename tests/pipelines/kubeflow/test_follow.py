@@ -73,6 +73,17 @@ def test_a_run_is_followed_to_its_end(tmp_path, capsys):
         ]
 
 
+@pytest.mark.parametrize("answers", ["null", "s3://bucket/answers.csv"])
+def test_a_first_round_with_people_ends_well_and_says_where_the_images_wait(tmp_path, capsys, answers):
+    asked = ("sample.label_access=file", f"sample.labels_file={answers}")
+    with serve() as server:
+        play(server, ("SUCCEEDED", []))
+        assert call("submit", config(tmp_path), *asked, "--host", server.url, "--wait") == 0
+        said = capsys.readouterr().out
+    waits = "waiting for labels: the images to label are under s3://bucket/store/candidates/digits/, in the folder"
+    assert (waits in said.splitlines()[-1]) == (answers == "null")
+
+
 def test_packing_pods_share_a_line(tmp_path, capsys):
     plan = task("plan", "SUCCEEDED", 0, 5)
     ingest = task("ingest", "RUNNING", 31)

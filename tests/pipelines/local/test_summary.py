@@ -127,6 +127,31 @@ def test_a_promoted_release_comes_with_the_command_that_uses_it(run, store, comm
     assert dict(summary(run, store, "my objects"))["classify with"] == command
 
 
+def test_a_run_that_waits_says_for_how_many_images_and_where(run):
+    line = "waiting for labels: 180 images at s3://bucket/x/candidates/mnist/1 (why); what to do"
+    sample = next(stage for stage in run.stages if stage.name == "sample")
+    sample.outputs["labels"]["metadata"]["waiting"] = line
+    sample.outputs["candidates"]["metadata"]["unanswered"] = 180
+    for stage in run.stages:
+        if stage.name in ("pseudolabel", "calibrate", "evaluate", "release"):
+            for output in stage.outputs.values():
+                output["metadata"] = {"waiting": line}
+    run.stages[-1].outputs["release"]["metadata"] |= {"promoted": False, "version": "", "published": "", "why": line}
+    rows = dict(summary(run, "s3://bucket/x/"))
+    assert rows["waiting for labels"] == "180 images at s3://bucket/x/candidates/mnist/1 (why); what to do"
+    assert rows["release"] == "none, the run waits for labels"
+    assert rows["candidates"] == "s3://bucket/x/candidates/mnist/1 (180 of 180 images without a label)"
+    assert "contact sheet" in rows
+    assert not {"report", "accuracy, final", "gate max_drop", "pseudo-labels", "calibration error"} & rows.keys()
+
+
+def test_classes_without_a_training_label_are_named_with_their_cost(run):
+    evaluate = next(stage for stage in run.stages if stage.name == "evaluate")
+    evaluate.outputs["evaluation"]["metadata"]["unlabelled_classes"] = "2 of 10 (cat, dog), 99 of 498 test images"
+    rows = dict(summary(run, "store"))
+    assert rows["classes without a training label"] == "2 of 10 (cat, dog), 99 of 498 test images"
+
+
 def test_no_figures_no_rows(tmp_path):
     rows = dict(
         summary(Run(tmp_path, Lines(io.StringIO()), threads=1, stages=[Stage("ingest"), Stage("evaluate")]), "store")
