@@ -13,7 +13,7 @@ from typing import Any
 
 from components.common.errors import BadInputError
 from components.common.files import read_json
-from pipelines.collecting.inventory import Thing
+from pipelines.collecting.contents import Thing
 from pipelines.collecting.sweep import DAY, Found
 
 STAMP = re.compile(r"(?P<name>.+)-\d{8}-\d{6}(-\d+)?")  # as pipelines/local/record.py names them

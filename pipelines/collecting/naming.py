@@ -11,61 +11,61 @@ from typing import Any
 
 from components.common.errors import BadInputError
 from components.common.storage import Store
-from pipelines.collecting.inventory import Inventory
+from pipelines.collecting.contents import Contents
 
 ABOUT = "dataset.json"  # written last of a version
 
 
 def name_all(
-    inventory: Inventory, store: Store, before: float, versions: int | None, runs: set[str], tick: Callable[[], None]
+    contents: Contents, store: Store, before: float, versions: int | None, runs: set[str], tick: Callable[[], None]
 ) -> None:
     """Note what is named. before: the time (seconds since 1970) before which things are old. versions: how many of a
     dataset stay at least; None for all. runs: ids of datasets that runs on this machine are made of.
 
     Raises BadInputError where something that names cannot be read: then nobody knows what may go.
     """
-    made_of = runs | (_released(inventory, store) if versions is not None else set())
-    for dataset in inventory.owners("pointer", "version", "shard", "thumbnails", "plan"):
-        for version in _kept(inventory, store, dataset, before, versions, made_of):
+    made_of = runs | (_released(contents, store) if versions is not None else set())
+    for dataset in contents.owners("pointer", "version", "shard", "thumbnails", "plan"):
+        for version in _kept(contents, store, dataset, before, versions, made_of):
             tick()
-            inventory.name(iter([version]))
+            contents.name(iter([version]))
             about = _read(store, f"{version}/{ABOUT}")
-            inventory.name(
+            contents.name(
                 entry["key"].rpartition(".")[0]
                 for table in ("shards", "thumbnails", "looks")  # earlier versions called thumbnails looks
                 for entry in about.get(table, ())
             )
-    for labels in inventory.things("labels"):
+    for labels in contents.things("labels"):
         tick()
         about = _read(store, labels.key)
         if isinstance(about, dict) and isinstance(about.get("candidates"), str):
-            inventory.name(iter([about["candidates"]]))
+            contents.name(iter([about["candidates"]]))
 
 
-def is_in_flight(inventory: Inventory, dataset: str, before: float) -> bool:
+def is_in_flight(contents: Contents, dataset: str, before: float) -> bool:
     """Whether an ingest may be going on: its plan is in the store, and somebody wrote to it lately."""
-    return any(plan.modified >= before for plan in inventory.things("plan", dataset))
+    return any(plan.modified >= before for plan in contents.things("plan", dataset))
 
 
 def _kept(
-    inventory: Inventory, store: Store, dataset: str, before: float, versions: int | None, made_of: set[str]
+    contents: Contents, store: Store, dataset: str, before: float, versions: int | None, made_of: set[str]
 ) -> Iterator[str]:
     """Prefixes of the versions that stay."""
     pointer = f"datasets/{dataset}/latest.json"
-    pointed = inventory.modified(pointer)
+    pointed = contents.modified(pointer)
     about = {} if pointed is None else _read(store, pointer)
     latest, second = (f"datasets/{dataset}/{about.get(which)}" for which in ("id", "previous"))
-    if pointed is not None and inventory.modified(f"{latest}/{ABOUT}") is None:
+    if pointed is not None and contents.modified(f"{latest}/{ABOUT}") is None:
         raise BadInputError(
             f"{store.uri}/{pointer}: names version {about.get('id')}, whose {ABOUT} is gone; restore it, or remove "
             "latest.json to begin anew; nothing is removed until then"
         )
     whole = [
         (version, written)
-        for version in inventory.things("version", dataset)
-        if (written := inventory.modified(f"{version.key}/{ABOUT}")) is not None
+        for version in contents.things("version", dataset)
+        if (written := contents.modified(f"{version.key}/{ABOUT}")) is not None
     ]
-    all_stay = versions is None or is_in_flight(inventory, dataset, before)
+    all_stay = versions is None or is_in_flight(contents, dataset, before)
     # by the time at which each became the newest: a version that comes back is written anew
     order = sorted(whole, key=lambda one: (one[0].key == latest, one[0].key == second, one[1]), reverse=True)
     became = [written for _, written in order]
@@ -81,9 +81,9 @@ def _kept(
             yield version.key
 
 
-def _released(inventory: Inventory, store: Store) -> set[str]:
+def _released(contents: Contents, store: Store) -> set[str]:
     """Ids of the datasets that releases are made of."""
-    return {str(_read(store, release.key).get("digests", {}).get("dataset")) for release in inventory.things("release")}
+    return {str(_read(store, release.key).get("digests", {}).get("dataset")) for release in contents.things("release")}
 
 
 def _read(store: Store, key: str) -> Any:

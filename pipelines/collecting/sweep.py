@@ -11,7 +11,7 @@ from itertools import groupby, islice
 from typing import NamedTuple
 
 from components.common.storage import Collection, Store
-from pipelines.collecting.inventory import Inventory, Thing
+from pipelines.collecting.contents import Contents, Thing
 from pipelines.collecting.naming import ABOUT, is_in_flight, name_all
 
 DAY = 86400.0  # seconds
@@ -53,12 +53,12 @@ class Sweep:
     def found(self, tick: Callable[[], None] = lambda: None) -> Iterator[Found]:
         """What may go, in the order in which to remove it. tick: called again and again while the store is read."""
         before = self.now - self.days * DAY
-        with closing(Inventory(self.store, tick)) as inventory:
-            name_all(inventory, self.store, before, self.versions, self.runs, tick)
-            busy = {name for name in inventory.owners("plan") if is_in_flight(inventory, name, before)}
-            training = {one.owner for one in inventory.things("checkpoint") if one.modified >= before}
+        with closing(Contents(self.store, tick)) as contents:
+            name_all(contents, self.store, before, self.versions, self.runs, tick)
+            busy = {name for name in contents.owners("plan") if is_in_flight(contents, name, before)}
+            training = {one.owner for one in contents.things("checkpoint") if one.modified >= before}
             for kind in ORDER:
-                for thing in inventory.unnamed(kind):
+                for thing in contents.unnamed(kind):
                     tick()
                     if thing.modified >= before:
                         self.young += 1
@@ -67,7 +67,7 @@ class Sweep:
                     elif kind == "job" and thing.owner in training:  # this may be its job
                         self._hold(f"jobs/{thing.owner}")
                     else:
-                        keys = inventory.keys(thing.key)
+                        keys = contents.keys(thing.key)
                         yield Found(thing, WHY.get(kind) or _why_version(keys), keys)
 
     def _hold(self, place: str) -> None:

@@ -156,7 +156,8 @@ def test_an_unreadable_image_is_a_line_and_the_others_are_still_answered(world, 
         ["class", "confidence", "image", "top"],
     ]
     assert output.err.splitlines() == [
-        f"error: predict: {tmp_path / 'text.png'}: not a JPEG, PNG, WebP, AVIF, HEIC, JPEG 2000, TIFF, BMP, GIF or PPM image",
+        f"error: predict: {tmp_path / 'text.png'}: "
+        "not a JPEG, PNG, WebP, AVIF, HEIC, JPEG 2000, TIFF, BMP, GIF or PPM image",
         f"error: predict: {tmp_path / 'absent.png'}: No such file or directory",
     ]
     with pytest.raises(SystemExit):

@@ -76,7 +76,7 @@ class Thing(NamedTuple):
     modified: float  # of its youngest object
 
 
-class Inventory:
+class Contents:
     """What was found, and the things among it that something names."""
 
     def __init__(self, store: Store, tick: Callable[[], None]) -> None:
