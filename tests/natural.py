@@ -5,10 +5,12 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageEnhance
 from sklearn.datasets import load_sample_images
 
 KINDS = ("re-encoded", "resized", "cropped", "all three")
+EDITS = ("contrast", "brightness", "gamma", "saturation", "grey")  # each is re-encoded too, as what is edited is saved again
+EDITED = 1.6  # the most that contrast, brightness or gamma is multiplied with, or divided by
 CUT = 0.05  # of the side, the most that a crop takes away at each edge
 PLAIN = 6  # grey levels of standard deviation: a patch with less is a piece of sky like any other
 
@@ -42,6 +44,22 @@ def copy(image: Image.Image, kind: str, draws: np.random.Generator) -> Image.Ima
         image = Image.open(io.BytesIO(encoded(image, "JPEG", quality=int(draws.integers(50, 96)))))
         image.load()
     return image
+
+
+def edited(image: Image.Image, kind: str, draws: np.random.Generator) -> Image.Image:
+    """An edited copy, re-encoded: contrast, brightness or gamma times 1/1.6 to 1.6, no colour, or none to twice as much."""
+    factor = float(np.exp(draws.uniform(-1, 1) * np.log(EDITED)))
+    if kind == "contrast":
+        image = ImageEnhance.Contrast(image).enhance(factor)
+    elif kind == "brightness":
+        image = ImageEnhance.Brightness(image).enhance(factor)
+    elif kind == "gamma":
+        image = image.point([round(255 * (level / 255) ** factor) for level in range(256)] * len(image.getbands()))
+    elif kind == "saturation":
+        image = ImageEnhance.Color(image).enhance(draws.uniform(0, 2))
+    else:
+        image = image.convert("L")
+    return copy(image, "re-encoded", draws)
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **options: int) -> bytes:

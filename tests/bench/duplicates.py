@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from components.ingest.duplicates.search import connected, find_pairs
+from components.ingest.duplicates.connections import connected
+from components.ingest.duplicates.search import find_pairs
 from components.ingest.duplicates.thumbnails import SIDE, thumbnail
 from components.ingest.example import mnist
 from tests import natural
@@ -27,7 +28,8 @@ MEASURED = """
 import sys, time
 from pathlib import Path
 import numpy as np
-from components.ingest.duplicates.search import connected, find_pairs
+from components.ingest.duplicates.connections import connected
+from components.ingest.duplicates.search import find_pairs
 path, (count, new) = Path(sys.argv[1]), map(int, sys.argv[2:])
 start, work = time.perf_counter(), time.process_time()
 group = connected(find_pairs(path, count, np.arange(count) >= count - new, path.parent))
