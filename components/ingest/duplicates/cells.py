@@ -45,7 +45,7 @@ class Cells(NamedTuple):
 def divide(vectors: np.ndarray) -> Cells:
     """Cells for vectors of length SCALE, int16 (vectors, n): about twice the root of their number, by k-means."""
     count = max(1, min(len(vectors) // LEAST, round(2 * len(vectors) ** 0.5)))
-    sample = _spread(vectors, SAMPLE * count)
+    sample = _spread(vectors, SAMPLE * count) if len(vectors) else np.zeros_like(vectors, shape=(1, vectors.shape[1]))
     cells = _cells(_spread(sample, count).astype(np.float64))
     for _ in range(ROUNDS if count > 1 else 0):
         own = cells.nearest(sample)

@@ -17,6 +17,16 @@ class Connections:
         """Whether each pair of rows is not connected, as far as is known: bool (pairs,)."""
         return self._labels[a] != self._labels[b]
 
+    def promising(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """An order in which to compare pairs: each row of a first with one row of each component, then with a second.
+
+        So what is one component is mostly known before its members are compared with each other: int64 (pairs,).
+        """
+        order = np.lexsort((self._labels[b], a))
+        change = np.diff(a[order], prepend=-1).astype(bool) | np.diff(self._labels[b[order]], prepend=-1).astype(bool)
+        first = np.maximum.accumulate(np.where(change, np.arange(len(order)), 0))
+        return order[np.argsort(np.arange(len(order)) - first, kind="stable")]
+
     def join(self, a: np.ndarray, b: np.ndarray) -> None:
         """Connect each pair of rows."""
         with self._joining:

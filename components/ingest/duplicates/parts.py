@@ -43,7 +43,7 @@ def _compare(pictures: BinaryIO, connections: Connections, a: np.ndarray, b: np.
 
 
 def shows(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Whether each b is a near-duplicate of a, as the search would find: bool (pairs,). a, b: uint8 (pairs, SIDE, SIDE)."""
+    """Whether each b is a near-duplicate of a, as the search finds: bool (pairs,). a, b: uint8 (pairs, SIDE, SIDE)."""
     spaces = space(a)
     views = view(unit_waves(b))
     missed, window = windows(spaces, np.arange(len(a)), views["waves"])

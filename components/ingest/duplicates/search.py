@@ -67,10 +67,10 @@ def find_pairs(thumbnails: Path, count: int, fresh: np.ndarray, scratch: Path) -
     1.1 KiB of each.
     """
     connections = Connections(count)
-    with thumbnails.open("rb") as pictures, threadpool_limits(1):
-        with ThreadPoolExecutor(min(THREADS, len(os.sched_getaffinity(0)))) as threads:
-            for kind in (NEAR, EDITED):
-                _connect_copies(pictures, kind, fresh[:count], connections, threads, scratch)
+    threads = ThreadPoolExecutor(min(THREADS, len(os.sched_getaffinity(0))))
+    with thumbnails.open("rb") as pictures, threadpool_limits(1), threads:
+        for kind in (NEAR, EDITED):
+            _connect_copies(pictures, kind, fresh[:count], connections, threads, scratch)
     return connections.pairs()
 
 
@@ -126,18 +126,32 @@ def _write_views(waves: BinaryIO, part: Part, low: int, high: int) -> None:
 
 def _ask(search: Search, part: Part, block: tuple[int, int], others: list[Part]) -> None:
     """Connect images of a block of a part with those of the others that show a window of them."""
-    rows = part.rows[slice(*block)]
+    waiting: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+    for found in _candidates(search, part.rows[slice(*block)], others):
+        waiting.append(found)
+        if sum(len(a) for a, _, _ in waiting) >= ALIGNED:
+            _judge(search, *map(np.concatenate, zip(*waiting, strict=True)))
+            waiting = []
+    if waiting:
+        _judge(search, *map(np.concatenate, zip(*waiting, strict=True)))
+
+
+def _candidates(
+    search: Search, rows: np.ndarray, others: list[Part]
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Pairs of which waves say that one is a window of one of the rows: rows (pairs,) of both, and windows (pairs, 4).
+
+    Found one by one, so that what is judged in between is known to be connected.
+    """
     spaces = _spaces(search, rows)
     reached = search.cells.reached(spaces.middle)
-    waiting: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     for cell in np.flatnonzero(reached.any(0)):
         asked = np.flatnonzero(reached[:, cell])
         projection = spaces.projection[asked]
         for other in others:
             for low, high in blocks(other.starts[cell], other.starts[cell + 1], TILE):
                 views = read_rows(other.views, np.arange(low, high), VIEW)
-                inside = projection @ views["products"].astype(np.float32).T
-                near = np.flatnonzero(inside >= ENOUGH)
+                near = np.flatnonzero(projection @ views["products"].astype(np.float32).T >= ENOUGH)
                 for first, last in blocks(0, len(near), PAIRS):
                     a, b = np.divmod(near[first:last], high - low)
                     apart = search.connections.apart(rows[asked[a]], other.rows[low + b])
@@ -145,12 +159,7 @@ def _ask(search: Search, part: Part, block: tuple[int, int], others: list[Part])
                     b = b[apart]
                     missed, window = windows(spaces, a, views["waves"][b])
                     kept = plausible(missed, window)
-                    waiting.append((rows[a[kept]], other.rows[low + b[kept]], window[kept]))
-                if sum(len(a) for a, _, _ in waiting) >= ALIGNED:
-                    _judge(search, *map(np.concatenate, zip(*waiting, strict=True)))
-                    waiting = []
-    if waiting:
-        _judge(search, *map(np.concatenate, zip(*waiting, strict=True)))
+                    yield rows[a[kept]], other.rows[low + b[kept]], window[kept]
 
 
 def _spaces(search: Search, rows: np.ndarray) -> Space:
@@ -160,11 +169,13 @@ def _spaces(search: Search, rows: np.ndarray) -> Space:
 
 def _judge(search: Search, a: np.ndarray, b: np.ndarray, window: np.ndarray) -> None:
     """Connect those of the pairs of rows of which pixels say that b is a copy of a."""
-    for low, high in blocks(0, len(a), ALIGNED):
-        apart = low + np.flatnonzero(search.connections.apart(a[low:high], b[low:high]))
-        if len(apart):
-            one, other = (read_rows(search.thumbnails, rows[apart]) for rows in (a, b))
-            found = apart[search.kind.judge(one, other, window[apart])]
+    order = search.connections.promising(a, b)
+    for low, high in blocks(0, len(order), ALIGNED):
+        asked = order[low:high]
+        asked = asked[search.connections.apart(a[asked], b[asked])]
+        if len(asked):
+            one, other = (read_rows(search.thumbnails, rows[asked]) for rows in (a, b))
+            found = asked[search.kind.judge(one, other, window[asked])]
             search.connections.join(a[found], b[found])
 
 

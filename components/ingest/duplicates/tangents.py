@@ -1,4 +1,4 @@
-"""Test whether the waves of one thumbnail fit a window of another, to first order (tangent distance, Simard et al. 1993).
+"""Test whether the waves of one thumbnail fit a window of another: tangent distance (Simard et al. 1993).
 
 A picture may be a copy of another with up to a twentieth cut off at each edge. To first order its coarse cosine waves
 then lie in the space that is spanned by those of the other's middle window and by what moving an edge adds to them.

@@ -32,9 +32,9 @@ CREATE TABLE before (id TEXT PRIMARY KEY, split TEXT, team TEXT) WITHOUT ROWID;
 CREATE TABLE stored (id TEXT PRIMARY KEY, holder INTEGER, offset INTEGER, size INTEGER, width INTEGER, height INTEGER,
     split TEXT) WITHOUT ROWID;
 """
-# `team` is the group of copies; GROUP is a word of SQL. `part` is the n of the first of its near-duplicates in it. The kept copy is the first by rank and key: SQLite takes
-# the other
-# columns from the row of a lone MIN. A label stands where all copies that have one agree.
+# `team` is the group of copies (GROUP is a word of SQL), `part` the n of the first of its near-duplicates in it. The
+# kept copy is the first by rank and key: SQLite takes the other columns from the row of a lone MIN. A label stands
+# where all copies that have one agree.
 IMAGES = """
 CREATE INDEX files_by_id ON files (id);
 CREATE TABLE images AS
