@@ -18,7 +18,7 @@ WHOLE = np.array([[0.0, 1, 0, 1]])
 
 def judged(a: np.ndarray, b: np.ndarray) -> tuple[bool, bool]:
     """Whether b is a near-duplicate of a, and whether an edited copy."""
-    return tuple(bool(kind.judge(a[None], b[None], WHOLE)[0]) for kind in (NEAR, EDITED))
+    return bool(NEAR.judge(a[None], b[None], WHOLE)[0]), bool(EDITED.judge(a[None], b[None], WHOLE)[0])
 
 
 @pytest.fixture(scope="module")

@@ -38,7 +38,8 @@ def test_waves_tell_where_a_crop_lies() -> None:
 
 
 def test_the_first_question_is_a_projection_in_whole_numbers() -> None:
-    shown = thumbnails_of(natural.patches(200, 200)[:4])
+    photos = [photo.crop((3 * number, 2, 198, 197)) for number in range(3) for photo in natural.patches(200, 200)[:2]]
+    shown = thumbnails_of(photos)
     spaces = space(shown)
     views = view(unit_waves(shown))
     asked = spaces.projection @ views["products"].astype(np.float32).T
@@ -47,7 +48,7 @@ def test_the_first_question_is_a_projection_in_whole_numbers() -> None:
     for a, b in np.ndindex(asked.shape):
         residual = np.linalg.lstsq(models[a].T, target[b], rcond=None)[1][0]
         inside = 1 - residual / np.square(target[b]).sum()
-        assert asked[a, b] / SCALE**2 == pytest.approx(inside, abs=0.01)
+        assert asked[a, b] / SCALE**2 == pytest.approx(inside, abs=0.002 if inside > 0.98 else 0.1)
     np.testing.assert_array_equal(asked, np.round(asked))
     np.testing.assert_array_equal(spaces.middle, coarse(models[:, 0]))
 
