@@ -35,7 +35,7 @@ from components.ingest.duplicates.tangents import (
 )
 
 THREADS = 4  # at most
-QUERIES, TILE = 1024, 2048  # rows asked about, and asked, at a time: bounds memory, as do
+QUERIES, TILE = 2048, 2048  # rows asked about, and asked, at a time: bounds memory, as do
 CHUNK, PAIRS, ALIGNED = 256, 4096, 128  # thumbnails looked at, pairs fitted by waves, pairs aligned by pixels
 
 

@@ -199,7 +199,7 @@ def _groups(inventory: Inventory) -> dict[str, Finding]:
 def _alike(inventory: Inventory, column: str, which: str) -> Finding:
     """The images that agree in a column, of those that fulfil a condition, and how many others a first one has."""
     sizes = f"""SELECT {column} AS name, team AS "group", COUNT(*) AS size FROM images WHERE {which} GROUP BY {column}
-        HAVING size > 1"""
+        HAVING COUNT(*) > 1"""
     found = _list(inventory, f'{sizes} ORDER BY size DESC, "group", name')
     extra = inventory.one(f"SELECT COALESCE(SUM(size - 1), 0) FROM ({sizes})")
     items = []
