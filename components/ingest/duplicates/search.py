@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 from components.ingest.duplicates.cells import Cells, divide
 from components.ingest.duplicates.connections import Connections
 from components.ingest.duplicates.kinds import EDITED, NEAR, Kind
-from components.ingest.duplicates.rows import blocks, read_rows
+from components.ingest.duplicates.rows import blocks, read_range, read_rows
 from components.ingest.duplicates.tangents import (
     ENOUGH,
     FEW,
@@ -107,7 +107,7 @@ def _describe(
     """Write the waves of each image that can have copies of this kind; return the rows of these, and FEW waves."""
 
     def look(block: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-        images = read_rows(pictures, np.arange(*block))
+        images = read_range(pictures, *block)
         seen = np.flatnonzero(kind.admits(images))
         found = np.zeros(len(images), WAVES)
         found[seen] = unit_waves(kind.shown(images[seen]))
@@ -150,7 +150,7 @@ def _candidates(
         projection = spaces.projection[asked]
         for other in others:
             for low, high in blocks(other.starts[cell], other.starts[cell + 1], TILE):
-                views = read_rows(other.views, np.arange(low, high), VIEW)
+                views = read_range(other.views, low, high, VIEW)
                 near = np.flatnonzero(projection @ views["products"].astype(np.float32).T >= ENOUGH)
                 for first, last in blocks(0, len(near), PAIRS):
                     a, b = np.divmod(near[first:last], high - low)
