@@ -54,6 +54,7 @@ UPDATE images SET part = n;
 CREATE UNIQUE INDEX by_n ON images (n);
 CREATE UNIQUE INDEX by_id ON images (id);
 CREATE INDEX by_team ON images (team);
+CREATE INDEX by_part ON images (part);
 CREATE INDEX by_holder ON images (holder, offset);
 """
 
