@@ -63,7 +63,7 @@ def find_pairs(thumbnails: Path, count: int, fresh: np.ndarray, scratch: Path) -
     million.
 
     thumbnails: file of uint8 (count, SIDE, SIDE), in the order of a digest; fresh: bool (count,), two that are not are
-    not compared, as they were before. Blank thumbnails pair with nothing. Memory: 200 bytes an image; scratch holds
+    not compared, as they were before. Blank thumbnails pair with nothing. Memory: 250 bytes an image; scratch holds
     1.1 KiB of each.
     """
     connections = Connections(count)
