@@ -17,7 +17,7 @@ from components.ingest.quality.quality import REFUSED, Finding, as_json, examine
 from components.ingest.quality.remarks import losses, warnings
 from components.ingest.quality.report import report_html
 from components.ingest.settings import IngestSettings
-from components.ingest.version.groups import form_groups
+from components.ingest.version.groups import form_groups, note_parts
 from components.ingest.version.inventory import Inventory
 from components.ingest.version.layout import Version, settle, write_version
 from components.ingest.version.publish import publish, write_dataset
@@ -66,6 +66,7 @@ def _joined(source: str, work: Work, parts: Iterator[Part], settings: IngestSett
     thumbnails = work.scratch / "thumbnails"
     inventory.add_thumbnails(work.store, thumbnails)
     form_groups(inventory, find_pairs(thumbnails, count, inventory.fresh(), work.scratch))
+    note_parts(inventory, thumbnails)
     thumbnails.unlink()
     moved = work.scratch / "moved"
     moved.mkdir()

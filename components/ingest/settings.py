@@ -22,6 +22,8 @@ class Gates(Settings):
     """Files whose bytes another file has too."""
     near_duplicates: Limit = None
     """Images that show what another shows: re-encoded, resized, slightly cropped."""
+    edited_copies: Limit = None
+    """Images that show what another shows in other tones: contrast, brightness or gamma changed."""
     leaks: Limit = None
     """Images that lie in a given held-out split and, or a near-duplicate of them, outside of it too."""
     label_conflicts: Limit = None

@@ -1,1 +1,1 @@
-"""Near-duplicates are found among thumbnails of the images."""
+"""Near-duplicates and edited copies are found among thumbnails of the images."""

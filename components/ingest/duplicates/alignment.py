@@ -11,11 +11,6 @@ GRID = 16
 REACH, SPILL = 0.1, 0.03  # of the side: how far inside and outside of a the edges of b may lie
 LIMITS = np.array([-SPILL, 1 - REACH, -SPILL, 1 - REACH]), np.array([REACH, 1 + SPILL, REACH, 1 + SPILL])
 
-_LEAST, _MOST = (
-    np.array([*first, *[bound] * (SIDE - 2), *last], np.float32)
-    for first, bound, last in (([-np.inf], 0, [0]), ([1], 1, [np.inf]))
-)
-
 
 def align(
     a: np.ndarray, b: np.ndarray, window: np.ndarray, side: int, steps: int
@@ -27,11 +22,10 @@ def align(
     (pairs,); how many times the contrast of a's window b has: (pairs,); and the windows.
     """
     place = ((np.arange(side) + 0.5) / side).astype(np.float32)
-    pooled = _pooled(b, side)
-    target = _unit(pooled)
+    target, power = _unit(_pooled(b, side))
     window = np.clip(window, *LIMITS)
     for _ in range(steps):
-        shown = _unit(_cut_out(a, window, side))
+        shown, _ = _unit(cut_out(a, window, side))
         down, across = np.gradient(shown, axis=(1, 2))
         slopes = np.stack([across * (1 - place), across * place, down * (1 - place)[:, None], down * place[:, None]], 1)
         slopes = slopes.reshape(len(a), 4, -1)
@@ -39,13 +33,12 @@ def align(
         normal += np.eye(4) * (1e-3 * np.trace(normal, axis1=1, axis2=2)[:, None, None] + 1e-12)
         aim = (slopes @ (target - shown).reshape(len(a), -1, 1)).astype(np.float64)
         window = np.clip(window + np.linalg.solve(normal, aim)[..., 0] / side, *LIMITS)
-    shown = _cut_out(a, window, side)
-    difference = _pooled(target - _unit(shown), GRID) * (side // GRID)
-    gain = (pooled.std((1, 2)) + 1e-6) / (shown.std((1, 2)) + 1e-6)
-    return np.square(difference, dtype=np.float64).sum((1, 2)), gain, window
+    shown, shown_power = _unit(cut_out(a, window, side))
+    difference = _pooled(target - shown, GRID) * (side // GRID)
+    return np.square(difference, dtype=np.float64).sum((1, 2)), power / shown_power, window
 
 
-def _cut_out(images: np.ndarray, window: np.ndarray, side: int) -> np.ndarray:
+def cut_out(images: np.ndarray, window: np.ndarray, side: int) -> np.ndarray:
     """A window of each image, averaged over side x side equal areas."""
     return (
         _averaging(window[:, 2], window[:, 3], side)
@@ -60,9 +53,14 @@ def _averaging(low: np.ndarray, high: np.ndarray, side: int) -> np.ndarray:
     Pixels at the border go on outside.
     """
     edges = (SIDE * (low[:, None] + (high - low)[:, None] * (np.arange(side + 1) / side))).astype(np.float32)
-    # how much of each pixel lies before an edge
-    passed = np.clip(edges[:, :, None] - np.arange(SIDE, dtype=np.float32), _LEAST, _MOST)
-    return np.diff(passed, axis=1) / np.diff(edges, axis=1)[:, :, None]
+    passed = edges[:, :, None] - np.arange(SIDE, dtype=np.float32)  # how much of each pixel lies before an edge
+    inner = passed[:, :, 1:-1]
+    np.maximum(inner, 0, out=inner)
+    np.minimum(passed[:, :, :-1], 1, out=passed[:, :, :-1])
+    np.maximum(passed[:, :, -1], 0, out=passed[:, :, -1])
+    weights = passed[:, 1:] - passed[:, :-1]
+    weights /= (edges[:, 1:] - edges[:, :-1])[:, :, None]
+    return weights
 
 
 def _pooled(images: np.ndarray, side: int) -> np.ndarray:
@@ -74,7 +72,9 @@ def _pooled(images: np.ndarray, side: int) -> np.ndarray:
     return matrix @ images @ matrix.T
 
 
-def _unit(images: np.ndarray) -> np.ndarray:
-    """Images of mean 0 and length 1."""
+def _unit(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Images of mean 0 and length 1, and the lengths that they had: (images,)."""
     centred = images - images.mean((1, 2), keepdims=True)
-    return centred / (np.sqrt(np.square(centred).sum((1, 2), keepdims=True)) + 1e-6)
+    flat = centred.reshape(len(images), -1)
+    lengths = np.sqrt(np.einsum("ij,ij->i", flat, flat)) + np.float32(1e-6)
+    return centred / lengths[:, None, None], lengths

@@ -1,243 +1,183 @@
-"""Near-duplicates among thumbnails: every pair is asked, most in a nanosecond or two; pairs become groups.
+"""Find near-duplicate pairs by tangent distance between thumbnails, without comparing every two.
 
-A picture may be a copy of another with up to a twentieth cut off at each edge. To first order its coarse cosine waves
-then lie in the space that is spanned by those of the other's middle window and by what moving an edge adds to them
-(tangent distance, Simard et al. 1993). How much of b lies in the space of a is the product of two vectors: the
-projection onto that space, and all products of two waves of b. So a block of pairs is asked by one product of matrices.
-The few that pass are asked again with more waves, then by pixels. Every answer depends on the two thumbnails alone, not
-on what else is in the dataset.
+The coarse waves of all images are divided into cells; the middle window of an image says in which of them its copies
+may lie. Those are asked by blocks, with a product of matrices; the few that pass are asked again with more waves, then
+by pixels. This is done twice: with the thumbnails as they are, and for edited copies with equalised ones.
 """
 
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryFile
-from threading import Lock
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from components.ingest.duplicates.alignment import GRID, align
-from components.ingest.duplicates.thumbnails import BLANK, CUT, KEPT, MIDDLE, SIDE, contrast, whole_waves, window_waves
+from components.ingest.duplicates.cells import Cells, divide
+from components.ingest.duplicates.connections import Connections
+from components.ingest.duplicates.kinds import EDITED, NEAR, Kind
+from components.ingest.duplicates.rows import blocks, read_range, read_rows
+from components.ingest.duplicates.tangents import (
+    ENOUGH,
+    FEW,
+    VIEW,
+    WAVES,
+    Space,
+    coarse,
+    plausible,
+    space,
+    unit_waves,
+    view,
+    windows,
+)
 
 THREADS = 4  # at most
-QUERIES, TILE = 1024, 2048  # rows asked about, and asked, at a time: bounds memory, as do
+QUERIES, TILE = 2048, 2048  # rows asked about, and asked, at a time: bounds memory, as do
 CHUNK, PAIRS, ALIGNED = 256, 4096, 128  # thumbnails looked at, pairs fitted by waves, pairs aligned by pixels
-FEW = 15  # waves of the first question
-# of its vectors, rounded to whole numbers: sums below 2**24 are exact in float32, in whatever order they are added
-SCALE = 2700
-# share of b's energy that may lie outside of a's space: of the few coarsest waves, and of all
-MISSED_FEW, MISSED = 0.0065, 0.0165
-RIDGE = 1e-5  # keeps directions of a space that are nearly none from counting
-# where waves may say that the edges of b lie in a
-EDGE = np.array([-0.03, 0.92, -0.03, 0.92]), np.array([0.08, 1.03, 0.08, 1.03])
-AREA = 1.03  # of b in a, at most: else it is a that was cropped, which is asked too
-# most energy of the difference, as a share of the picture's: of a rough fit by pixels, and of the last
-ROUGH, FINE = 0.012, 0.004
-GAIN = 1.15  # most that contrast may have changed: the same garment in another grey is no copy
-
-_I, _J = np.triu_indices(FEW)
-_TWICE = np.where(_I == _J, 1, np.sqrt(2))  # products off the diagonal stand for two
-VIEW = np.dtype([("waves", np.float32, KEPT), ("products", np.int16, len(_I))])  # of an image, in a temporary file
 
 
-class Space(NamedTuple):
-    """What windows of some images look like, to first order."""
+class Part(NamedTuple):
+    """Rows of images, in the order of their cells."""
 
-    projection: np.ndarray  # of the FEW coarsest waves, SCALE is one: float32 (images, products)
-    basis: np.ndarray  # orthonormal: float32 (images, 5, KEPT)
-    # how much of the middle window and its four changes makes each vector of the basis: (images, 5, 5)
-    weights: np.ndarray
+    rows: np.ndarray  # int64
+    starts: np.ndarray  # of each cell, and the end: positions in rows
+    views: BinaryIO  # of each row, VIEW
 
 
 class Search(NamedTuple):
     """What the threads share."""
 
     thumbnails: BinaryIO
-    views: BinaryIO
-    rows: np.ndarray  # of the thumbnails that are not blank, the fresh first: int64; the order of the views
-    fresh: int  # how many of them are
-    labels: np.ndarray  # of each the position of one that it is connected with, as far as is known: int64
-    joining: Lock
+    kind: Kind
+    cells: Cells
+    connections: Connections
 
 
 def find_pairs(thumbnails: Path, count: int, fresh: np.ndarray, scratch: Path) -> np.ndarray:
-    """Pairs that connect what near-duplicates connect: int64 (pairs, 2), the first row of each component with every
-    other of it.
+    """Pairs that connect what copies connect: int64 (pairs, 2), the first row of each component with all of its others.
 
     Two that are connected already are not compared, so a crowd of a thousand copies is a thousand pairs and not a
     million.
 
-    thumbnails: file of uint8 (count, SIDE, SIDE); fresh: bool (count,), two that are not are not compared, as they were
-    before. Blank thumbnails pair with nothing. The time grows with count x fresh, memory hardly: views of all lie in a
-    file in scratch.
+    thumbnails: file of uint8 (count, SIDE, SIDE), in the order of a digest; fresh: bool (count,), two that are not are
+    not compared, as they were before. Blank thumbnails pair with nothing. Memory: 250 bytes an image; scratch holds
+    1.1 KiB of each.
     """
-    with thumbnails.open("rb") as pictures, TemporaryFile(dir=scratch) as views, threadpool_limits(1):
-        rows = _described(pictures, np.flatnonzero(fresh[:count]), views)
-        new = len(rows)
-        rows = np.concatenate([rows, _described(pictures, np.flatnonzero(~fresh[:count]), views)])
-        views.flush()
-        search = Search(pictures, views, rows, new, np.arange(len(rows)), Lock())
-        blocks = [*_blocks(0, new, QUERIES), *(_blocks(new, len(rows), QUERIES) if new else ())]
-        with ThreadPoolExecutor(min(THREADS, len(os.sched_getaffinity(0)))) as threads:
-            list(threads.map(lambda block: _ask(search, *block), blocks))
-    joined = np.flatnonzero(np.bincount(search.labels, minlength=1)[search.labels] > 1)
-    first: dict[int, int] = {}
-    pairs = [
-        (first[label], row)
-        for row, label in sorted(zip(rows[joined].tolist(), search.labels[joined].tolist(), strict=True))
-        if first.setdefault(label, row) != row
-    ]
-    return np.array(sorted(pairs), np.int64).reshape(-1, 2)
+    connections = Connections(count)
+    threads = ThreadPoolExecutor(min(THREADS, len(os.sched_getaffinity(0))))
+    with thumbnails.open("rb") as pictures, threadpool_limits(1), threads:
+        for kind in (NEAR, EDITED):
+            _connect_copies(pictures, kind, fresh[:count], connections, threads, scratch)
+    return connections.pairs()
 
 
-def connected(pairs: np.ndarray) -> dict[int, int]:
-    """The lowest number of everyone's connected component, for those that are in a pair."""
-    parent: dict[int, int] = {}
-
-    def root(node: int) -> int:
-        while parent.setdefault(node, node) != node:
-            parent[node] = parent[parent[node]]
-            node = parent[node]
-        return node
-
-    for a, b in pairs.tolist():
-        low, high = sorted((root(a), root(b)))
-        parent[high] = low
-    return {node: root(node) for node in sorted(parent)}
-
-
-def view(thumbnails: np.ndarray) -> np.ndarray:
-    """Waves of length 1, and the products of each two of the FEW coarsest, these of length SCALE: VIEW (images,)."""
-    waves = whole_waves(thumbnails)
-    few = _unit(waves[:, :FEW])
-    result = np.empty(len(waves), VIEW)
-    result["waves"] = _unit(waves)
-    result["products"] = np.round(SCALE * few[:, _I] * few[:, _J] * _TWICE)
-    return result
-
-
-def space(thumbnails: np.ndarray) -> Space:
-    """The spaces of waves in which copies of each thumbnail lie, cropped or not."""
-    waves = window_waves(thumbnails)
-    few, _ = _orthonormal(waves[:, :, :FEW])
-    projection = np.round(SCALE * (few.transpose(0, 2, 1) @ few)[:, _I, _J] * _TWICE)
-    basis, weights = _orthonormal(waves)
-    return Space(projection.astype(np.float32), basis.astype(np.float32), weights)
+def _connect_copies(
+    pictures: BinaryIO,
+    kind: Kind,
+    fresh: np.ndarray,
+    connections: Connections,
+    threads: ThreadPoolExecutor,
+    scratch: Path,
+) -> None:
+    """Connect all copies of a kind of which at least one is fresh."""
+    with ExitStack() as files:
+        waves, *views = (files.enter_context(TemporaryFile(dir=scratch)) for _ in range(3))
+        rows, few = _describe(pictures, kind, len(fresh), waves, threads)
+        search = Search(pictures, kind, divide(few), connections)
+        owners = search.cells.nearest(few)
+        parts = []
+        for wanted, file in zip((True, False), views, strict=True):
+            chosen = np.flatnonzero(fresh[rows] == wanted)
+            chosen = chosen[np.argsort(owners[chosen], kind="stable")]
+            starts = np.searchsorted(owners[chosen], np.arange(len(search.cells.centres) + 1))
+            parts.append(Part(rows[chosen], starts, file))
+            list(threads.map(lambda block, part=parts[-1]: _write_views(waves, part, *block), _chunks(parts[-1].rows)))
+        new, old = parts
+        asked = [(new, block, parts) for block in blocks(0, len(new.rows), QUERIES)]
+        asked += [(old, block, [new]) for block in blocks(0, len(old.rows), QUERIES) if len(new.rows)]
+        list(threads.map(lambda one: _ask(search, *one), asked))
 
 
-def windows(spaces: Space, a: np.ndarray, waves: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Fit waves of b in the space of a: the share of b's energy outside of it (pairs,), and where in a that says b lies
-    (pairs, 4).
+def _describe(
+    pictures: BinaryIO, kind: Kind, count: int, waves: BinaryIO, threads: ThreadPoolExecutor
+) -> tuple[np.ndarray, np.ndarray]:
+    """Write the waves of each image that can have copies of this kind; return the rows of these, and FEW waves."""
 
-    a: numbers of spaces (pairs,); waves: of length 1 (pairs, KEPT). Where only the negative of a would fit, all is
-    outside.
-    """
-    inside = (spaces.basis[a] @ waves[..., None])[..., 0]
-    missed = 1 - np.square(inside, dtype=np.float64).sum(1)
-    weights = (inside[:, None].astype(np.float64) @ spaces.weights[a])[:, 0]
-    gain = np.where(weights[:, 0] > 0, weights[:, 0], np.inf)
-    outwards = weights[:, 1:] / gain[:, None] * CUT
-    return np.where(weights[:, 0] > 0, missed, 1), MIDDLE + outwards * [-1, 1, -1, 1]
+    def look(block: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+        images = read_range(pictures, *block)
+        seen = np.flatnonzero(kind.admits(images))
+        found = np.zeros(len(images), WAVES)
+        found[seen] = unit_waves(kind.shown(images[seen]))
+        os.pwrite(waves.fileno(), found.tobytes(), block[0] * WAVES.itemsize)
+        return block[0] + seen, coarse(found[seen])
 
-
-def same(a: np.ndarray, b: np.ndarray, window: np.ndarray) -> np.ndarray:
-    """Whether each b shows a window of a, near the given one: bool (pairs,). a, b: float32 (pairs, SIDE, SIDE)."""
-    energy, gain, window = align(a, b, window, GRID, 1)
-    result = (energy <= ROUGH) & (np.abs(np.log(gain)) <= np.log(GAIN))
-    near = np.flatnonzero(result)
-    if len(near):
-        energy, gain, _ = align(a[near], b[near], window[near], SIDE, 4)
-        result[near] = (energy <= FINE) & (np.abs(np.log(gain)) <= np.log(GAIN))
-    return result
+    parts = [(np.empty(0, np.int64), np.empty((0, FEW), np.int16)), *threads.map(look, blocks(0, count, CHUNK))]
+    rows, few = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return rows, few
 
 
-def _described(pictures: BinaryIO, rows: np.ndarray, views: BinaryIO) -> np.ndarray:
-    """Append the views of those of the rows that are not blank, and return these."""
-    kept = [np.empty(0, np.int64)]
-    for start, stop in _blocks(0, len(rows), CHUNK):
-        part = rows[start:stop]
-        images = _read_thumbnails(pictures, part)
-        seen = contrast(images) >= BLANK
-        views.write(view(images[seen]).tobytes())
-        kept.append(part[seen])
-    return np.concatenate(kept)
+def _write_views(waves: BinaryIO, part: Part, low: int, high: int) -> None:
+    views = view(read_rows(waves, part.rows[low:high], WAVES))
+    os.pwrite(part.views.fileno(), views.tobytes(), low * VIEW.itemsize)
 
 
-def _ask(search: Search, start: int, stop: int) -> None:
-    """Connect all near-duplicates of which the one is a window of another in rows[start:stop]; old ones are only asked
-    about fresh.
-    """
-    parts = [
-        space(_read_thumbnails(search.thumbnails, search.rows[low:high])) for low, high in _blocks(start, stop, CHUNK)
-    ]
-    spaces = Space(*(np.concatenate(part) for part in zip(*parts, strict=True)))
-    scores = np.empty((stop - start, TILE), np.float32)
+def _ask(search: Search, part: Part, block: tuple[int, int], others: list[Part]) -> None:
+    """Connect images of a block of a part with those of the others that show a window of them."""
     waiting: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-    for low, high in _blocks(0, len(search.rows) if start < search.fresh else search.fresh, TILE):
-        views = np.frombuffer(os.pread(search.views.fileno(), (high - low) * VIEW.itemsize, low * VIEW.itemsize), VIEW)
-        inside = np.matmul(spaces.projection, views["products"].astype(np.float32).T, out=scores[:, : high - low])
-        near = np.flatnonzero(inside >= (1 - MISSED_FEW) * SCALE**2)
-        for first, last in _blocks(0, len(near), PAIRS):
-            a, b = np.divmod(near[first:last], high - low)
-            apart = search.labels[a + start] != search.labels[b + low]
-            a = a[apart]
-            b = b[apart]
-            missed, window = windows(spaces, a, views["waves"][b])
-            area = (window[:, 1] - window[:, 0]) * (window[:, 3] - window[:, 2])
-            kept = ((window >= EDGE[0]) & (window <= EDGE[1])).all(1) & (area <= AREA) & (missed <= MISSED)
-            waiting.append((a[kept] + start, b[kept] + low, window[kept]))
-            if sum(len(a) for a, _, _ in waiting) >= ALIGNED:
-                _connect(search, *map(np.concatenate, zip(*waiting, strict=True)))
-                waiting = []
+    for found in _candidates(search, part.rows[slice(*block)], others):
+        waiting.append(found)
+        if sum(len(a) for a, _, _ in waiting) >= ALIGNED:
+            _judge(search, *map(np.concatenate, zip(*waiting, strict=True)))
+            waiting = []
     if waiting:
-        _connect(search, *map(np.concatenate, zip(*waiting, strict=True)))
+        _judge(search, *map(np.concatenate, zip(*waiting, strict=True)))
 
 
-def _connect(search: Search, a: np.ndarray, b: np.ndarray, window: np.ndarray) -> None:
-    """Connect those of the pairs (positions in rows) of which pixels say that they are near-duplicates."""
-    for low, high in _blocks(0, len(a), ALIGNED):
-        i = a[low:high]
-        j = b[low:high]
-        apart = np.flatnonzero(search.labels[i] != search.labels[j])
-        if not len(apart):
-            continue
-        i = i[apart]
-        j = j[apart]
-        one, other = (_read_thumbnails(search.thumbnails, search.rows[which]).astype(np.float32) for which in (i, j))
-        found = same(one, other, window[low:high][apart])
-        with search.joining:
-            for x, y in zip(i[found], j[found], strict=True):
-                low_label, high_label = sorted((search.labels[x], search.labels[y]))
-                search.labels[search.labels == high_label] = low_label
+def _candidates(
+    search: Search, rows: np.ndarray, others: list[Part]
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Pairs of which waves say that one is a window of one of the rows: rows (pairs,) of both, and windows (pairs, 4).
 
-
-def _read_thumbnails(file: BinaryIO, rows: np.ndarray) -> np.ndarray:
-    """Thumbnails by row: uint8 (rows, SIDE, SIDE). Neighbours in the file are read at once."""
-    result = np.empty((len(rows), SIDE, SIDE), np.uint8)
-    edges = np.flatnonzero(np.diff(rows, prepend=-2, append=-2) != 1).tolist()
-    for first, last in pairwise(edges):
-        if os.preadv(file.fileno(), [result[first:last].data], int(rows[first]) * SIDE**2) < (last - first) * SIDE**2:
-            raise ValueError(f"{file.name} ends before row {rows[last - 1]}")
-    return result
-
-
-def _blocks(start: int, stop: int, size: int) -> Iterator[tuple[int, int]]:
-    return ((low, min(low + size, stop)) for low in range(start, stop, size))
-
-
-def _orthonormal(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Orthonormal combinations of the vectors of each image, and the weights that combine them: (images, 5, n),
-    (images, 5, 5).
+    Found one by one, so that what is judged in between is known to be connected.
     """
-    normal = vectors @ vectors.transpose(0, 2, 1)
-    normal += np.eye(normal.shape[1]) * (RIDGE * np.trace(normal, axis1=1, axis2=2)[:, None, None] + 1e-12)
-    weights = np.linalg.inv(np.linalg.cholesky(normal))
-    return weights @ vectors, weights
+    spaces = _spaces(search, rows)
+    reached = search.cells.reached(spaces.middle)
+    for cell in np.flatnonzero(reached.any(0)):
+        asked = np.flatnonzero(reached[:, cell])
+        projection = spaces.projection[asked]
+        for other in others:
+            for low, high in blocks(other.starts[cell], other.starts[cell + 1], TILE):
+                views = read_range(other.views, low, high, VIEW)
+                near = np.flatnonzero(projection @ views["products"].astype(np.float32).T >= ENOUGH)
+                for first, last in blocks(0, len(near), PAIRS):
+                    a, b = np.divmod(near[first:last], high - low)
+                    apart = search.connections.apart(rows[asked[a]], other.rows[low + b])
+                    a = asked[a[apart]]
+                    b = b[apart]
+                    missed, window = windows(spaces, a, views["waves"][b])
+                    kept = plausible(missed, window)
+                    yield rows[a[kept]], other.rows[low + b[kept]], window[kept]
 
 
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / (np.sqrt(np.square(vectors).sum(1, keepdims=True)) + 1e-12)
+def _spaces(search: Search, rows: np.ndarray) -> Space:
+    parts = [space(search.kind.shown(read_rows(search.thumbnails, rows[slice(*part)]))) for part in _chunks(rows)]
+    return Space(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+
+
+def _judge(search: Search, a: np.ndarray, b: np.ndarray, window: np.ndarray) -> None:
+    """Connect those of the pairs of rows of which pixels say that b is a copy of a."""
+    order = search.connections.promising(a, b)
+    for low, high in blocks(0, len(order), ALIGNED):
+        asked = order[low:high]
+        asked = asked[search.connections.apart(a[asked], b[asked])]
+        if len(asked):
+            one, other = (read_rows(search.thumbnails, rows[asked]) for rows in (a, b))
+            found = asked[search.kind.judge(one, other, window[asked])]
+            search.connections.join(a[found], b[found])
+
+
+def _chunks(rows: np.ndarray) -> Iterator[tuple[int, int]]:
+    return blocks(0, len(rows), CHUNK)

@@ -17,6 +17,8 @@ MEANING = {
     "passed_over": "images of a kind that is not read, so not in the dataset; what to do about each is below",
     "exact_duplicates": "files with the bytes of another: kept once",
     "near_duplicates": "images that show what another shows; a group shares its split, so that nothing leaks",
+    "edited_copies": "what another image shows in other tones: contrast, brightness or gamma changed; they share its "
+    "split too; shown is one of each set of near-duplicates",
     "leaks": "on both sides of a split, as equal files or near-duplicates: kept where held out or where an earlier "
     "version has them",
     "label_conflicts": "nothing may learn from a contradiction: the label is dropped",
@@ -54,6 +56,7 @@ def findings_html(findings: dict[str, Finding], gallery: Gallery) -> list[tuple[
         "leaks": _leaks,
         "group_label_conflicts": _groups,
         "near_duplicates": _groups,
+        "edited_copies": _groups,
         "rare_classes": _classes,
         "missing_classes": _classes,
         "size_outliers": _pictures,

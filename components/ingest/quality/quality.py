@@ -25,6 +25,7 @@ TITLES = {
     "passed_over": "Passed over",
     "exact_duplicates": "Exact duplicates",
     "near_duplicates": "Near-duplicates",
+    "edited_copies": "Edited copies",
     "leaks": "Leaks across splits",
     "label_conflicts": "One image, different labels",
     "group_label_conflicts": "Near-duplicates, different labels",
@@ -171,30 +172,44 @@ def _copies(inventory: Inventory) -> dict[str, Finding]:
 
 
 def _groups(inventory: Inventory) -> dict[str, Finding]:
-    """Near-duplicate groups, those set aside included, the largest first; and those whose members are called
-    differently.
+    """Groups with near-duplicates, with edited copies, and with members that are called differently, those set aside
+    included, the largest first.
     """
     # Labels that copies of one file contradict count too.
-    grouped = """SELECT i.team AS "group", COUNT(DISTINCT i.id) AS size, COUNT(DISTINCT f.label) AS names FROM images i
+    called = """SELECT i.team AS "group", COUNT(DISTINCT i.id) AS size, COUNT(DISTINCT f.label) AS names FROM images i
         JOIN files f ON f.id = i.id
         WHERE i.team IN (SELECT team FROM images GROUP BY team HAVING COUNT(*) > 1) GROUP BY i.team"""
-    near = _list(inventory, f"{grouped} ORDER BY size DESC, i.team")
-    disagree = _list(inventory, f'SELECT * FROM ({grouped}) WHERE names > 1 ORDER BY size DESC, "group"')
-    extra = inventory.one("SELECT COALESCE(SUM(n - 1), 0) FROM (SELECT COUNT(*) AS n FROM images GROUP BY team)")
-
-    def members(item: dict[str, Any]) -> list[dict[str, Any]]:
-        return list(inventory.named(f"SELECT {NAMED} FROM images WHERE team = ? ORDER BY id", (item["group"],)))
-
-    def split(item: dict[str, Any]) -> Any:
-        return inventory.one("SELECT split FROM images WHERE team = ? ORDER BY aside, id", (item["group"],))
+    disagree = _list(inventory, f'SELECT * FROM ({called}) WHERE names > 1 ORDER BY size DESC, "group"')
 
     def labels(item: dict[str, Any]) -> list[str]:
         query = "SELECT DISTINCT f.label FROM files f JOIN images i USING (id) WHERE i.team = ? AND f.label IS NOT NULL"
         return sorted(label for (label,) in inventory.rows(query, (item["group"],)))
 
-    alike = [{"group": item["group"], "split": split(item), "images": members(item)} for item in near.items]
-    called = [{"group": item["group"], "labels": labels(item), "images": members(item)} for item in disagree.items]
-    return {"near_duplicates": Finding(extra, alike), "group_label_conflicts": Finding(disagree.count, called)}
+    def members(item: dict[str, Any]) -> list[dict[str, Any]]:
+        return list(inventory.named(f"SELECT {NAMED} FROM images WHERE team = ? ORDER BY id", (item["group"],)))
+
+    items = [{"group": item["group"], "labels": labels(item), "images": members(item)} for item in disagree.items]
+    return {
+        "near_duplicates": _alike(inventory, "part", "n = n"),
+        "edited_copies": _alike(inventory, "team", "n = part"),
+        "group_label_conflicts": Finding(disagree.count, items),
+    }
+
+
+def _alike(inventory: Inventory, column: str, which: str) -> Finding:
+    """The images that agree in a column, of those that fulfil a condition, and how many others a first one has."""
+    sizes = f"""SELECT {column} AS name, team AS "group", COUNT(*) AS size FROM images WHERE {which} GROUP BY {column}
+        HAVING COUNT(*) > 1"""
+    found = _list(inventory, f'{sizes} ORDER BY size DESC, "group", name')
+    extra = inventory.one(f"SELECT COALESCE(SUM(size - 1), 0) FROM ({sizes})")
+    items = []
+    for item in found.items:
+        split = inventory.one("SELECT split FROM images WHERE team = ? ORDER BY aside, id", (item["group"],))
+        images = inventory.named(
+            f"SELECT {NAMED} FROM images WHERE {column} = ? AND {which} ORDER BY id", (item["name"],)
+        )
+        items.append({"group": item["group"], "split": split, "images": list(images)})
+    return Finding(extra, items)
 
 
 def _leaks(inventory: Inventory) -> Finding:

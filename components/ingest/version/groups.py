@@ -4,11 +4,13 @@ The group and split of an image of an earlier version never change; new images j
 then standing on both sides, is set aside.
 """
 
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from components.ingest.duplicates.search import connected
+from components.ingest.duplicates.connections import connected
+from components.ingest.duplicates.parts import near_parts
 from components.ingest.source.splits import HELD_OUT, precedence, split_for
 from components.ingest.version.inventory import Inventory
 
@@ -43,6 +45,17 @@ def form_groups(inventory: Inventory, pairs: np.ndarray) -> None:
             "UPDATE images SET team = ?, split = ?, aside = CASE aside WHEN '' THEN ? ELSE aside END WHERE id = ?",
             ((*verdict, image) for image, verdict in verdicts.items()),
         )
+
+
+def note_parts(inventory: Inventory, thumbnails: Path) -> None:
+    """Write which members of each group are near-duplicates; those of an earlier version too, of which only the group
+    is known. What connects these parts of a group are edited copies.
+    """
+    crowd = "SELECT team FROM images GROUP BY team HAVING COUNT(*) > 1"
+    members = list(inventory.rows(f"SELECT team, n FROM images WHERE team IN ({crowd}) ORDER BY team, n"))
+    teams, rows = (np.array([member[at] for member in members], kind) for at, kind in ((0, str), (1, np.int64)))
+    pairs = near_parts(thumbnails, teams, rows)
+    inventory.db.executemany("UPDATE images SET part = ? WHERE n = ?", pairs.tolist())
 
 
 def decide(members: list[Member], brought: frozenset[str]) -> dict[str, Verdict]:

@@ -32,9 +32,9 @@ CREATE TABLE before (id TEXT PRIMARY KEY, split TEXT, team TEXT) WITHOUT ROWID;
 CREATE TABLE stored (id TEXT PRIMARY KEY, holder INTEGER, offset INTEGER, size INTEGER, width INTEGER, height INTEGER,
     split TEXT) WITHOUT ROWID;
 """
-# `team` is the near-duplicate group; GROUP is a word of SQL. The kept copy is the first by rank and key: SQLite takes
-# the other
-# columns from the row of a lone MIN. A label stands where all copies that have one agree.
+# `team` is the group of copies (GROUP is a word of SQL), `part` the n of the first of its near-duplicates in it. The
+# kept copy is the first by rank and key: SQLite takes the other columns from the row of a lone MIN. A label stands
+# where all copies that have one agree.
 IMAGES = """
 CREATE INDEX files_by_id ON files (id);
 CREATE TABLE images AS
@@ -47,12 +47,14 @@ SELECT ROW_NUMBER() OVER (ORDER BY s.id) - 1 AS n, s.id, holder, offset, s.size,
     COALESCE(b.split, s.split) AS split,
     COALESCE(b.team, s.id) AS team, b.id IS NOT NULL AS old, '' AS aside, k.key AS source,
     CASE labels WHEN 1 THEN label END AS label, labels, given, said.text, copies,
-    0 AS thumbnail_table, '' AS came_as, 1 AS kept, 0.0 AS brightness, 0.0 AS contrast
+    0 AS part, 0 AS thumbnail_table, '' AS came_as, 1 AS kept, 0.0 AS brightness, 0.0 AS contrast
 FROM stored s JOIN kept k USING (id) JOIN called USING (id) LEFT JOIN said USING (id) LEFT JOIN before b USING (id)
 ORDER BY s.id;
+UPDATE images SET part = n;
 CREATE UNIQUE INDEX by_n ON images (n);
 CREATE UNIQUE INDEX by_id ON images (id);
 CREATE INDEX by_team ON images (team);
+CREATE INDEX by_part ON images (part);
 CREATE INDEX by_holder ON images (holder, offset);
 """
 

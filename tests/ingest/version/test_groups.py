@@ -66,7 +66,9 @@ def test_a_group_is_named_after_its_first_member_and_shares_its_split(tmp_path: 
             joined += 1
             assert one["group"] == min(one["id"], other["id"])
             assert one["split"] == other["split"] == split_of(one["group"])
-    assert joined == findings["near_duplicates"]["count"] >= 0.9 * len(files) / 2
+    near = findings["near_duplicates"]["count"]
+    assert joined == near + findings["edited_copies"]["count"]
+    assert near >= 0.9 * len(files) / 2
     assert findings["group_label_conflicts"]["count"] == joined, "a and b are classes here"
     assert findings["leaks"]["count"] == 0
     assert "Near-duplicates, different labels" in html
@@ -103,6 +105,27 @@ def test_what_looks_like_a_given_test_image_is_set_aside(tmp_path: Path) -> None
     assert sum(shard.images for shard in dataset.shards) == len(rows)
     reader = ShardReader(dataset, open_store(str(tmp_path / "store")))
     assert [sha256_bytes(reader.image_bytes(row)) for row in range(len(rows))] == dataset.column("id").tolist()
+
+
+def test_edited_copies_share_a_split_and_are_a_finding_of_their_own_in_later_versions_too(tmp_path: Path) -> None:
+    photos = natural.patches(160, 110)[:12]
+    files = {f"a/{number:02d}.png": natural.encoded(image) for number, image in enumerate(photos)}
+    dark = {
+        f"b/{number:02d}.png": natural.encoded(image.point(lambda v: v * 0.6)) for number, image in enumerate(photos)
+    }
+    for added in ({}, dark, {"a/twice.jpg": natural.encoded(photos[0], "JPEG", quality=90)}):
+        files |= added
+        dataset, findings, html = ingest(fill(tmp_path / "photos", files), tmp_path)
+    rows = {row["source"]: row for row in dataset.index.to_pylist()}
+    pairs = [(rows[key], rows[key.replace("b/", "a/")]) for key in dark]
+    joined = [one["split"] == other["split"] for one, other in pairs if one["group"] == other["group"]]
+    assert all(joined)
+    assert len(joined) >= 0.8 * len(dark)
+    assert (findings["edited_copies"]["count"], findings["near_duplicates"]["count"]) == (len(joined), 1)
+    assert all(len(item["images"]) == 2 for item in findings["edited_copies"]["items"]), "one of each set"
+    assert html.index("<h2>Near-duplicates</h2>") < html.index("<h2>Edited copies</h2>")
+    with pytest.raises(BadInputError, match="edited_copies"):
+        ingest(str(tmp_path / "photos"), tmp_path, gates={"edited_copies": len(joined) - 1})
 
 
 GIVENS = st.dictionaries(st.sampled_from("abcdef"), st.sampled_from([None, *SPLITS]), min_size=2)
@@ -174,6 +197,7 @@ def test_findings_of_a_messy_source(tmp_path: Path) -> None:
         "passed_over": 0,
         "exact_duplicates": 2,
         "near_duplicates": 1,
+        "edited_copies": 0,
         "leaks": 0,
         "label_conflicts": 1,
         "group_label_conflicts": 1,

@@ -34,7 +34,7 @@ def inventory_of(folder: Path, images: int) -> Inventory:
     )
     inventory.join()
     inventory.db.executemany(
-        "UPDATE images SET team = ? WHERE id = ?",
+        f"UPDATE images SET team = ?, part = n - n % {EACH} WHERE id = ?",
         ((ids[number - number % EACH], image) for number, image in enumerate(ids)),
     )
     return inventory
