@@ -50,15 +50,26 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 
 
 @pytest.fixture
-def s3_bucket(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The s3:// address of a new bucket; endpoint, credentials and an empty cache are set for this test."""
+def s3_bucket(
+    s3_server: S3Server, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """The s3:// address of a new bucket; endpoint, credentials and an empty cache are set for this test.
+
+    It is deleted afterwards: SeaweedFS keeps volumes for each bucket, and has as many as fit on the disk.
+    """
     import boto3
 
     for name, value in {**s3_server.environment(), "XDG_CACHE_HOME": str(tmp_path_factory.mktemp("cache"))}.items():
         monkeypatch.setenv(name, value)
     bucket = f"test-{uuid.uuid4().hex[:12]}"
-    boto3.Session().client("s3").create_bucket(Bucket=bucket)
-    return f"s3://{bucket}"
+    client = boto3.Session().client("s3", endpoint_url=s3_server.endpoint)
+    client.create_bucket(Bucket=bucket)
+    yield f"s3://{bucket}"
+    monkeypatch.undo()  # clocks and faults of the test
+    for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+        for item in page.get("Contents", []):
+            client.delete_object(Bucket=bucket, Key=item["Key"])
+    client.delete_bucket(Bucket=bucket)
 
 
 @pytest.fixture(scope="session")

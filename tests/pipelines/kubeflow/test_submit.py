@@ -1,6 +1,6 @@
 """`gleaner submit` and `gleaner schedules`, as a person or a pod calls them."""
 
-import threading
+import itertools
 from pathlib import Path
 
 import pytest
@@ -151,10 +151,14 @@ def test_a_mistake_is_one_line(tmp_path, capsys, words, line):
 
 def test_a_version_on_its_way_is_waited_for(tmp_path, capsys):
     with serve(store="kubernetes") as server:
-        timer = threading.Timer(0.2, server.add_version, (PIPELINE, version_name()))
-        timer.start()
+        looks = itertools.count()
+
+        def applied_meanwhile(method: str, path: str) -> None:
+            if "/pipelines/names/" in path and next(looks) == 3:
+                server.add_version(PIPELINE, version_name())
+
+        server.fault = applied_meanwhile
         assert call("submit", config(tmp_path), "--host", server.url) == 0
-        timer.join()
         assert capsys.readouterr().out.startswith(
             f"waiting 300 s at most: unknown pipeline '{PIPELINE}'; there are: none; expected"
         )
