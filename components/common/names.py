@@ -1,4 +1,4 @@
-"""Names of classes as people write them."""
+"""Normalise the names of classes."""
 
 import unicodedata
 

@@ -1,4 +1,4 @@
-"""A stage that `gleaner run` has started ends with it, however that ended, and can be interrupted.
+"""End a stage together with the `gleaner run` that started it, however that ended.
 
 Only `gleaner run` holds the write end of a pipe whose read end the stage inherits: a read of it returns once
 `gleaner run` is gone, SIGKILL included. Unlike PR_SET_PDEATHSIG this does not depend on the thread that started the

@@ -1,4 +1,4 @@
-"""Bad input, remembered between the tries of one task in a pod: the input is the same, so is the line.
+"""Remember bad input between the tries of one task in a pod, so that the second try ends at once with the same line.
 
 Kubernetes tells a pod, in two variables that the compiled pipeline sets, its run (the label `pipeline/runid` of
 Kubeflow) and its node (the annotation `workflows.argoproj.io/node-name` of Argo). A node that may be tried again ends

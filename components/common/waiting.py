@@ -1,4 +1,4 @@
-"""A run that waits for labels: every stage after `sample` says so, passes it on and ends well at once."""
+"""Runs that wait for labels: every stage after `sample` passes that on and succeeds at once."""
 
 from collections.abc import Mapping
 from pathlib import Path

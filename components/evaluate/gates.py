@@ -1,4 +1,4 @@
-"""What stands between a model and its release."""
+"""The gates of a release, judged on the figures of the test split."""
 
 from typing import Any
 

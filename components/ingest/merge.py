@@ -1,4 +1,4 @@
-"""Joining the parts of a plan, and the version that it builds on, to a new version of the dataset."""
+"""Merge the packed parts of a plan with the previous version into a new version of the dataset."""
 
 from collections.abc import Iterator
 from contextlib import closing

@@ -1,4 +1,4 @@
-"""The stage: a warm-up model in, a better one or the same out."""
+"""Train on labels and pseudo-labels, and keep the warm-up model where that is not better."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What people get: a table, a page of pictures, and an import file for Label Studio."""
+"""Write the candidates for people: a table, a contact sheet, and an import file for Label Studio."""
 
 import base64
 import csv

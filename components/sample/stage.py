@@ -1,4 +1,4 @@
-"""The stage: dataset and encoder in; embeddings, candidates and labels out."""
+"""Embed a dataset, pick the images to label, and collect the labels."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""First the head, then all weights."""
+"""Fine-tune a classifier: fit the head on stored embeddings, then train all weights."""
 
 from typing import Any
 

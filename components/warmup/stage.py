@@ -1,4 +1,4 @@
-"""The stage: encoder, embeddings and labels in; a first classifier out."""
+"""Train a first classifier from an encoder, embeddings and labels."""
 
 from pathlib import Path
 

@@ -1,1 +1,1 @@
-"""What nothing names any more, in a store and on this machine: found, listed and, when asked, removed."""
+"""Find, list and remove what nothing refers to any more, in a store and on this machine."""

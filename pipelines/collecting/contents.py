@@ -1,4 +1,4 @@
-"""All that runs have left in a store, in a table on disk, so that memory stays flat whatever the number of objects.
+"""List what runs have left in a store, in a table on disk, so that memory does not grow with the objects.
 
 Objects are counted in things that come and go as one: a shard with its index, a plan with its parts, a set of
 candidates. What lies under other names is somebody else's, and is not even listed.

@@ -1,4 +1,4 @@
-"""What runs have left on this machine and nothing names any more: folders of runs, and entries of the cache.
+"""Find run folders and cache entries on this machine that nothing refers to any more.
 
 Folders stay that are young, that hold the newest run of their name that ended well, or whose artifacts one of these
 took from the cache. An entry of the cache goes with the folders that hold its artifacts, and before them.

@@ -1,4 +1,4 @@
-"""Who names what: the versions of datasets that stay, and what they and the labels name.
+"""Mark what is referred to: the versions of datasets that stay, and what they and the labels name.
 
 A version stays while it is one of the newest `versions` of its dataset, while a release or a run on this machine is
 made of it, and until it has been superseded for as long as anything unnamed is kept: a run may just have begun with it.

@@ -1,4 +1,4 @@
-"""What nothing names in a store, in an order in which any number of removals leaves a store that can be read.
+"""Sweep what nothing names in a store, in an order in which any number of removals leaves a store that can be read.
 
 The dataset.json of a version goes first; then its other files; then plans, whose parts name shards to an ingest that
 goes on; then shards and thumbnails. So whatever still names something names what is there, also where the process is

@@ -1,5 +1,4 @@
-"""A schedule in a time zone of its own, said in UTC: one cron expression for each stretch of time between two changes
-of the clocks.
+"""Convert schedules of a time zone to UTC: one cron expression for each stretch between two changes of the clocks.
 
 Kubeflow's scheduler knows one zone for all schedules. It reads expressions by robfig/cron v1.2.0 (go.mod of
 kubeflow/pipelines; backend/src/crd/controller/scheduledworkflow/util/cron_schedule.go), whose parser takes `TZ=` for a

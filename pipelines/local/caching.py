@@ -1,4 +1,4 @@
-"""When a stage need not run again: kfp's local cache, keyed on the bytes of code, inputs, settings and named files."""
+"""Cache stages on this machine: kfp's local cache, keyed on the bytes of code, inputs, settings and named files."""
 
 import json
 import os
@@ -24,7 +24,7 @@ Outputs = dict[str, Any]
 
 
 class StageCache(LocalCache):
-    """Keys say bytes where kfp's say places; a hit is given only if every byte of it is still there."""
+    """A cache keyed on contents, where kfp's is keyed on paths; a hit counts only if every byte is still there."""
 
     def __init__(self, folder: Path, on_hit: Callable[[str, Outputs], None], fresh: bool = False) -> None:
         super().__init__(str(folder))

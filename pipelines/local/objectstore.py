@@ -1,4 +1,4 @@
-"""An S3 server on this machine for as long as somebody uses it: SeaweedFS, its objects in a folder that stays.
+"""Keep an S3 server (SeaweedFS) on this machine for as long as somebody uses it; its objects stay in a folder.
 
     FOLDER/data        objects, in the server's own files
     FOLDER/s3.json     credentials of this folder alone, mode 0600; in no log and on no command line

@@ -1,4 +1,4 @@
-"""One stage as a process of this machine: kfp's handler of a container component."""
+"""Run one stage as a process of this machine: kfp's handler of a container component."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""What a person sees while stages run: a bar per stage on a terminal, a plain line per start and end elsewhere."""
+"""Show progress while stages run: a bar per stage on a terminal, a line per start and end elsewhere."""
 
 import json
 import sys

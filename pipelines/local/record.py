@@ -1,4 +1,4 @@
-"""What happened in one run: its folder, its stages and their figures; kept as run.json."""
+"""Record a run: its folder, its stages and their figures, kept as run.json."""
 
 import resource
 import time

@@ -1,4 +1,4 @@
-"""The closing table of `gleaner run`: what was bought, what came of it, where it is."""
+"""Print the closing table of `gleaner run`: labels, figures, gates, and where everything is."""
 
 import json
 import os

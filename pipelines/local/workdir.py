@@ -1,4 +1,4 @@
-"""Who uses a working folder: runs share it, and whoever removes from it has it alone."""
+"""Lock a working folder: runs share it, and a clean-up has it alone."""
 
 import fcntl
 import os

@@ -1,1 +1,1 @@
-"""Labels as people keep them: tables of any spreadsheet, exports of Label Studio, and people who disagree."""
+"""Readers of label tables and of Label Studio's exports, and the merging of annotators' answers."""

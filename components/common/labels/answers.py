@@ -1,4 +1,4 @@
-"""What people said, and what of it holds: equal answers about one image are one, different ones leave it open."""
+"""Merge the answers of annotators: equal answers about an image count once, different ones leave it open."""
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple

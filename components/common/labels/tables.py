@@ -1,4 +1,4 @@
-"""The one reader of label tables: CSV as any spreadsheet saves it.
+"""Read label tables: CSV as any spreadsheet saves it.
 
 Read: commas, semicolons or tabs, whichever the header has; the encodings and line ends of text.py; quoted fields with
 line ends in them; empty lines and rows; a header in any case, with white space around its names; short rows, whose

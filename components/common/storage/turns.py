@@ -1,4 +1,4 @@
-"""How one who removes what nothing names, and those who write, find out about each other.
+"""Keep a collector of unreferenced objects and concurrent writers of a store from harming each other.
 
 A writer may go on with objects that nothing names yet and that are old: an ingest takes the shards of a killed one.
 

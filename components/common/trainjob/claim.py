@@ -1,4 +1,4 @@
-"""The job of a name, whatever is there already."""
+"""Create the TrainJob of a name, or join the one that exists."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""A job from here to its end, with a line for each thing that a person who waits wants to know."""
+"""Follow a job to its end, with a line for each change that matters to a person who waits."""
 
 import queue
 import threading

@@ -1,4 +1,4 @@
-"""Instead of a stage: its inputs to the store, a TrainJob that runs it on many machines, its outputs back."""
+"""Run a stage as a TrainJob on many machines: upload its inputs, start the job, follow it, download its outputs."""
 
 import os
 import signal

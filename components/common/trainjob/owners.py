@@ -1,4 +1,4 @@
-"""The runs that a job belongs to: those that wait for its result. It goes with the last of them.
+"""Share a job between the runs that wait for its result: it is deleted with the last of them.
 
 Each run is one of the job's ownerReferences. So Kubernetes deletes the job once all of them are gone, and takes out one
 that is gone while another is there (https://kubernetes.io/docs/concepts/architecture/garbage-collection/). Every

@@ -1,4 +1,4 @@
-"""What changes among some objects, from their first list on."""
+"""List objects of the API server, then watch their changes."""
 
 import time
 from collections.abc import Callable

@@ -1,5 +1,4 @@
-"""Packing: a part of a plan becomes shards, a table of thumbnails and a table of results, in the store, to be joined by
-the merge.
+"""Pack a part of a plan into shards, a table of thumbnails and a table of results, which the merge joins.
 
 Workers need nothing of each other, so an image that lies in two parts is packed in both, and the merge takes the first.
 The result is written last: a part without one is packed again, to the same bytes.

@@ -1,6 +1,4 @@
-"""The ids that an earlier version of a dataset holds, in a sorted file, so that any process can look one up without
-reading them all.
-"""
+"""Ids of an earlier version in a sorted file, for lookups by binary search from any process."""
 
 import mmap
 from collections.abc import Iterable

@@ -1,12 +1,11 @@
-"""The version of a dataset that a new one builds on: its images are not stored again, and its groups and splits never
-change.
+"""Load the version of a dataset that a new one builds on; its images are not stored again, its splits never change.
 
-    datasets/<name>/latest.json                  the newest version and the one before it; replaced last
-    datasets/<name>/<id>/                        dataset.json  index.parquet  quality.json
-                                                 sources.parquet (of S3 sources)
-    datasets/<name>/shards/<split>-<sha256>.tar  images, shared by versions, and an .idx beside each
-    datasets/<name>/thumbnails/<sha256>.parquet  thumbnails of the images of a part, shared by versions
-    datasets/<name>/plans/<key>/                 what workers hand to each other, and marks of ingests in flight
+datasets/<name>/latest.json                  the newest version and the one before it; replaced last
+datasets/<name>/<id>/                        dataset.json  index.parquet  quality.json
+                                             sources.parquet (of S3 sources)
+datasets/<name>/shards/<split>-<sha256>.tar  images, shared by versions, and an .idx beside each
+datasets/<name>/thumbnails/<sha256>.parquet  thumbnails of the images of a part, shared by versions
+datasets/<name>/plans/<key>/                 what workers hand to each other, and marks of ingests in flight
 """
 
 import json

@@ -1,4 +1,4 @@
-"""The report's sections about what may be wrong with the images, with pictures."""
+"""Sections of the data report, one per finding, with pictures."""
 
 from pathlib import PurePosixPath
 from typing import Any

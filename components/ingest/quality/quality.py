@@ -1,6 +1,4 @@
-"""What there is to know about a source before a label is bought: findings, counted and listed; settings turn any into a
-gate.
-"""
+"""Find, count and list what may be wrong with a source; settings turn any finding into a gate."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

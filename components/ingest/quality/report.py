@@ -1,4 +1,4 @@
-"""The page that says what an ingest took in, what it left out and why."""
+"""Write the data report of an ingest as one HTML page."""
 
 from collections import Counter
 from itertools import islice

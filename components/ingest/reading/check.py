@@ -1,4 +1,4 @@
-"""Reading and checking one image, and the text beside it; pool.py does it in processes that may die of it."""
+"""Read and check one image and the text beside it; pool.py calls this in processes that an image may crash."""
 
 from collections.abc import Callable
 from functools import partial

@@ -1,5 +1,4 @@
-"""Checking images in processes that may die of one: it is set aside with the reason, and all others come in the order
-given.
+"""Check images in worker processes: an image that crashes its process is refused, and results keep their order.
 
 An image is blamed only when it takes down a second process that had nothing else to do, so that a stray signal costs no
 image. Memory does not grow with the number of files: results wait in a short window, and a part of it that is full
@@ -115,7 +114,7 @@ class _Worker:
         began = self.mark[1]
         return began > 0 and time.monotonic() - began > self.limits.seconds and not self.pipe.poll()
 
-    def bury(self, overdue: bool) -> bool:
+    def note_death(self, overdue: bool) -> bool:
         """Note which image it died of; the second time, that image is done with. False where it died of none."""
         assert self.chunk is not None
         self.stop()
@@ -196,7 +195,7 @@ def _hand_out(window: deque[_Chunk], crew: list[_Worker], workers: int, reading:
 
 
 def _collect(crew: list[_Worker], limits: Limits) -> bool | None:
-    """Wait for answers, and bury the dead; whether any of both had begun, None where nothing is new."""
+    """Wait for answers and handle dead workers; whether any of both had begun, None where nothing is new."""
     began: list[bool] = []
     busy = [worker for worker in crew if worker.chunk is not None]
     ready = wait([worker.pipe for worker in busy], timeout=min(1.0, limits.seconds / 4))
@@ -205,7 +204,7 @@ def _collect(crew: list[_Worker], limits: Limits) -> bool | None:
         if answered and worker.take():
             began.append(True)
         elif answered or worker.is_overdue():
-            began.append(worker.bury(overdue=not answered))
+            began.append(worker.note_death(overdue=not answered))
             crew.remove(worker)
     return any(began) if began else None
 

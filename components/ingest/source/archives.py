@@ -1,5 +1,4 @@
-"""What lies in a tar or zip archive, without extracting it: members are read from their offsets, and never written by
-name.
+"""List tar and zip archives without extracting them: members are read at their offsets, never written by name.
 
 Refused, each with its reason: names that lead out of the archive, links, devices, encrypted and overlapping members,
 and whatever unpacks to many times its size.

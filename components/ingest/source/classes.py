@@ -1,4 +1,4 @@
-"""Names of classes as a source writes them, and what is odd about them."""
+"""Class names of a source: normalised, and warned about where they look alike."""
 
 import unicodedata
 from collections.abc import Iterable, Mapping

@@ -1,6 +1,4 @@
-"""Scratch tables on disk: what grows with a source lies there, not in memory. SQLite, since sorting and joining are its
-trade.
-"""
+"""Scratch tables on disk (SQLite), for all that grows with a source."""
 
 import sqlite3
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the name of a file says before anybody has read it: whether it may be an image, or is a tool's own file."""
+"""Classify files by name, before they are read: images, other files, and hidden files of tools."""
 
 # of files that are images of a kind that is read, or broken ones
 IMAGE_NAMES = (

@@ -1,6 +1,4 @@
-"""Everything that lies in a source, in a database on disk, so that a listing takes as little memory for millions of
-files as for one.
-"""
+"""The listing of a source in a database on disk, so that memory does not grow with the number of files."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator

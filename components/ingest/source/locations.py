@@ -1,6 +1,4 @@
-"""Where the bytes of one file of a source lie, so that any process can read them without opening an archive by its
-names.
-"""
+"""Locations of files in a source: a whole object, or a byte range of an archive, which any process can read."""
 
 import json
 import zlib

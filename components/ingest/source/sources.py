@@ -1,4 +1,4 @@
-"""What lies in a source: its image files, and the class and split that their folders say."""
+"""List a source: its image files, with the class and split that their folders name."""
 
 import hashlib
 from collections.abc import Iterable, Iterator

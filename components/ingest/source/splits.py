@@ -1,4 +1,4 @@
-"""Which split an image of a source belongs to, by itself; groups.py decides for those that are not alone."""
+"""The split of a single image; version/groups.py decides for groups of near-duplicates."""
 
 from components.common.artifacts import CALIBRATION, TEST, TRAIN, VALIDATION
 from components.common.data.splits import split_of

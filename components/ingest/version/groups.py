@@ -1,4 +1,4 @@
-"""Near-duplicate groups decide splits: whatever shows one picture is learned from, or measured on, never both.
+"""Assign groups of near-duplicates to one split each, so that no picture is both trained and measured on.
 
 The group and split of an image of an earlier version never change; new images join. One that cannot, without a picture
 then standing on both sides, is set aside.

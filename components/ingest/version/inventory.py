@@ -1,6 +1,4 @@
-"""All that is known of a source's files and images while they are joined to a version: tables on disk, so that memory
-stays flat.
-"""
+"""Tables on disk of a source's files and images, in which the parts of a plan are joined to a version."""
 
 import os
 import sqlite3

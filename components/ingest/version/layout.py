@@ -1,5 +1,5 @@
-"""Where the images of a version lie: those that groups moved, or that lie among too many dead ones, are packed anew;
-then the index.
+"""Lay out the images of a version in shards: repack those that moved to another split or lie in sparse shards; write
+the index.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""Making a version visible: its files, then the pointer, which has one winner."""
+"""Publish a version: write its files, then replace the pointer `latest.json` atomically."""
 
 import tempfile
 from itertools import islice

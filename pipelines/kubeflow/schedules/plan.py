@@ -1,4 +1,4 @@
-"""What Git wants, what the server has, and the difference: pure functions, the server is elsewhere.
+"""Plan recurring runs: what Git wants, what the server has, and the difference, as pure functions.
 
 A recurring run can be created, disabled and deleted, not changed. So its name ends in a digest of everything it says,
 `gitops/<app>/<schedule>@<8 hex>`, the whole digest stands in its description, and a change is a new one beside the old:
