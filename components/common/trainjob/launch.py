@@ -45,9 +45,7 @@ def launch(stage: str, values: dict[str, Any], written: set[str]) -> dict[str, d
     key = job_key(stage, spec, flags, {name: sha256_tree(path) for name, path in inputs.items()})
     name = f"gleaner-{stage}-{key}"
     with _cancellable() as cancel:
-        cluster = Cluster(
-            os.environ["POD_NAMESPACE"], lambda line: print(f"{stage}: {line}", file=sys.stderr, flush=True)
-        )
+        cluster = Cluster(os.environ["POD_NAMESPACE"], lambda line: _say(f"{stage}: {line}\n"))
         owner, pod = this_run(cluster)
         cancel.append((cluster, name, owner))
 
@@ -100,6 +98,12 @@ def _cancel(cluster: Cluster, name: str, owner: dict[str, Any]) -> None:
 
 def _text(value: Any) -> str:
     return value.model_dump_json() if isinstance(value, BaseModel) else str(value)
+
+
+def _say(line: str) -> None:
+    """Write a line at once: between the two writes of `print`, a signal would put its own line behind this one."""
+    sys.stderr.write(line)
+    sys.stderr.flush()
 
 
 @contextmanager
