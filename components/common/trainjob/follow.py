@@ -12,6 +12,9 @@ from components.common.trainjob.spec import condition
 from components.common.trainjob.watch import watch
 
 JOBSET = "jobset.sigs.k8s.io/jobset-name"  # label of a job's pods
+# Seconds without a change before Python looks again whether it was signalled: a signal that comes just as a wait begins
+# does not end the wait.
+TICK = 1.0
 REST = 60.0  # seconds that the last lines of the log may take after the end
 
 
@@ -42,7 +45,10 @@ class Follower:
             threading.Thread(target=_tell, args=(self.cluster, path, selector, changes), daemon=True).start()
         self._about_job(self.job, True)
         while not (condition(self.job, "Complete") or condition(self.job, "Failed")):
-            change = changes.get()
+            try:
+                change = changes.get(timeout=TICK)
+            except queue.Empty:
+                continue
             if isinstance(change, Exception):
                 raise change
             kind, item, there = change
