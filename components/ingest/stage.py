@@ -17,7 +17,6 @@ from components.ingest.version.publish import clean_up
 
 def run(
     source: str,
-    source_version: str,
     name: str,
     store: str,
     settings: IngestSettings,
@@ -28,9 +27,8 @@ def run(
     """Check, split and pack the images of a folder, s3:// prefix, archive or table into content-addressed shards in the
     store.
 
-    `source_version` is only a name for the state of the source: a new one makes the pipeline look again. `packed` names
-    what `python -m components.ingest.plan` and `…ingest.pack` have prepared in the store; without it, or where it is
-    gone, all is done here.
+    `packed` names what `python -m components.plan` and `…ingest.pack` have prepared in the store; without it, or where
+    it is gone, all is done here.
     """
     dataset.parent.mkdir(parents=True, exist_ok=True)
     plan, _ = split_range(json.loads(packed)[0]) if packed else ("", "")

@@ -17,10 +17,12 @@ from typing import Any
 
 from kfp import local
 from kfp.local import cache, config, executor_input_utils, io, pipeline_orchestrator, subprocess_task_handler
+from kfp.local.orchestrator import task_spec_utils
 from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineSpec
 
 from components.common.files import write_text
-from pipelines.configuration.config import RunConfig, pipeline_arguments, show
+from components.plan.form import fill
+from pipelines.configuration.config import RunConfig, show
 from pipelines.configuration.source import source_fingerprint
 from pipelines.local.caching import StageCache, code_digest
 from pipelines.local.process import StageProcess
@@ -33,8 +35,8 @@ def run_config(settings: RunConfig, workdir: Path, display: Bars | Lines, fresh:
     """Run the training pipeline; raises StageError. `fresh`: every stage again, whatever the cache holds."""
     from pipelines.training import training
 
-    arguments = pipeline_arguments(settings)
-    arguments["source_version"] = settings.source_version or source_fingerprint(settings.source)
+    version = settings.source_version or source_fingerprint(settings.source)
+    arguments = fill(settings.model_copy(update={"source_version": version}))
     with in_use(workdir):
         run = new_run(workdir, settings.name, display, settings.threads)
         write_text(run.folder / "config.yaml", show(settings))
@@ -91,6 +93,10 @@ def _seam(run: Run, stage_cache: StageCache) -> Iterator[None]:
         _replace(stack, cache, "get_local_cache", lambda: stage_cache)
         _replace(stack, executor_input_utils, "get_local_pipeline_resource_name", lambda _: run.folder.name)
         _replace(stack, io.IOStore, "get_parent_input", partialmethod(_input_or_output, io.IOStore.get_parent_input))
+        one_iteration = task_spec_utils.create_parameter_loop_iteration_task_spec
+        _replace(
+            stack, task_spec_utils, "create_parameter_loop_iteration_task_spec", partial(_iteration, one_iteration)
+        )
         yield
 
 
@@ -104,6 +110,18 @@ def _input_or_output(store: Any, get_input: Callable[[Any, str], Any], key: str)
                 if key.removeprefix("pipelinechannel--") == f"{task}-{name}":
                     return value
         raise
+
+
+def _iteration(one_iteration: Callable[..., Any], task: Any, item: Any, name: str) -> Any:
+    """One iteration of a loop: kfp puts the item in the place of every output of a task that the loop takes, not only
+    of the one that it goes over.
+    """
+    spec = one_iteration(task, item, name)
+    over = task.parameter_iterator.items.input_parameter
+    for key, given in task.inputs.parameters.items():
+        if given.HasField("task_output_parameter") and key != over:
+            spec.inputs.parameters[key].CopyFrom(given)
+    return spec
 
 
 def _hide_docker_folder() -> None:
