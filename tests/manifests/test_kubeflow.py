@@ -74,6 +74,17 @@ def test_the_quota_has_room_for_two_runs_beside_what_always_runs(objects):
         assert 2 * max(packing, largest) + _always(objects, "limits", key) <= _number(hard[f"limits.{key}"])
 
 
+def test_every_stage_fits_a_laptop_of_two_cores():
+    """Beside Kubeflow's own pods, which ask for one core, and all of ours: a stage with Argo's container, which asks
+    for the limit range's default, and the pod of a Kubeflow driver, which asks for 0.1 cores and Argo's container.
+    """
+    objects = build(ROOT / "manifests" / "overlays" / "kind")
+    (limits,) = named(objects, "LimitRange", "gleaner")["spec"]["limits"]
+    argo = _number(limits["defaultRequest"]["cpu"])
+    largest = max(_number(each["resourceCpuRequest"]) for each in _stages().values()) + argo
+    assert 1 + _always(objects, "requests", "cpu") + largest + 0.1 + argo <= 2
+
+
 def _stages() -> dict[str, dict[str, str]]:
     """What each stage's container asks for and may use, by its name in the compiled pipeline at the defaults."""
     compiled = next(yaml.safe_load_all((ROOT / "pipelines" / "compiled" / "training.yaml").read_text(encoding="utf-8")))
