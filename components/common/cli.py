@@ -21,7 +21,6 @@ from components.common.files import sha256_tree, write_json
 from components.common.learning.distributed import flag, launch, member
 from components.common.parent import follow
 from components.common.remote import local_paths, made, path_or_uri
-from components.common.retries import recall, remembering
 from components.common.trainjob.spec import VARIABLE as TRAINJOB
 
 Metadata = dict[str, dict[str, Any]]
@@ -38,16 +37,12 @@ def main(run: Callable[..., Metadata | None], argv: list[str] | None = None, dis
     try:
         values, executor_input = parse(run, stage, argv)
         outputs = outputs_of(run)
-        store = values.get("store", "")
-        if "TORCHELASTIC_RUN_ID" not in os.environ:  # one process speaks for all that this pod starts
-            recall(stage, store)
         if os.environ.get(TRAINJOB):
             from components.common.trainjob.launch import (
                 launch as launch_job,  # only these pods have a cluster to talk to
             )
 
-            with remembering(stage, store):
-                metadata = launch_job(stage, values, outputs)
+            metadata = launch_job(stage, values, outputs)
             if executor_input:
                 write_executor_output(json.loads(executor_input), metadata)
             return
@@ -55,7 +50,7 @@ def main(run: Callable[..., Metadata | None], argv: list[str] | None = None, dis
             if made(values, outputs):  # this pod was started again after its work was done, and the others may be gone
                 return
             launch(stage, sys.argv[1:] if argv is None else argv)
-        with member(stage) if distributed else contextlib.nullcontext(), remembering(stage, store):
+        with member(stage) if distributed else contextlib.nullcontext():
             first = os.environ.get("RANK", "0") == "0" or not distributed
             with local_paths(values, outputs, first) as (paths, about):
                 metadata = run(**paths) or {}

@@ -47,8 +47,8 @@ def add_gc(commands: Any) -> None:
         NAME,
         help="list, or remove, what nothing in a store names any more",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="List shards, plans, checkpoints, candidates, files of TrainJobs and records of runs in a store,\n"
-        "and runs and cache entries on this machine, that no kept version, release or run refers to.\n"
+        description="List shards, plans, checkpoints, candidates and files of TrainJobs in a store, and runs and\n"
+        "cache entries on this machine, that no kept version, release or run refers to.\n"
         "With --delete, remove them.",
         epilog=EXAMPLES,
     )

@@ -11,7 +11,6 @@ candidates. What lies under other names is somebody else's, and is not even list
     candidates/<name>/<digest>/…                      candidates
     checkpoints/<stage>/…                             checkpoint
     jobs/<stage>/<key>-<pod>/…                        job
-    runs/<run>/…                                      record
     labels/…/*.json, releases/…/release.json          labels, release: read, never removed
 """
 
@@ -37,12 +36,11 @@ KINDS = {  # kind -> pattern of its keys, of which group 1 is the thing and `own
         ("candidates", r"(candidates/(?P<owner>[^/]+)/[0-9a-f]{12})/[^/]+"),
         ("checkpoint", r"(checkpoints/(?P<owner>[^/]+)/.+)"),
         ("job", r"(jobs/(?P<owner>[^/]+)/[0-9a-f]{12}(?:-[^/]+)?)/.+"),
-        ("record", r"(runs/(?P<owner>[^/]+))/.+"),
         ("labels", r"(labels/(?P<owner>[^/]+)/.*\.json)"),
         ("release", r"(releases/(?P<owner>[^/]+)/[^/]+/release\.json)"),
     )
 }
-PREFIXES = ("datasets/", "candidates/", "checkpoints/", "jobs/", "runs/", "labels/", "releases/")
+PREFIXES = ("datasets/", "candidates/", "checkpoints/", "jobs/", "labels/", "releases/")
 TABLES = """
 CREATE TABLE objects (key TEXT PRIMARY KEY, kind TEXT, owner TEXT, thing TEXT, size INTEGER, modified REAL)
     WITHOUT ROWID;
@@ -59,7 +57,7 @@ CREATE INDEX objects_by_thing ON objects (thing);
 class Object(NamedTuple):
     key: str
     kind: str
-    owner: str  # dataset, stage, run
+    owner: str  # dataset or stage
     thing: str
     size: int  # bytes
     modified: float  # seconds since 1970

@@ -16,7 +16,7 @@ from pipelines.collecting.naming import ABOUT, is_in_flight, name_all
 
 DAY = 86400.0  # seconds
 THINGS = 64  # removed, and told, at a time
-ORDER = ("version", "plan", "shard", "thumbnails", "candidates", "checkpoint", "job", "record")
+ORDER = ("version", "plan", "shard", "thumbnails", "candidates", "checkpoint", "job")
 WHY = {
     "plan": "its ingest did not end",
     "shard": "no version names it",
@@ -24,9 +24,8 @@ WHY = {
     "candidates": "no labels name it",
     "checkpoint": "its training did not go on",
     "job": "its TrainJob did not end",
-    "record": "of an old run",
 }
-REWRITTEN = ("checkpoint", "record")  # kinds that are written anew without an announcement
+REWRITTEN = "checkpoint"  # the kind that is written anew without an announcement
 
 
 class Found(NamedTuple):
@@ -80,7 +79,7 @@ class Sweep:
                 keys = [key for one in batch for key in one.keys]
                 abouts = [key for key in keys if kind == "version" and key.endswith(f"/{ABOUT}")]
                 collection.delete(abouts)
-                collection.delete(key for key in keys if kind not in REWRITTEN or self._is_still_old(key))
+                collection.delete(key for key in keys if kind != REWRITTEN or self._is_still_old(key))
                 yield from batch
 
     def _is_still_old(self, key: str) -> bool:

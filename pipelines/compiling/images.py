@@ -15,8 +15,10 @@ HEADER = """\
 # Written by `gleaner compile` from docker/images.json; do not edit.
 # Puts images in the place of their roles: `image: data` becomes the image of that role, with its digest.
 """
-REFERENCE = re.compile(r"(?P<newName>[\w.:/-]+?)(:(?P<newTag>[\w.-]+))?(@(?P<digest>sha256:[0-9a-f]{64}))?")
-"""`name[:tag][@sha256:digest]`, where a colon before a slash is a registry's port."""
+REFERENCE = re.compile(
+    r"(?P<newName>(\[[\da-f:]+\])?[\w.:/-]+?)(:(?P<newTag>[\w.-]+))?(@(?P<digest>sha256:[0-9a-f]{64}))?"
+)
+"""`name[:tag][@sha256:digest]`, where a colon before a slash is a registry's port, brackets hold an IPv6 address."""
 
 
 def image_overrides() -> str:

@@ -17,12 +17,6 @@ CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 GPU = "nvidia.com/gpu"
 QUEUE, PRIORITY = "kueue.x-k8s.io/queue-name", "kueue.x-k8s.io/priority-class"
 BACKOFF = "60s"
-REMEMBERED = {
-    "GLEANER_RUN": "metadata.labels['pipeline/runid']",
-    "GLEANER_NODE": "metadata.annotations['workflows.argoproj.io/node-name']",
-}
-"""What a pod must know of itself so that another try of bad input ends at once (components/common/retries.py). No
-parameters: those are part of the cache's key."""
 SHARED_MEMORY = "/dev/shm"  # noqa: S108 - where it is mounted, nothing is written
 LAUNCHER = {"cpu": "1", "memory": "2Gi"}
 """What a pod needs that only starts a TrainJob and follows it."""
@@ -82,12 +76,13 @@ def _launch(task: dsl.PipelineTask, asked: TaskResources, pool: Pool | None) -> 
 
 
 def _keep(task: dsl.PipelineTask, asked: TaskResources) -> None:
-    """Set the time limit, the retries and the caching of a task."""
+    """Set the time limit, the retries and the caching of a task.
+
+    What is tried again is Argo's `retryPolicy`, which the SDK has no word for: Kubeflow's own, OnError, stays.
+    """
     kubernetes.set_timeout(task, round(asked.timeout_hours * 3600))
     if asked.retries:
         task.set_retry(asked.retries, backoff_duration=BACKOFF, backoff_factor=2)
-        for variable, field in REMEMBERED.items():
-            kubernetes.use_field_path_as_env(task, variable, field)
     task.set_caching_options(asked.cache)
 
 

@@ -94,15 +94,19 @@ class TaskResources(Settings):
     """Cheap nodes that may be taken away: training resumes from its checkpoint, what else was done is done again."""
     priority: Label | None = None
     """Kueue's WorkloadPriorityClass, where the pool has a queue; null: the lowest. Many machines that give way come
-    back; a single pod is lost with its run, so let it give way to nobody."""
+    back as often as they must. A single pod that does is stopped by SIGTERM: it takes one of its retries where it is
+    gone before Argo sees it end, and else its run fails by the exit code, so let it give way to nobody.
+    """
     shm: Size | None = None
     """Size of /dev/shm, by which loader processes hand over batches; it counts as memory. Null: the container runtime's
     64 MB.
     """
     timeout_hours: Annotated[Positive, Field(le=24 * 30)] = 4.0
-    """After this a pod is stopped, and tried again if retries are left."""
+    """After this a pod is stopped, and the run fails."""
     retries: Annotated[int, Field(ge=0, le=10)] = 2
-    """Times that a failed pod is tried again, after a minute, then two, then four."""
+    """Times that a pod which was deleted, evicted or lost is tried again, after a minute, then two, then four. What
+    ends with an exit code (bad input, a bug, too little memory) is not: Kubeflow sets Argo's retryPolicy to OnError.
+    """
     cache: bool = True
     """Take the outputs of an earlier run with equal inputs, settings and image."""
 

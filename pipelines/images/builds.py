@@ -1,37 +1,38 @@
 """Build and push the images of this commit, with docker or podman.
 
 The context is what Git has of the commit, not the working tree, so that the commit in an image's labels is what is in
-it. What was built and pushed is noted in .gleaner/images.json, from where `gleaner images pin` takes it.
+it. What was built and pushed, and with which engine, is noted in .gleaner/images.json, from where `gleaner images push`
+and `pin` take it.
 """
 
 import json
-import re
-import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 from components.common.component import IMAGES, images
-from components.common.errors import BadInputError, FailedError
+from components.common.errors import BadInputError
 from components.common.files import write_json
 from pipelines.compiling.images import BASE, parts
+from pipelines.images.engines import find_engine, flags_for, push_image, run_engine
 from pipelines.images.registry import ROOT
 
-ENGINES = ("docker", "podman")
 CONTEXT = ("pyproject.toml", "README.md", "LICENSE", "components", "pipelines", "docker")
 NOTES = ROOT / ".gleaner" / "images.json"
 Notes = dict[str, dict[str, str]]
-"""By role: commit, reference and, once pushed, digest."""
+"""By role: commit, reference, engine that built it (older notes have none) and, once pushed, digest."""
 
 
 def build(roles: list[str], engine: str, torch: str, registry: str, base: str, extra_index: str) -> dict[str, str]:
     """Build images of HEAD; returns the reference of each role.
 
-    torch: cuda or cpu. registry: where their names begin, empty for that of docker/images.json. base, extra_index:
-    instead of the base of docker/images.json, and beside pip's index; either may be empty.
+    engine: docker or podman, empty for the first that works. torch: cuda or cpu. registry: where their names begin,
+    empty for that of docker/images.json. base, extra_index: instead of the base of docker/images.json, and beside pip's
+    index; either may be empty.
     """
-    program = find_engine(engine)
+    builder = find_engine(engine)
+    base = base or images()[BASE]
     commit = head()
     names = {role: name(role, registry) for role in roles}
     notes = read_notes()
@@ -41,39 +42,49 @@ def build(roles: list[str], engine: str, torch: str, registry: str, base: str, e
             ["git", "-C", str(ROOT), "archive", commit, *CONTEXT], check=True, stdout=subprocess.PIPE
         ).stdout
         subprocess.run(["tar", "-x", "-C", folder], input=archive, check=True)
-        arguments = ["--build-arg", f"BASE={base or images()[BASE]}", "--build-arg", f"TORCH={torch}"]
+        arguments = ["--build-arg", f"BASE={base}", "--build-arg", f"TORCH={torch}"]
         arguments += ["--build-arg", f"PIP_EXTRA_INDEX_URL={extra_index}"] if extra_index else []
         for role, repository in names.items():
             reference = f"{repository}:{version()}-{commit[:12]}"
-            _run(
-                [
-                    program,
-                    "build",
-                    "--file",
-                    str(context / "docker" / "Dockerfile"),
-                    "--target",
-                    role,
-                    *arguments,
-                    *labels(role, commit, base or images()[BASE]),
-                    "--tag",
-                    reference,
-                    folder,
-                ]
+            run_engine(
+                builder,
+                "build",
+                *flags_for(builder, base),
+                "--file",
+                str(context / "docker" / "Dockerfile"),
+                "--target",
+                role,
+                *arguments,
+                *labels(role, commit, base),
+                "--tag",
+                reference,
+                folder,
             )
-            notes[role] = {"commit": commit, "reference": reference, "digest": ""}
+            notes[role] = {"commit": commit, "reference": reference, "engine": builder.name, "digest": ""}
             _note(notes)
     return {role: notes[role]["reference"] for role in roles}
 
 
 def push(roles: list[str], engine: str) -> dict[str, str]:
-    """Push what `build` made; returns the reference of each role with the digest that the registry has it by."""
-    program = find_engine(engine)
+    """Push what `build` made, with the engine that has it; returns the reference of each role with the digest that the
+    registry has it by.
+
+    engine: docker or podman, empty for the one that built the image, or the first that works where no note says which.
+    """
     notes = read_notes()
     for role in roles:
         if role not in notes:
             raise BadInputError(f"image {role}: nothing was built here; run: gleaner images build {role}")
+        builder = notes[role].get("engine", "")
+        if engine and builder and engine != builder:
+            raise BadInputError(
+                f"image {role}: {builder} built it, so {engine} does not have it; push it with --engine {builder}, "
+                f"or run: gleaner images build {role} --engine {engine}"
+            )
+    names = {role: engine or notes[role].get("engine", "") for role in roles}
+    engines = {each: find_engine(each) for each in sorted(set(names.values()))}
     for role in roles:
-        notes[role]["digest"] = _pushed(program, notes[role]["reference"])
+        notes[role]["digest"] = push_image(engines[names[role]], notes[role]["reference"])
         _note(notes)
     return pushed(roles)
 
@@ -108,14 +119,6 @@ def name(role: str, registry: str) -> str:
     return f"{registry.rstrip('/')}/{known.rpartition('/')[2]}" if registry else known
 
 
-def find_engine(engine: str) -> str:
-    """docker or podman: the one asked for, else the first that is installed."""
-    for word in [engine] if engine else ENGINES:
-        if found := shutil.which(word):
-            return found
-    raise BadInputError(f"{engine or 'docker or podman'}: not found on the PATH; images are built with one of them")
-
-
 def head() -> str:
     """The commit that is built; BadInputError where there is none."""
     asked = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "--verify", "HEAD"], capture_output=True, text=True)
@@ -146,31 +149,3 @@ def read_notes() -> Notes:
 def _note(notes: Notes) -> None:
     NOTES.parent.mkdir(exist_ok=True)
     write_json(NOTES, notes)
-
-
-def _pushed(program: str, reference: str) -> str:
-    """Push one image. Layers are compressed on the way, so that only who sends them knows the digest: podman writes it,
-    docker says it.
-    """
-    if Path(program).name == "podman":
-        with tempfile.NamedTemporaryFile("r") as file:
-            _run([program, "push", "--digestfile", file.name, reference])
-            return file.read().strip()
-    digest = ""
-    with subprocess.Popen(
-        [program, "push", reference], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            print(line, end="", file=sys.stderr, flush=True)
-            if match := re.search(r"digest: (sha256:[0-9a-f]{64})", line):
-                digest = match[1]
-    if process.returncode or not digest:
-        raise FailedError(f"docker push failed (exit code {process.returncode}); its reason stands above")
-    return digest
-
-
-def _run(command: list[str]) -> None:
-    """Run the engine with its words on stderr: our own results stay alone on stdout."""
-    if code := subprocess.run(command, stdin=subprocess.DEVNULL, stdout=sys.stderr).returncode:
-        raise FailedError(f"{Path(command[0]).name} {command[1]} failed (exit code {code}); its reason stands above")

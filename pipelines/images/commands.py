@@ -23,7 +23,7 @@ def add_commands(commands: Any) -> None:
     actions = images.add_subparsers(metavar="COMMAND")
 
     build = actions.add_parser("build", help="build images of the last commit", formatter_class=plain, epilog=EXAMPLES)
-    _add_roles(build)
+    _add_roles(build, "the first that works")
     build.add_argument(
         "--torch", choices=("cuda", "cpu"), default="cuda", help="which build of torch (default: %(default)s)"
     )
@@ -48,7 +48,7 @@ def add_commands(commands: Any) -> None:
     build.set_defaults(run=_build)
 
     push = actions.add_parser("push", help="push what was built", formatter_class=plain, epilog=EXAMPLES)
-    _add_roles(push)
+    _add_roles(push, "the one that built the image")
     push.set_defaults(run=_push)
 
     pin = actions.add_parser(
@@ -66,11 +66,10 @@ def add_commands(commands: Any) -> None:
     pin.set_defaults(run=_pin)
 
 
-def _add_roles(parser: argparse.ArgumentParser) -> None:
+def _add_roles(parser: argparse.ArgumentParser, engine: str) -> None:
+    """Which images, and with which engine. engine: the default, in words."""
     parser.add_argument("roles", metavar="ROLE", nargs="*", help="data, train or report (default: all)")
-    parser.add_argument(
-        "--engine", choices=("docker", "podman"), default="", help="default: the first that is installed"
-    )
+    parser.add_argument("--engine", choices=("docker", "podman"), default="", help=f"default: {engine}")
 
 
 def _roles(words: list[str]) -> list[str]:

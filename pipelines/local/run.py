@@ -1,8 +1,9 @@
 """`gleaner run`: the compiled DAG on this machine, by kfp's own local orchestrator.
 
 kfp runs only Python components as local processes. While a pipeline runs here, `_seam` puts StageProcess in the place
-of the class that refuses the others; order, artifacts, caching and retries remain kfp's. Every stage is the command
-that its pod would run, `python -m components.<stage> …`.
+of the class that refuses the others; order, artifacts and caching remain kfp's. Every stage is the command that its
+pod would run, `python -m components.<stage> …`, and is started once: a process always ends with an exit code or by a
+signal, and Kubeflow tries neither again.
 """
 
 import contextlib
@@ -56,7 +57,7 @@ def run_pipeline(
     """Run a compiled pipeline of container components; raises StageError. `digest_of`: digests a module's code."""
     try:
         with _seam(run, StageCache(cache_folder, run.cached, fresh)):
-            pipeline_orchestrator.run_local_pipeline(_with_local_images(spec, digest_of), arguments)
+            pipeline_orchestrator.run_local_pipeline(_as_here(spec, digest_of), arguments)
     except RuntimeError:
         if run.failure is None:
             raise
@@ -65,13 +66,18 @@ def run_pipeline(
         run.save(arguments)
 
 
-def _with_local_images(spec: PipelineSpec, digest_of: Callable[[str], str]) -> PipelineSpec:
-    """The same pipeline, each image named after the code that runs in its place: an edited stage is a cache miss."""
+def _as_here(spec: PipelineSpec, digest_of: Callable[[str], str]) -> PipelineSpec:
+    """The same pipeline without retries, each image named after the code that runs in its place: an edited stage is a
+    cache miss.
+    """
     here = PipelineSpec()
     here.CopyFrom(spec)
     for executor in here.deployment_spec["executors"].values():
         module = executor["container"]["command"][-1]
         executor["container"]["image"] = f"local/{module}@sha256:{digest_of(module)}"
+    for dag in [here.root.dag, *(component.dag for component in here.components.values())]:
+        for task in dag.tasks.values():
+            task.ClearField("retry_policy")  # kfp would start a stage again after any exit code
     return here
 
 

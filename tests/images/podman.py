@@ -47,7 +47,7 @@ def configure(folder: Path) -> dict[str, str]:
     (folder / "storage.conf").write_text(
         f'[storage]\ndriver="overlay"\ngraphroot="{storage}"\nrunroot="{CACHE / "podman-run"}"\n'
     )
-    (folder / "registries.conf").write_text('[[registry]]\nlocation="127.0.0.1"\ninsecure=true\n')
+    (folder / "registries.conf").write_text("unqualified-search-registries=[]\n")
     return {
         **os.environ,
         "PATH": f"{os.environ['PATH']}:{PATH}",

@@ -15,10 +15,13 @@ from tests.pipelines.kubeflow.kfp_server import serve
 STAGE = {"app.kubernetes.io/part-of": "gleaner", "pipelines.kubeflow.org/v2_component": "true"}
 RECONCILER = {"app.kubernetes.io/name": "gleaner-reconciler", "app.kubernetes.io/part-of": "gleaner"}
 TRAINJOB = {"trainer.kubeflow.org/trainjob-ancestor-step": "trainer"}
+PROXY = {"app.kubernetes.io/name": "ml-pipeline-ui-artifact", "app.kubernetes.io/part-of": "gleaner"}
 API, METADATA = ("kubeflow", "app", "ml-pipeline"), ("kubeflow", "component", "metadata-grpc-server")
+UI = ("kubeflow", "app", "ml-pipeline-ui")
 DNS = ("kube-system", "k8s-app", "kube-dns")
 SEAWEEDFS = ("gleaner", "app.kubernetes.io/name", "seaweedfs")
-PRIVATE = {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"}
+KUBERNETES = {(block, port) for block in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16") for port in (443, 6443)}
+OUTSIDE = ("0.0.0.0/0", 443)
 
 
 def overlay(name: str) -> list[dict[str, Any]]:
@@ -77,12 +80,30 @@ def test_stages_read_what_they_name_and_nothing_else(objects):
     }
 
 
-def test_kubeflows_ui_reads_what_it_needs_to_show_artifacts(objects):
+def test_the_artifact_proxy_reads_the_secret_of_the_object_store_and_nothing_else(objects):
     launcher = yaml.safe_load(named(objects, "ConfigMap", "kfp-launcher")["data"]["providers"])["s3"]["default"]
     secret = launcher["credentials"]["secretRef"]["secretName"]
-    assert rights(objects, "ml-pipeline-ui", "kubeflow") == [
+    assert rights(objects, "ml-pipeline-ui-artifact") == [
         {"apiGroups": [""], "resources": ["secrets"], "resourceNames": [secret], "verbs": ["get"]}
     ]
+
+
+def test_no_account_of_another_namespace_has_a_right_here(objects):
+    subjects = [subject for each in objects if each["kind"] == "RoleBinding" for subject in each["subjects"]]
+    assert {(subject["kind"], subject["namespace"]) for subject in subjects} == {("ServiceAccount", "gleaner")}
+
+
+def test_only_those_who_talk_to_kubernetes_get_a_token_for_it(objects):
+    """gleaner-pipeline's pods are Kubeflow's to make, so they are not here."""
+    accounts = {
+        each["metadata"]["name"]
+        for each in objects
+        if each["kind"] == "ServiceAccount" and each["automountServiceAccountToken"]
+    }
+    assert accounts == {"gleaner-pipeline", "ml-pipeline-ui-artifact"}
+    assert {
+        spec["serviceAccountName"] for spec in pod_specs(objects) if spec["automountServiceAccountToken"] is not False
+    } == {"ml-pipeline-ui-artifact"}
 
 
 def test_rights_end_at_the_namespace_and_say_no_star(objects):
@@ -176,26 +197,44 @@ def test_nothing_is_open_by_default(objects):
     assert reached(objects, {"any": "pod"}, "ingress") == set()
 
 
+def store(objects: list[dict[str, Any]]) -> set[tuple[Any, int]]:
+    """Where the object store is: a pod here, or outside."""
+    return {(SEAWEEDFS, 8333)} if "StatefulSet" in {each["kind"] for each in objects} else {OUTSIDE}
+
+
 def test_who_talks_to_whom(objects):
-    kind = "seaweedfs" in {each["metadata"]["name"] for each in objects}
-    kubernetes = {(block, port) for block in PRIVATE for port in (443, 6443)}
-    store = {(SEAWEEDFS, 8333)} if kind else {("0.0.0.0/0", 443)}
-    assert (
-        reached(objects, STAGE, "egress")
-        == {(DNS, 53), (API, 8887), (API, 8888), (METADATA, 8080)} | kubernetes | store
-    )
+    assert reached(objects, STAGE, "egress") == {
+        (DNS, 53),
+        (API, 8887),
+        (API, 8888),
+        (METADATA, 8080),
+    } | KUBERNETES | store(objects)
     assert reached(objects, RECONCILER, "egress") == {(DNS, 53), (API, 8888)}
     assert reached(objects, STAGE, "ingress") == reached(objects, RECONCILER, "ingress") == set()
-    if kind:
-        labels = {"app.kubernetes.io/name": "seaweedfs"}
-        assert reached(objects, labels, "egress") == {(DNS, 53)}
-        assert {port for _, port in reached(objects, labels, "ingress")} == {8333}
+
+
+def test_the_artifact_proxy_answers_kubeflows_ui_and_asks_the_store_and_kubernetes(objects):
+    labels = named(objects, "Deployment", "ml-pipeline-ui-artifact")["spec"]["template"]["metadata"]["labels"]
+    assert labels == PROXY
+    assert reached(objects, PROXY, "ingress") == {(UI, 3000)}
+    assert reached(objects, PROXY, "egress") == {(DNS, 53)} | KUBERNETES | store(objects)
+
+
+def test_the_object_store_answers_stages_train_jobs_and_the_artifact_proxy():
+    for name in ("kind", "dev"):
+        labels = dict([SEAWEEDFS[1:]])
+        assert reached(overlay(name), labels, "egress") == {(DNS, 53)}
+        assert reached(overlay(name), labels, "ingress") == {
+            (("gleaner", "pipelines.kubeflow.org/v2_component", "true"), 8333),
+            (("gleaner", *next(iter(TRAINJOB.items()))), 8333),
+            (("gleaner", *next(iter(PROXY.items()))), 8333),
+        }
 
 
 def test_machines_of_a_train_job_talk_to_each_other_and_the_store():
     node = ("gleaner", *next(iter(TRAINJOB.items())))
     assert reached(overlay("prod"), TRAINJOB, "ingress") == {(node, 0)}
-    assert reached(overlay("prod"), TRAINJOB, "egress") == {(DNS, 53), (node, 0), (SEAWEEDFS, 8333), ("0.0.0.0/0", 443)}
+    assert reached(overlay("prod"), TRAINJOB, "egress") == {(DNS, 53), (node, 0), (SEAWEEDFS, 8333), OUTSIDE}
 
 
 def test_quota_has_room_for_what_runs(objects):

@@ -66,20 +66,36 @@ def test_the_quota_has_room_for_two_runs_beside_what_always_runs(objects):
     hard = named(objects, "ResourceQuota", "gleaner")["spec"]["hard"]
     (limits,) = named(objects, "LimitRange", "gleaner")["spec"]["limits"]
     assert not {"max", "min", "maxLimitRequestRatio"} & limits.keys()
-    compiled = next(yaml.safe_load_all((ROOT / "pipelines" / "compiled" / "training.yaml").read_text(encoding="utf-8")))
-    stages = {name: each["container"]["resources"] for name, each in compiled["deploymentSpec"]["executors"].items()}
-    always = [
-        container["resources"]["limits"]
-        for each in objects
-        if each["kind"] in ("StatefulSet", "Job")
-        for spec in pod_specs(each)
-        for container in spec["containers"]
-    ]
+    stages = _stages()
     for key, stage in (("cpu", "resourceCpuLimit"), ("memory", "resourceMemoryLimit")):
         beside = _number(limits["default"][key])
         packing = 4 * (_number(stages["exec-pack"][stage]) + beside)
         largest = max(_number(each[stage]) for each in stages.values()) + beside
-        assert 2 * max(packing, largest) + sum(_number(each[key]) for each in always) <= _number(hard[f"limits.{key}"])
+        assert 2 * max(packing, largest) + _always(objects, "limits", key) <= _number(hard[f"limits.{key}"])
+
+
+def test_every_stage_fits_a_laptop_of_two_cores():
+    """Beside Kubeflow's own pods, which ask for one core, and all of ours: a stage with Argo's container, which asks
+    for the limit range's default, and the pod of a Kubeflow driver, which asks for 0.1 cores and Argo's container.
+    """
+    objects = build(ROOT / "manifests" / "overlays" / "kind")
+    (limits,) = named(objects, "LimitRange", "gleaner")["spec"]["limits"]
+    argo = _number(limits["defaultRequest"]["cpu"])
+    largest = max(_number(each["resourceCpuRequest"]) for each in _stages().values()) + argo
+    assert 1 + _always(objects, "requests", "cpu") + largest + 0.1 + argo <= 2
+
+
+def _stages() -> dict[str, dict[str, str]]:
+    """What each stage's container asks for and may use, by its name in the compiled pipeline at the defaults."""
+    compiled = next(yaml.safe_load_all((ROOT / "pipelines" / "compiled" / "training.yaml").read_text(encoding="utf-8")))
+    return {name: each["container"]["resources"] for name, each in compiled["deploymentSpec"]["executors"].items()}
+
+
+def _always(objects: list[dict[str, Any]], bound: str, key: str) -> float:
+    """What our pods beside runs take at most, both reconcilers at once included. bound: requests or limits."""
+    kinds = ("Deployment", "StatefulSet", "Job", "CronJob")
+    specs = pod_specs([each for each in objects if each["kind"] in kinds])
+    return sum(_number(container["resources"][bound][key]) for spec in specs for container in spec["containers"])
 
 
 def _number(quantity: str) -> float:

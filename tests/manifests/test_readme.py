@@ -1,5 +1,6 @@
 """The walk through manifests/README.md: every command runs here as far as it can without a cluster."""
 
+import json
 import re
 import shlex
 import subprocess
@@ -68,6 +69,25 @@ def test_the_health_checks_are_a_patch_that_kubectl_takes():
     patched = yaml.safe_load(run("patch", "--local", "-f", "-", "--patch-file", words[-1], "-o", "yaml", given=there))
     assert patched["data"]["url"] == "https://argocd.example.com"
     assert len(patched["data"]) > 5
+
+
+def test_kubeflows_ui_is_told_to_ask_our_artifact_proxy():
+    (patch,), (restart,) = (of("kubectl", "-n", "kubeflow", *words) for words in (("patch",), ("rollout", "restart")))
+    there = (
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: pipeline-install-config}\n"
+        'data: {ARTIFACTS_PROXY_ENABLED: "false", appName: pipeline}\n'
+    )
+    patched = yaml.safe_load(run("patch", "--local", "-f", "-", *patch[-2:], "-o", "yaml", given=there))
+    assert patch[-4:-2] == ["configmap", patched["metadata"]["name"]]
+    assert patched["data"] == {"ARTIFACTS_PROXY_ENABLED": "true", "appName": "pipeline"}
+    (who,) = named(build(KIND), "NetworkPolicy", "artifact-proxy")["spec"]["ingress"][0]["from"]
+    assert f"deployment/{who['podSelector']['matchLabels']['app']}" in restart
+
+
+def test_the_artifact_proxy_is_of_the_kubeflow_that_is_asked_for():
+    images = json.loads((ROOT / "docker" / "images.json").read_text(encoding="utf-8"))
+    (version,) = re.findall(r"\(Kubeflow Pipelines (\d+\.\d+), with many users", README)
+    assert images["kubeflow-frontend"].startswith(f"ghcr.io/kubeflow/kfp-frontend:{version}.")
 
 
 def test_what_is_waited_for_looked_at_and_forwarded_is_there():

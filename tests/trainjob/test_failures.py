@@ -60,7 +60,7 @@ def test_a_job_that_someone_deletes_ends_it(state, started):
     state.script = script
     pod = started()
     assert pod.end() == 1
-    assert "was deleted by someone else; another try goes on from its checkpoint" in pod.lines[-1]
+    assert "was deleted by someone else; run it again: it goes on from its checkpoint" in pod.lines[-1]
 
 
 def test_outputs_that_are_gone_are_made_again_by_another_try(state, started):

@@ -61,7 +61,7 @@ class Follower:
     def _about_job(self, job: dict[str, Any], there: bool) -> None:
         name = f"TrainJob {self.name}"
         if not there or job["metadata"]["uid"] != self.uid:
-            raise FailedError(f"{name} was deleted by someone else; another try goes on from its checkpoint")
+            raise FailedError(f"{name} was deleted by someone else; run it again: it goes on from its checkpoint")
         self.job = job
         waiting = bool(job["spec"].get("suspend"))
         if waiting and not self.waiting:

@@ -79,7 +79,7 @@ def _fetch(cluster: Cluster, job: dict[str, Any], outputs: dict[str, Path]) -> d
         cluster.delete(job["metadata"]["name"], job["metadata"]["uid"])
         name = job["metadata"]["name"]
         raise FailedError(
-            f"TrainJob {name} is complete, but its outputs are gone: {error}; another try trains again"
+            f"TrainJob {name} is complete, but its outputs are gone: {error}; run it again: it trains anew"
         ) from None
 
 

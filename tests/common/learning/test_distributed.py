@@ -89,16 +89,6 @@ def test_bad_input_that_all_processes_see_is_one_line(tiny_world, tmp_path, word
     assert not (tmp_path / "encoder").exists()
 
 
-def test_bad_input_of_many_processes_is_remembered_for_the_next_try(tiny_world, tmp_path, monkeypatch):
-    monkeypatch.setenv("GLEANER_RUN", "5c1f")
-    monkeypatch.setenv("GLEANER_NODE", "digits-x7k2p.root.pretrain.executor(0)")
-    first = run(flags(tiny_world, tmp_path, batch_size=2), 3)
-    monkeypatch.setenv("GLEANER_NODE", "digits-x7k2p.root.pretrain.executor(1)")
-    second = run(flags(tiny_world, tmp_path), 2)  # it would train, did it look at its settings
-    assert (second.returncode, second.stderr) == (2, first.stderr)
-    assert "2 images for 3 processes" in first.stderr
-
-
 def test_a_bug_is_one_traceback(tiny_world, tmp_path):
     words = flags(tiny_world, tmp_path)
     (tmp_path / "dataset").mkdir()

@@ -20,7 +20,6 @@ OTHERS = {  # beside datasets: key -> whether it is named
     f"{CANDIDATES[1]}/contact_sheet.html": False,
     f"checkpoints/pretrain/{'1' * 64}.safetensors": False,
     "jobs/pretrain/222222222222-a-b/encoder/manifest.json": False,
-    "runs/abc/failures/ingest.json": False,
     "releases/pets/0123456789abcdef/release.json": True,
     "releases/pets/champion.json": True,
     "photos/cat/1.png": True,  # somebody else's

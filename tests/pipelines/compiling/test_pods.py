@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from kubernetes.utils.quantity import parse_quantity
 
-from components.common.retries import NODE, RUN
 from components.common.trainjob.spec import VARIABLE, Spec, read_spec
 from pipelines.compiling.compile import OBJECTS, compile_config, generated, versions
 from pipelines.compiling.pods import PRIORITY, QUEUE
@@ -143,21 +142,6 @@ def test_violations_are_seen(compiled):
     ]
 
 
-@pytest.mark.parametrize("task", TASKS)
-def test_a_pod_that_may_be_tried_again_knows_its_run_and_its_try(compiled, task):
-    """By variables, as bad input is remembered by them; a parameter would make each run another for the cache."""
-    once = compiled_with(**{task: TaskResources(retries=0)})
-    for documents, told in [(each, True) for each in compiled.values()] + [(once, False)]:
-        extra = documents[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"][f"exec-{task}"]
-        fields = {each["name"]: each["fieldPath"] for each in extra.get("fieldPathAsEnv", [])}
-        assert (fields.get(RUN), fields.get(NODE)) == (
-            ("metadata.labels['pipeline/runid']", "metadata.annotations['workflows.argoproj.io/node-name']")
-            if told
-            else (None, None)
-        )
-        assert not {RUN, NODE} & set(json.dumps(documents[0]).split('"'))
-
-
 def test_no_secret_stands_in_the_objects(compiled):
     for documents in compiled.values():
         for extra in documents[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"].values():
@@ -222,7 +206,7 @@ def test_many_machines_are_a_small_pod_that_knows_what_to_start(compiled):
         image, nodes=2, cpu="40", memory="160Gi", gpus=4, queue="gpu", priority="gleaner-batch"
     )
     fields = documents[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"]["exec-pretrain"]["fieldPathAsEnv"]
-    assert fields[:2] == [
+    assert fields == [
         {"name": "POD_NAME", "fieldPath": "metadata.name"},
         {"name": "POD_NAMESPACE", "fieldPath": "metadata.namespace"},
     ]
@@ -232,12 +216,14 @@ def test_many_machines_are_a_small_pod_that_knows_what_to_start(compiled):
 def test_queues_and_priorities_are_those_of_the_manifests():
     objects = build(MANIFESTS / "overlays" / "prod")
     queues, priorities = (
-        {each["metadata"]["name"] for each in objects if each["kind"] == kind}
+        {each["metadata"]["name"]: each.get("value", 0) for each in objects if each["kind"] == kind}
         for kind in ("LocalQueue", "WorkloadPriorityClass")
     )
     config = load_config(CONFIGS / "many-gpus.yaml")
-    assert {pool.queue for pool in config.pools.values()} == queues
+    assert {pool.queue for pool in config.pools.values()} == set(queues)
     assert config.resources.pretrain.priority in priorities
+    queued = [pod for _, pod in load_config(CONFIGS / "gpu.yaml").resources if pod.gpu]
+    assert [priorities[pod.priority] for pod in queued] == [max(priorities.values())] * 2, "they give way to nobody"
 
 
 @pytest.mark.parametrize("change", [{"nodes": 3}, {"priority": "gleaner-batch"}, {"queue": "other"}])

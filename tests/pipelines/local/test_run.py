@@ -183,6 +183,27 @@ def test_a_failing_stage_says_why_and_where(bench, do, code, line):
         assert bench.executed() == ["beta"]  # what succeeded before the failure is kept, the failure is not
 
 
+@dsl.pipeline(name="again")
+def tried_again(one: dict) -> None:
+    first(settings=one).set_retry(2, backoff_duration="0s")
+
+
+def test_bad_input_is_not_tried_again(bench):
+    """As on a cluster, where an exit code is not tried again whatever `retries` says."""
+    run = new_run(bench.folder, "again", Lines(bench.screen), threads=1)
+    os.environ["TOY_JOURNAL"] = str(bench.journal)
+    with pytest.raises(StageError, match="class 'catt'") as failed:
+        run_pipeline(
+            tried_again.pipeline_spec,
+            {"one": {"say": "alpha", "do": "bad"}},
+            run,
+            bench.folder / "cache",
+            digest_of=lambda module: module,
+        )
+    assert failed.value.code == 2
+    assert bench.executed() == ["alpha"]
+
+
 def test_kfp_is_left_as_it_was(bench):
     def state():
         return (
