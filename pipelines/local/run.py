@@ -17,7 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from kfp import local
-from kfp.local import cache, config, executor_input_utils, io, pipeline_orchestrator, subprocess_task_handler
+from kfp.local import (
+    cache,
+    config,
+    executor_input_utils,
+    io,
+    logging_utils,
+    pipeline_orchestrator,
+    subprocess_task_handler,
+)
 from kfp.local.orchestrator import task_spec_utils
 from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineSpec
 
@@ -99,6 +107,8 @@ def _seam(run: Run, stage_cache: StageCache) -> Iterator[None]:
         _replace(stack, cache, "get_local_cache", lambda: stage_cache)
         _replace(stack, executor_input_utils, "get_local_pipeline_resource_name", lambda _: run.folder.name)
         _replace(stack, io.IOStore, "get_parent_input", partialmethod(_input_or_output, io.IOStore.get_parent_input))
+        # it changes `print` for all threads, and two that overlap leave it changed
+        _replace(stack, logging_utils, "indented_print", contextlib.nullcontext)
         one_iteration = task_spec_utils.create_parameter_loop_iteration_task_spec
         _replace(
             stack, task_spec_utils, "create_parameter_loop_iteration_task_spec", partial(_iteration, one_iteration)

@@ -27,7 +27,8 @@ def world(tmp_path: Path) -> RunSettings:
 
 def planned(form: dict[str, Any], folder: Path) -> dict[str, Any]:
     """What it hands on, by the name of the output."""
-    run(**form, **{name: folder / name for name in OUTPUTS})
+    given: dict[str, Any] = {**form, **{name: folder / name for name in OUTPUTS}}
+    run(**given)
     return {name: json.loads((folder / name).read_text(encoding="utf-8")) for name in OUTPUTS}
 
 
