@@ -15,6 +15,7 @@ from components.common.errors import BadInputError
 from components.common.files import write_text
 from components.plan.form import fill
 from pipelines.compiling.form import with_form
+from pipelines.compiling.form_picture import form_picture
 from pipelines.compiling.images import OVERRIDES, image_overrides
 from pipelines.compiling.manifests import HEADER, kustomization, mounted_files, pipeline_object, version_object
 from pipelines.compiling.picture import picture
@@ -70,6 +71,7 @@ def generated() -> dict[Path, str]:
             }
         ),
         FOLDER / "training.svg": picture(parse(compiled["training"])[0]),
+        FOLDER / "form.svg": form_picture(parse(compiled["training"])[0]),
         CONFIGS / "schema.json": schema(),
         CONFIGS / "schedules.schema.json": schedules_schema(),
         OVERRIDES: image_overrides(),

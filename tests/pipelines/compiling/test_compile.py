@@ -8,6 +8,7 @@ from components.common.errors import BadInputError
 from components.plan.form import FIELDS, fill
 from components.sample.settings import SampleSettings
 from pipelines.compiling.compile import FOLDER, OBJECTS, compile_config, generated, versions, write, write_version
+from pipelines.compiling.form_picture import form_picture
 from pipelines.compiling.picture import picture
 from pipelines.compiling.variants import CONFIGS, compiled_for, variants
 from pipelines.configuration.config import STAGES, load_config
@@ -52,7 +53,13 @@ def test_compiling_renders_a_version_for_each_configuration_that_a_cluster_can_r
     }.items():
         (configs / f"{name}.yaml").write_text(least + more, encoding="utf-8")
     write()
-    assert {path.name for path in compiled.iterdir()} == {"training.yaml", "same.yaml", "big.yaml", "training.svg"}
+    assert {path.name for path in compiled.iterdir()} == {
+        "training.yaml",
+        "same.yaml",
+        "big.yaml",
+        "training.svg",
+        "form.svg",
+    }
     assert {path.name for path in objects.iterdir()} == {"training.yaml", "same.yaml", "big.yaml", "kustomization.yaml"}
     config = load_config(configs / "same.yaml", ["resources.pretrain.cpu=8"])
     assert compiled_for(config, "elsewhere", compiled, configs) == compiled / "big.yaml"
@@ -62,6 +69,7 @@ def test_compiling_renders_a_version_for_each_configuration_that_a_cluster_can_r
     assert {path.name for path in [*compiled.iterdir(), *objects.iterdir()]} == {
         "training.yaml",
         "training.svg",
+        "form.svg",
         "kustomization.yaml",
     }
     (configs / "cluster.yaml").unlink()
@@ -191,8 +199,19 @@ def test_the_picture_shows_every_stage_and_artifact(ir):
     assert "contact sheet" in texts  # read by people, not by a stage
 
 
-def test_the_picture_stays_inside_its_frame(ir):
-    root = ElementTree.fromstring(picture(ir))
+def test_the_picture_of_the_form_shows_every_field_with_its_value(ir):
+    root = ElementTree.fromstring(form_picture(ir))
+    texts = ["".join(text.itertext()) for text in root.iter(f"{SVG}text")]
+    inputs = ir["root"]["inputDefinitions"]["parameters"]
+    labels = [text for text in texts if " - " in text]
+    assert labels == [f"{name} - {about['parameterType']}" for name, about in sorted(inputs.items())]
+    assert {"digits", "s3://gleaner/store", "30", "typiclust"} <= set(texts)
+    assert texts.count("▾") == 3
+
+
+@pytest.mark.parametrize("drawn", [picture, form_picture])
+def test_the_picture_stays_inside_its_frame(ir, drawn):
+    root = ElementTree.fromstring(drawn(ir))
     width = float(root.attrib["width"])
     height = float(root.attrib["height"])
     for element in (*root.iter(f"{SVG}text"), *root.iter(f"{SVG}circle")):
