@@ -105,8 +105,9 @@ def _submit(options: argparse.Namespace) -> int:
     config = load_config(options.config, options.overrides)
     from pipelines.compiling.variants import compiled_for
     from pipelines.configuration.version import COMMITTED, check_version
+    from pipelines.kubeflow.following import awaited, follow, verdict
     from pipelines.kubeflow.server import connect
-    from pipelines.kubeflow.submit import arguments, awaited, follow, link, start, verdict
+    from pipelines.kubeflow.submit import arguments, link, start
 
     check_version(options.pipeline_version)
     compiled = compiled_for(config) if options.pipeline_version == COMMITTED else COMPILED
