@@ -132,7 +132,7 @@ def _submit(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         _say("no longer followed; the run goes on, and ends in Kubeflow's UI")
         raise
-    print(verdict(run, server.namespace), file=sys.stdout if run.state == "SUCCEEDED" else sys.stderr)
+    print(verdict(server, run), file=sys.stdout if run.state == "SUCCEEDED" else sys.stderr)
     if run.state != "SUCCEEDED":
         return 1
     if awaited(config):

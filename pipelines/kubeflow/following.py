@@ -8,16 +8,26 @@ from typing import Any
 from pipelines.configuration.config import RunConfig
 from pipelines.configuration.resources import TASKS
 from pipelines.kubeflow.server import FINISHED, Kubeflow, TransientError
+from pipelines.kubeflow.waiting import Waiting, kubectl
+from pipelines.kubeflow.workflow import Pod, first_failure, of_component, read_pods
 from pipelines.local.progress import seconds
 
 POLL = 5.0  # seconds between looks at a run
 PATIENCE = 600.0  # seconds that a server may be away while its run is followed
+HUNGRY = {
+    "pack": "ingest.processes",
+    **{stage: f"{stage}.batch_size" for stage in ("pretrain", "warmup", "pseudolabel", "calibrate", "evaluate")},
+}
+"""Settings, by task, that memory grows with."""
 
 
 def follow(server: Kubeflow, run_id: str, say: Callable[[str], None]) -> Any:
-    """Wait for the end of a run, a line for each task that begins or ends; returns the run as it ended."""
+    """Wait for the end of a run, a line for each task that begins or ends, or whose pod does not begin; returns the run
+    as it ended.
+    """
     told: dict[str, str] = {}
     away = 0.0
+    waiting = Waiting(server, run_id, say)
     while True:
         try:
             run = server.call(server.runs.run_service_get_run, run_id)
@@ -37,21 +47,16 @@ def follow(server: Kubeflow, run_id: str, say: Callable[[str], None]) -> Any:
             told[task] = line
         if run.state in FINISHED:
             return run
+        waiting.look()
         time.sleep(POLL)
 
 
-def verdict(run: Any, namespace: str = "") -> str:
-    """How a run ended, in one line, with what failed first and why; Kubeflow 2.17 does not tell why, so then with how
-    to see it.
-    """
+def verdict(server: Kubeflow, run: Any) -> str:
+    """How a run ended, in one line, with what failed first, and why or how to see it."""
     took = _duration(run.created_at, run.finished_at)
     if run.state == "SUCCEEDED":
         return f"run {run.display_name}: succeeded ({took})"
-    failed = sorted(
-        (task for task in _tasks(run) if task.state == "FAILED"), key=lambda task: task.end_time or task.create_time
-    )
-    first = [f"{task.display_name}: {_error(task) or _log(run, task.display_name, namespace)}" for task in failed[:1]]
-    reason = (*first, _error(run) or "", "")[0]
+    reason = _failure(server, run) or _error(run) or ""
     return f"run {run.display_name}: {run.state.lower()} ({took}){': ' if reason else ''}{reason}"
 
 
@@ -66,10 +71,45 @@ def awaited(config: RunConfig) -> str:
     )
 
 
-def _log(run: Any, task: str, namespace: str) -> str:
-    """The command that shows the end of a failed task's log."""
-    labels = f"pipeline/runid={run.run_id},app.kubernetes.io/component={task}"
-    return f"see kubectl -n {namespace or 'kubeflow'} logs -c main --tail=5 -l {labels}"
+def _failure(server: Kubeflow, run: Any) -> str:
+    """What failed first, and why; empty where nothing did."""
+    failed = sorted(
+        (task for task in _tasks(run) if task.state == "FAILED"), key=lambda task: task.end_time or task.create_time
+    )
+    told = next((f"{task.display_name}: {_error(task)}" for task in failed[:1] if _error(task)), "")
+    if told:
+        return told
+    # of a run that somebody ended, pods say no more than that
+    pods = read_pods(server, run.run_id) if run.state == "FAILED" else []
+    pod = first_failure(pods or [])
+    if pod and pod.out_of_memory and pod.task in TASKS:
+        return f"{pod.task}: {_killed(pod)}"
+    if pod:
+        return f"{pod.task}: {pod.reason}{'; ' if pod.reason else ''}{_log(server, run, pod.labels)}"
+    if not failed:
+        return ""
+    name = failed[0].display_name
+    kill = f"; {_kill(server, run)}" if pods is None else ""
+    return f"{name}: {_log(server, run, of_component(name))}{kill}"
+
+
+def _killed(pod: Pod) -> str:
+    """What a stage that ran out of memory can do about it."""
+    limit = f"its limit is {pod.memory} (resources.{pod.task}.memory in the configuration)"
+    known = limit if pod.memory else f"see resources.{pod.task}.memory in the configuration"
+    lower = f"lower {HUNGRY[pod.task]} or " if pod.task in HUNGRY else ""
+    return f"killed for want of memory: {known}; {lower}raise it"
+
+
+def _log(server: Kubeflow, run: Any, labels: str) -> str:
+    """The command that shows the end of a failed task's log. labels: what selects its pods, beside the run."""
+    return f"see {kubectl(server)} logs -c main --tail=5 -l pipeline/runid={run.run_id}{labels}"
+
+
+def _kill(server: Kubeflow, run: Any) -> str:
+    """The command that shows a death by memory, of which a log says `signal: killed` at most."""
+    command = f"{kubectl(server)} get workflows -l pipeline/runid={run.run_id}"
+    return f"OOMKilled, if memory was wanting: {command} -o jsonpath='{{.items[*].status.nodes.*.message}}'"
 
 
 def _tasks(run: Any) -> list[Any]:
