@@ -65,11 +65,13 @@ def compiled_for(config: RunConfig, compiled: Path = COMPILED.parent, configs: P
 
 
 def refuse_starved(config: RunConfig) -> None:
-    """BadInputError for a training stage with fewer cores than threads."""
+    """BadInputError for a training stage that may use fewer cores than it has threads."""
     for task in starved(config.resources, config.threads):
-        cores = getattr(config.resources, task).cpu
+        asked: TaskResources = getattr(config.resources, task)
+        key = "cpu" if asked.cpu_limit is None else "cpu_limit"
         raise BadInputError(
-            f"resources.{task}.cpu: got {cores:g}, expected at least as many cores as threads ({config.threads})"
+            f"resources.{task}.{key}: got {asked.cores:g}, "
+            f"expected at least as many cores as threads ({config.threads})"
         )
 
 
@@ -81,7 +83,8 @@ def _pods(resources: Resources, pools: dict[str, Pool]) -> list[Any]:
         pool = pool_of(task, pools)
         pods.append(
             (
-                task.cpu,
+                task.kept,
+                task.cores,
                 task.memory,
                 task.gpus if task.gpu else 0,
                 task.shm,

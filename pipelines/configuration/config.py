@@ -25,7 +25,7 @@ from components.sample.settings import SampleSettings
 from components.warmup.settings import WarmupSettings
 from pipelines.configuration.check import explain, keys_of, place_of, refuse_unknown
 from pipelines.configuration.files import KeyPath, Layer, read_chain, read_override
-from pipelines.configuration.resources import Label, Pool, Resources, misfits
+from pipelines.configuration.resources import Label, Pool, Resources, misfits, without_default_limits
 
 RESOLVER = re.compile(r"\$\{\s*[\w.]+\s*:")
 
@@ -91,6 +91,7 @@ def load_config(path: Path, overrides: list[str] | None = None) -> RunConfig:
         refuse_unknown(RunConfig, layer)
         places |= layer.places
     values = _merge(layers, places)
+    values["resources"] = without_default_limits(values["resources"], places)
     try:
         config = RunConfig.model_validate_json(json.dumps(values, default=str), strict=True)
     except ValidationError as error:
