@@ -48,4 +48,4 @@ def asks(resources: Resources) -> str:
     most = max(tasks, key=lambda task: (task.nodes * task.gpus if task.gpu else 0, task.nodes, size_bytes(task.memory)))
     nodes = f"{most.nodes} nodes of " if most.nodes > 1 else ""
     gpus = f", {most.gpus} {most.gpu}" if most.gpu else ""
-    return f"{nodes}{most.cpu:g} CPU, {most.memory}{gpus}"
+    return f"{nodes}{most.cpu_limit or most.cpu:g} CPU, {most.memory}{gpus}"

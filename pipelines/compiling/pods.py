@@ -43,8 +43,11 @@ def with_pods(pipeline: GraphComponent, resources: Resources, pools: dict[str, P
 
 
 def _size(task: dsl.PipelineTask, asked: TaskResources) -> None:
-    """Set requests equal to limits, so that a pod is never evicted for a neighbour's memory."""
-    _bound(task, f"{asked.cpu:g}", asked.memory)
+    """Set what a node keeps for the pod and what it may use; of memory the same, so that a pod is never evicted for a
+    neighbour's.
+    """
+    _bound(task, f"{asked.kept:g}", asked.memory)
+    task.set_cpu_limit(f"{asked.cores:g}")
     if asked.gpu is not None:
         task.set_accelerator_type(GPU).set_accelerator_limit(asked.gpus)
     if asked.shm is not None:
@@ -64,7 +67,7 @@ def _launch(task: dsl.PipelineTask, asked: TaskResources, pool: Pool | None) -> 
     job = {
         "image": image,
         "nodes": asked.nodes,
-        "cpu": f"{asked.cpu:g}",
+        "cpu": f"{asked.kept:g}",
         "memory": asked.memory,
         "gpus": asked.gpus if asked.gpu else 0,
         "queue": pool.queue if pool else None,

@@ -75,11 +75,13 @@ def own_or_plain(stem: str, compiled: Path = COMPILED.parent) -> Path:
 
 
 def refuse_starved(config: RunConfig) -> None:
-    """BadInputError for a training stage with fewer cores than threads."""
+    """BadInputError for a training stage that may use fewer cores than it has threads."""
     for task in starved(config.resources, config.threads):
-        cores = getattr(config.resources, task).cpu
+        asked: TaskResources = getattr(config.resources, task)
+        key = "cpu" if asked.cpu_limit is None else "cpu_limit"
         raise BadInputError(
-            f"resources.{task}.cpu: got {cores:g}, expected at least as many cores as threads ({config.threads})"
+            f"resources.{task}.{key}: got {asked.cores:g}, "
+            f"expected at least as many cores as threads ({config.threads})"
         )
 
 
@@ -95,7 +97,8 @@ def _pods(config: RunConfig) -> list[Any]:
         pool = pool_of(task, config.pools)
         pods.append(
             (
-                task.cpu,
+                task.kept,
+                task.cores,
                 task.memory,
                 task.gpus if task.gpu else 0,
                 task.shm,

@@ -17,7 +17,7 @@ from components.common.check import KeyPath, explain, keys_of, place_of, refuse_
 from components.common.errors import BadInputError
 from components.plan.settings import RunSettings
 from pipelines.configuration.files import Layer, read_chain, read_override
-from pipelines.configuration.resources import Label, Pool, Resources, misfits
+from pipelines.configuration.resources import Label, Pool, Resources, misfits, without_default_limits
 
 RESOLVER = re.compile(r"\$\{\s*[\w.]+\s*:")
 
@@ -53,6 +53,7 @@ def load_config(path: Path, overrides: list[str] | None = None) -> RunConfig:
         refuse_unknown(RunConfig, layer.places)
         places |= layer.places
     values = _merge(layers, places)
+    values["resources"] = without_default_limits(values["resources"], places)
     try:
         config = RunConfig.model_validate_json(json.dumps(values, default=str), strict=True)
     except ValidationError as error:

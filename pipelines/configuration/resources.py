@@ -1,15 +1,16 @@
 """Resources that the pods of each task request, and the node pools of the cluster.
 
-A pod gets what it asks for and no more (requests are limits), so that one stage cannot starve another. Only compiling
-can set these: `gleaner compile` renders a version of the pipeline for every configuration that asks for other pods.
+Memory is kept for a pod and bounded alike. Of the CPU little is kept by default, so that stages fit a laptop, and more
+is used where it lies idle. Only compiling can set these: `gleaner compile` renders a version of the pipeline for every
+configuration that asks for other pods.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from difflib import get_close_matches
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from components.common.settings import Positive, Settings
 
@@ -74,8 +75,10 @@ class Pool(Settings):
 class TaskResources(Settings):
     """The pods of one task."""
 
-    cpu: Cores = 2
-    """CPU cores, 0.5 is half of one; at least `threads` for a stage that trains."""
+    cpu: Cores = 0.5
+    """CPU cores that a node keeps for the pod, 0.5 is half of one. Given without `cpu_limit`, the limit too."""
+    cpu_limit: Cores | None = 2
+    """CPU cores that the pod may use where they lie idle; at least `threads` for a stage that trains. Null: `cpu`."""
     memory: Memory = "4Gi"
     """Memory; more than this kills the pod."""
     gpu: Label | None = None
@@ -110,11 +113,30 @@ class TaskResources(Settings):
     cache: bool = True
     """Take the outputs of an earlier run with equal inputs, settings and image."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _one_number_is_both(cls, values: Any) -> Any:
+        """Without a limit of its own, `cpu` is the limit too: the default limit belongs to the default `cpu`."""
+        return {"cpu_limit": None, **values} if isinstance(values, dict) and "cpu" in values else values
+
+    @property
+    def cores(self) -> float:
+        """CPU cores that a pod may use."""
+        return self.cpu if self.cpu_limit is None else self.cpu_limit
+
+    @property
+    def kept(self) -> float:
+        """CPU cores that a node keeps for a pod: all of them where machines train together and wait for the slowest."""
+        return self.cores if self.nodes > 1 else self.cpu
+
 
 class Resources(Settings):
-    """Pods task by task; the defaults fit a small cluster, and every stage a node of two cores and eight gigabytes."""
+    """Pods task by task; the defaults fit a small cluster: every stage a node of two cores and eight gigabytes, half of
+    whose cores are taken.
+    """
 
-    plan: TaskResources = TaskResources(cpu=1, memory="2Gi", cache=False)  # else a schedule would never see a new image
+    # no cache: else a schedule would never see a new image
+    plan: TaskResources = TaskResources(cpu=0.25, cpu_limit=1, memory="2Gi", cache=False)
     pack: TaskResources = TaskResources(timeout_hours=12)
     ingest: TaskResources = TaskResources()
     pretrain: TaskResources = TaskResources(memory="6Gi", shm="1Gi", timeout_hours=48)
@@ -123,12 +145,29 @@ class Resources(Settings):
     pseudolabel: TaskResources = TaskResources(memory="6Gi", shm="1Gi", timeout_hours=24)
     calibrate: TaskResources = TaskResources()
     evaluate: TaskResources = TaskResources()
-    release: TaskResources = TaskResources(cpu=1, memory="2Gi")
+    release: TaskResources = TaskResources(cpu=0.25, cpu_limit=1, memory="2Gi")
 
 
 TASKS = list(Resources.model_fields)
 DISTRIBUTED = ("pretrain",)  # those that train on many GPUs and machines
 TRAINING = ("pretrain", "sample", "warmup", "pseudolabel", "calibrate", "evaluate")  # those that take `threads`
+
+
+def without_default_limits(resources: Any, given: Container[tuple[str, ...]]) -> Any:
+    """The section `resources` of merged layers, where `cpu` that a layer gives takes the default's limit away.
+
+    given: keys that stand in a layer, as paths from the top.
+    """
+    if not isinstance(resources, dict):
+        return resources
+    return {
+        name: {**task, "cpu_limit": None}
+        if isinstance(task, dict)
+        and ("resources", name, "cpu") in given
+        and ("resources", name, "cpu_limit") not in given
+        else task
+        for name, task in resources.items()
+    }
 
 
 def pool_of(task: TaskResources, pools: dict[str, Pool]) -> Pool | None:
@@ -148,6 +187,8 @@ def misfits(resources: Resources, pools: dict[str, Pool]) -> Iterator[tuple[str,
             yield name, "gpus", f"got {task.gpus} without a type of GPU; expected `gpu`: {_types(pools)}"
         elif name not in DISTRIBUTED and (key := "nodes" if task.nodes > 1 else "gpus" if task.gpus > 1 else ""):
             yield name, key, f"got {getattr(task, key)}, expected 1: only {' and '.join(DISTRIBUTED)} trains on many"
+        elif task.cores < task.cpu:
+            yield name, "cpu_limit", f"got {task.cores:g}, expected at least cpu ({task.cpu:g}), or null for as much"
         elif task.shm is not None and size_bytes(task.shm) >= size_bytes(task.memory):
             yield name, "shm", f"got {task.shm}, expected less than memory ({task.memory}), which /dev/shm is part of"
         elif task.pool is not None and task.pool not in pools:
@@ -168,8 +209,8 @@ def misfits(resources: Resources, pools: dict[str, Pool]) -> Iterator[tuple[str,
 
 
 def starved(resources: Resources, threads: int) -> list[str]:
-    """Training stages with fewer cores than threads, which would wait for each other."""
-    return [name for name in TRAINING if getattr(resources, name).cpu < threads]
+    """Training stages that may use fewer cores than they have threads, which would wait for each other."""
+    return [name for name in TRAINING if getattr(resources, name).cores < threads]
 
 
 def _unplaceable(task: TaskResources, pools: dict[str, Pool]) -> Iterator[tuple[str, str]]:
@@ -212,8 +253,8 @@ def _lacks(task: TaskResources, name: str, pool: Pool) -> Iterator[tuple[str, st
             "spot",
             f"got {str(task.spot).lower()}, but the nodes of pool {name!r} are {'' if pool.spot else 'not '}spot",
         )
-    if pool.cpu is not None and task.cpu > pool.cpu:
-        yield "cpu", f"got {task.cpu:g}, but a node of pool {name!r} has {pool.cpu:g}"
+    if pool.cpu is not None and task.kept > pool.cpu:
+        yield "cpu", f"got {task.kept:g}, but a node of pool {name!r} has {pool.cpu:g}"
     if pool.memory is not None and size_bytes(task.memory) > size_bytes(pool.memory):
         yield "memory", f"got {task.memory}, but a node of pool {name!r} has {pool.memory}"
 

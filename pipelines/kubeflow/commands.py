@@ -103,8 +103,9 @@ def _submit(options: argparse.Namespace) -> int:
     config = load_config(options.config, options.overrides)
     from pipelines.compiling.variants import compiled_for, own_or_plain
     from pipelines.configuration.version import COMMITTED, check_version
+    from pipelines.kubeflow.following import awaited, follow, verdict
     from pipelines.kubeflow.server import connect
-    from pipelines.kubeflow.submit import arguments, awaited, follow, link, start, verdict
+    from pipelines.kubeflow.submit import arguments, link, start
 
     check_version(options.pipeline_version)
     committed = options.pipeline_version == COMMITTED
@@ -130,7 +131,7 @@ def _submit(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         _say("no longer followed; the run goes on, and ends in Kubeflow's UI")
         raise
-    print(verdict(run, server.namespace), file=sys.stdout if run.state == "SUCCEEDED" else sys.stderr)
+    print(verdict(server, run), file=sys.stdout if run.state == "SUCCEEDED" else sys.stderr)
     if run.state != "SUCCEEDED":
         return 1
     if awaited(config):

@@ -66,10 +66,12 @@ class Kubeflow:
         self.runs = kfp_server_api.RunServiceApi(self._client)
         self.health = kfp_server_api.HealthzServiceApi(self._client)
 
-    def call(self, method: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    def call(
+        self, method: Callable[..., Any], *arguments: Any, timeout: tuple[float, float] | None = None, **options: Any
+    ) -> Any:
         """One request, which is not repeated. Raises TransientError, AbsentError, ConflictError or BadInputError."""
         try:
-            answer = method(*arguments, _request_timeout=TIMEOUT, **options)
+            answer = method(*arguments, _request_timeout=timeout or TIMEOUT, **options)
         except ApiException as error:
             raise self._explained(error) from None
         except urllib3.exceptions.HTTPError as error:
@@ -86,6 +88,18 @@ class Kubeflow:
         if not _is_object(self._client.last_response.data):
             raise self.another_server()
         return answer
+
+    def get(self, path: str, **options: Any) -> Any:
+        """The JSON at a path that kfp_server_api has no method for; to be handed to `call`."""
+        return self._client.call_api(
+            path,
+            "GET",
+            header_params={"Accept": "application/json"},
+            response_type="object",
+            auth_settings=["Bearer"],
+            _return_http_data_only=True,
+            **options,
+        )
 
     def read(self, method: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         """A request that changes nothing, repeated while the server is away."""

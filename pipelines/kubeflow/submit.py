@@ -1,4 +1,4 @@
-"""`gleaner submit`: start a run of a configuration on Kubeflow Pipelines, and follow it stage by stage."""
+"""`gleaner submit`: start a run of a configuration on Kubeflow Pipelines."""
 
 import os
 import secrets
@@ -12,16 +12,11 @@ import kfp_server_api
 
 from components.plan.form import fill
 from pipelines.configuration.config import RunConfig
-from pipelines.configuration.resources import TASKS
 from pipelines.configuration.schedules import refuse_folders
 from pipelines.configuration.version import COMPILED
 from pipelines.kubeflow import server as kubeflow
 from pipelines.kubeflow.pipeline import Reference, provide_experiment, provide_version
-from pipelines.kubeflow.server import FINISHED, Kubeflow, TransientError, predicate
-from pipelines.local.progress import seconds
-
-POLL = 5.0  # seconds between looks at a run
-PATIENCE = 600.0  # seconds that a server may be away while its run is followed
+from pipelines.kubeflow.server import Kubeflow, TransientError, predicate
 
 
 def arguments(config: RunConfig, file: Path) -> dict[str, Any]:
@@ -66,64 +61,6 @@ def start(
     return str(server.call(server.runs.run_service_create_run, body).run_id)
 
 
-def follow(server: Kubeflow, run_id: str, say: Callable[[str], None]) -> Any:
-    """Wait for the end of a run, a line for each task that begins or ends; returns the run as it ended."""
-    told: dict[str, str] = {}
-    away = 0.0
-    while True:
-        try:
-            run = server.call(server.runs.run_service_get_run, run_id)
-            away = 0.0
-        except TransientError as error:
-            away += POLL
-            if away > PATIENCE:
-                raise
-            if told.get("") != str(error):
-                say(f"{error}; the run goes on, looking again")
-            told[""] = str(error)
-            time.sleep(POLL)
-            continue
-        for task, line in _lines(run).items():
-            if told.get(task) != line:
-                say(f"{task}: {line}")
-            told[task] = line
-        if run.state in FINISHED:
-            return run
-        time.sleep(POLL)
-
-
-def verdict(run: Any, namespace: str = "") -> str:
-    """How a run ended, in one line, with what failed first and why; Kubeflow 2.17 does not tell why, so then with how
-    to see it.
-    """
-    took = _duration(run.created_at, run.finished_at)
-    if run.state == "SUCCEEDED":
-        return f"run {run.display_name}: succeeded ({took})"
-    failed = sorted(
-        (task for task in _tasks(run) if task.state == "FAILED"), key=lambda task: task.end_time or task.create_time
-    )
-    first = [f"{task.display_name}: {_error(task) or _log(run, task.display_name, namespace)}" for task in failed[:1]]
-    reason = (*first, _error(run) or "", "")[0]
-    return f"run {run.display_name}: {run.state.lower()} ({took}){': ' if reason else ''}{reason}"
-
-
-def _log(run: Any, task: str, namespace: str) -> str:
-    """The command that shows the end of a failed task's log."""
-    labels = f"pipeline/runid={run.run_id},app.kubernetes.io/component={task}"
-    return f"see kubectl -n {namespace or 'kubeflow'} logs -c main --tail=5 -l {labels}"
-
-
-def awaited(config: RunConfig) -> str:
-    """What a run that succeeded waits for, where people label and its configuration names no answers; else empty."""
-    if config.sample.label_access != "file" or config.sample.labels_file:
-        return ""
-    where = f"{config.store.rstrip('/')}/candidates/{config.name}/"
-    return (
-        f"waiting for labels: the images to label are under {where}, in the folder that the contact sheet of `sample` "
-        "names; name the answers as sample.labels_file and run again"
-    )
-
-
 def link(server: Kubeflow, run_id: str) -> str:
     """The page of a run; KF_PIPELINES_UI_ENDPOINT is where the UI is, if not where the API is."""
     base = os.environ.get("KF_PIPELINES_UI_ENDPOINT", server.host).rstrip("/")
@@ -142,37 +79,3 @@ def _run(
         ),
         runtime_config=kfp_server_api.V2beta1RuntimeConfig(parameters=values),
     )
-
-
-def _tasks(run: Any) -> list[Any]:
-    """Those of the DAG, in the order they began; drivers, executors and the root are none."""
-    tasks = (run.run_details and run.run_details.task_details) or []
-    return sorted(
-        (task for task in tasks if task.display_name in TASKS), key=lambda task: task.start_time or task.create_time
-    )
-
-
-def _lines(run: Any) -> dict[str, str]:
-    """A line for each task that has begun; the packing pods, which are as many as there are workers, share one."""
-    named: dict[str, list[Any]] = {}
-    for task in _tasks(run):
-        named.setdefault(task.display_name, []).append(task)
-    return {name: _line(tasks) for name, tasks in named.items()}
-
-
-def _line(tasks: list[Any]) -> str:
-    """How tasks of one name are, the first to begin first: over when all are, and as the worst of them."""
-    active = [task for task in tasks if task.state not in FINISHED]
-    if active:
-        return str(active[0].state).lower()
-    worst = max(tasks, key=lambda task: FINISHED.index(task.state))
-    ends = [task.end_time for task in tasks]
-    return f"{worst.state.lower()} ({_duration(tasks[0].start_time, max(ends) if all(ends) else None)})"
-
-
-def _error(thing: Any) -> str | None:
-    return " ".join(thing.error.message.split()) if thing.error and thing.error.message else None
-
-
-def _duration(start: datetime | None, end: datetime | None) -> str:
-    return seconds(max(0.0, (end - start).total_seconds())) if start and end else "?"

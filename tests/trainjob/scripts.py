@@ -27,15 +27,15 @@ def trains(folder: Path, suffix: str = "aaaaa") -> Script:
     return script
 
 
-def fails(codes: dict[int, int], logs: dict[int, list[str]], times: dict[int, str]) -> Script:
-    """Two pods that fail with these exit codes after these lines, at these times."""
+def fails(codes: dict[int, int], logs: dict[int, list[str]], times: dict[int, str], reason: str = "Error") -> Script:
+    """Two pods that fail with these exit codes after these lines, at these times, for this reason."""
 
     def script(state: State, job: dict[str, Any]) -> None:
         pods = {index: state.pod(job, index, "aaaaa") for index in range(2)}
         for index, pod in pods.items():
             state.say(job, pod, *logs[index])
         for index, pod in pods.items():
-            state.end(job, pod, codes[index], times[index])
+            state.end(job, pod, codes[index], times[index], reason)
         state.job(job, Failed="jobset failed due to one or more job failures")
 
     return script

@@ -185,7 +185,13 @@ class State:
                 self.lock.notify_all()
 
     def end(
-        self, job: dict[str, Any], pod: dict[str, Any], code: int, finished: str | None = None, **status: Any
+        self,
+        job: dict[str, Any],
+        pod: dict[str, Any],
+        code: int,
+        finished: str | None = None,
+        reason: str = "Error",
+        **status: Any,
     ) -> None:
         with self.lock:
             self._alive(job)
@@ -195,7 +201,7 @@ class State:
                 "containerStatuses": [
                     {
                         "name": "node",
-                        "state": {"terminated": {"exitCode": code, "finishedAt": finished or now(), "reason": "Error"}},
+                        "state": {"terminated": {"exitCode": code, "finishedAt": finished or now(), "reason": reason}},
                     }
                 ],
             }

@@ -42,6 +42,16 @@ def test_the_pod_that_failed_first_says_why(state, started, codes, log, exit_cod
     assert "Traceback" not in pod.err
 
 
+def test_a_death_by_memory_names_the_limit(state, started):
+    state.script = fails({0: 1, 1: 1}, {0: [], 1: TORCHRUN}, {0: "", 1: ""}, "OOMKilled")
+    pod = started()
+    assert pod.end() == 1
+    assert pod.lines[-1].endswith(
+        "exited with 1: killed for want of memory: its limit is 32Gi (resources.trainjob.memory in the configuration); "
+        "lower trainjob.batch_size or raise it"
+    )
+
+
 def test_a_job_that_failed_or_goes_makes_room(state, started, tmp_path):
     state.script = fails({0: 1, 1: 1}, {0: ["x"], 1: ["y"]}, {0: "", 1: ""})
     assert started("first").end() == 1

@@ -9,6 +9,7 @@ from components.common.trainjob.spec import NODE, condition
 
 INDEX = "batch.kubernetes.io/job-completion-index"
 TAIL = 200  # lines of a log that are searched; torchrun's own report fills thirty
+KILLED = "OOMKilled"  # Kubernetes' reason; the log says a signal at most
 USER = 2  # exit code of a stage for bad input
 ERROR = re.compile(r"^(?:\[rank\d+\]:\s*)?((?:error: |(?:\w+\.)*\w*(?:Error|Exception|Interrupt)\b).*)")
 TORCHRUN = "ChildFailedError"  # its own, after those of what it ran
@@ -27,13 +28,7 @@ def failed(cluster: Cluster, stage: str, job: dict[str, Any], pods: dict[str, di
     pod = first["metadata"]["name"]
     ended = terminated(first)
     of = job["spec"]["trainer"]["numNodes"]
-    lines = _tail(cluster, pod)
-    why = (
-        last_error(lines).removeprefix(f"error: {stage}: ")
-        or ended.get("message")
-        or ended.get("reason")
-        or "its log says nothing"
-    )
+    why = _out_of_memory(stage, job) if ended.get("reason") == KILLED else _why(stage, ended, _tail(cluster, pod))
     message = f"TrainJob {name} failed: pod {pod} (first of {of}) exited with {ended['exitCode']}: {why}"
     return (BadInputError if ended["exitCode"] == USER else FailedError)(message)
 
@@ -59,6 +54,19 @@ def last_error(lines: list[str]) -> str:
     found = [match.group(1) for line in lines if (match := ERROR.match(line)) and TORCHRUN not in line]
     own = [line for line in found if line.startswith("error: ")]
     return (own or found or [line.strip() for line in lines if line.strip()] or [""])[-1]
+
+
+def _why(stage: str, ended: dict[str, Any], log: list[str]) -> str:
+    said = last_error(log).removeprefix(f"error: {stage}: ")
+    return said or ended.get("message") or ended.get("reason") or "its log says nothing"
+
+
+def _out_of_memory(stage: str, job: dict[str, Any]) -> str:
+    memory = job["spec"]["trainer"]["resourcesPerNode"]["limits"]["memory"]
+    return (
+        f"killed for want of memory: its limit is {memory} (resources.{stage}.memory in the configuration); "
+        f"lower {stage}.batch_size or raise it"
+    )
 
 
 def terminated(pod: dict[str, Any]) -> dict[str, Any]:

@@ -95,7 +95,8 @@ def test_a_configuration_finds_the_version_with_its_pods():
     assert compiled_for(gpu, "gpu") == compiled_for(gpu, "a-copy") == FOLDER / "gpu.yaml"
     for override, expected in [
         ("resources.pretrain.cpu=7", "resources: no version of "),
-        ("threads=4", "resources.pretrain.cpu: got 2"),
+        ("threads=4", "resources.pretrain.cpu_limit: got 2"),
+        ("resources.warmup.cpu=1", "resources.warmup.cpu: got 1"),
     ]:
         with pytest.raises(BadInputError) as error:
             compiled_for(load_config(CONFIGS / "mnist.yaml", [override]), "mnist")
@@ -116,7 +117,7 @@ def test_more_threads_than_cores_are_refused(tmp_path):
     config = load_config(CONFIGS / "mnist.yaml", ["threads=4"])
     with pytest.raises(BadInputError) as error:
         write_version(config, "mine", tmp_path / "new")
-    assert str(error.value) == "resources.pretrain.cpu: got 2, expected at least as many cores as threads (4)"
+    assert str(error.value) == "resources.pretrain.cpu_limit: got 2, expected at least as many cores as threads (4)"
     assert list(tmp_path.iterdir()) == []
 
 

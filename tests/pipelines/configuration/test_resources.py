@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from components.common.errors import BadInputError
-from pipelines.configuration.config import load_config
+from pipelines.configuration.config import load_config, show
 from pipelines.configuration.resources import (
     TASKS,
+    TRAINING,
     Pool,
     Resources,
     TaskResources,
@@ -109,6 +110,18 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             "resources.pretrain.memory: got '1Mi', expected from 256Mi (less does not start Python) to 16Ti",
         ),
         ("resources.pretrain.cpu=0", "resources.pretrain.cpu: got 0, expected greater than or equal to 0.1"),
+        (
+            "resources.pretrain.cpu_limit=0",
+            "resources.pretrain.cpu_limit: got 0, expected greater than or equal to 0.1",
+        ),
+        (
+            "resources.pretrain.cpu_limit=4",
+            "resources.pretrain.cpu_limit: got 4, expected at least cpu (8), or null for as much",
+        ),
+        (
+            "resources.warmup.cpu_limit=0.25",
+            "resources.warmup.cpu_limit: got 0.25, expected at least cpu (0.5), or null for as much",
+        ),
         ("resources.pretrain.cpu=two", "resources.pretrain.cpu: got 'two', expected a valid number"),
         ("resources.pretrain.retries=-1", "resources.pretrain.retries: got -1, expected greater than or equal to 0"),
         ("resources.pretrain.timeout_hours=0", "resources.pretrain.timeout_hours: got 0, expected greater than 0"),
@@ -167,6 +180,45 @@ def test_the_defaults_fit_anywhere_and_a_small_node():
     assert list(misfits(everywhere, {"small": small})) == []
     assert starved(Resources(), threads=2) == []
     assert starved(Resources(calibrate=TaskResources(cpu=1)), threads=2) == ["calibrate"]
+    assert starved(Resources(calibrate=TaskResources(cpu=1, cpu_limit=2)), threads=2) == []
+    assert starved(Resources(calibrate=TaskResources(cpu=4)), threads=4) == [
+        name for name in TRAINING if name != "calibrate"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "cpu", "limit"),
+    [
+        ([], 0.5, 2),
+        (["cpu=4"], 4, None),
+        (["cpu=1"], 1, None),
+        (["cpu_limit=4"], 0.5, 4),
+        (["cpu=4", "cpu_limit=8"], 4, 8),
+        (["cpu_limit=8", "cpu=4"], 4, 8),
+        (["cpu_limit=null"], 0.5, None),
+    ],
+)
+def test_the_default_limit_belongs_to_the_default_number_of_cores(config, overrides, cpu, limit):
+    """Who asks for four cores gets four, and need not know of the limit."""
+    asked = load_config(config, [f"resources.sample.{override}" for override in overrides]).resources.sample
+    assert (asked.cpu, asked.cpu_limit) == (cpu, limit)
+    assert asked.cores == (limit or cpu)
+
+
+def test_a_limit_of_an_extended_file_stays(config):
+    Path("base.yaml").write_text(CONFIG.replace("{cpu: 8, gpu", "{cpu: 2, cpu_limit: 8, gpu"), encoding="utf-8")
+    config.write_text("version: 1\nextends: base.yaml\nresources: {pretrain: {cpu: 4}}\n", encoding="utf-8")
+    assert load_config(config).resources.pretrain.cores == 8
+    config.write_text("version: 1\nextends: base.yaml\nresources: {pretrain: {cpu: 16}}\n", encoding="utf-8")
+    with pytest.raises(BadInputError) as error:
+        load_config(config)
+    assert str(error.value) == (
+        "base.yaml:10: resources.pretrain.cpu_limit: got 8, expected at least cpu (16), or null for as much"
+    )
+    shown = Path("shown.yaml")
+    config.write_text("version: 1\nextends: base.yaml\n", encoding="utf-8")
+    shown.write_text(show(load_config(config)), encoding="utf-8")
+    assert load_config(shown) == load_config(config)
 
 
 def test_sizes():

@@ -84,6 +84,7 @@ def _run_routes(server: KfpServer) -> Routes:
         ("GET", f"{BASE}/runs", lambda query: _list(server, query, server.runs, "runs", api.V2beta1ListRunsResponse)),
         ("POST", f"{BASE}/runs", lambda query, body: _create_run(server, body)),
         ("GET", f"{BASE}/runs/([^/]+)", lambda query, id_: _one(server.runs, lambda each: each.run_id == id_)),
+        ("GET", "/apis/v1beta1/runs/([^/]+)", lambda query, id_: _run_of_old(server, id_)),
     ]
 
 
@@ -242,6 +243,17 @@ def _create_run(server: KfpServer, body: Any) -> Any:
     run.state = "PENDING"
     server.runs.append(run)
     return run
+
+
+def _run_of_old(server: KfpServer, id_: str) -> dict[str, Any]:
+    """As the first API shows a run, which models of the second do not know."""
+    run = _one(server.runs, lambda each: each.run_id == id_)
+    if server.workflow is None:
+        raise Refused(404, "Not Found")
+    return {
+        "run": {"id": id_, "name": run.display_name, "status": "Running"},
+        "pipeline_runtime": {"workflow_manifest": json.dumps(server.workflow)},
+    }
 
 
 def _parse(body: bytes, model: Any) -> Any:

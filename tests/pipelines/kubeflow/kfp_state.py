@@ -51,6 +51,7 @@ class KfpServer:
     experiments: list[Any] = field(default_factory=list)
     recurring: list[Any] = field(default_factory=list)
     runs: list[Any] = field(default_factory=list)
+    workflow: dict[str, Any] | None = None  # Argo's, of every run; None: this server does not hand it out
     log: list[tuple[str, str]] = field(default_factory=list)  # method and path of each request that was worked on
     killed: list[str] = field(default_factory=list)  # runs that lost their owner while they ran
     url: str = ""
@@ -122,7 +123,7 @@ class KfpServer:
     def rights(self) -> set[str]:
         """What an RBAC role must allow for all that was done, `resource: verb`, as KFP's server asks Kubernetes."""
         return {
-            _right(method, path.removeprefix("/apis/v2beta1/"))
+            _right(method, path.removeprefix("/apis/v2beta1/").removeprefix("/apis/v1beta1/"))
             for method, path in self.log
             if not path.endswith("/healthz")
         }

@@ -31,7 +31,7 @@ def play(server: KfpServer, *scenes: tuple[str, list[Any]]) -> None:
     left = list(scenes)
 
     def next_scene(method: str, path: str) -> None:
-        if method == "GET" and path.rpartition("/")[0].endswith("/runs") and left:
+        if method == "GET" and path.rpartition("/")[0].endswith("/v2beta1/runs") and left:
             state, tasks = left.pop(0)
             run = server.runs[0]
             run.state = state
@@ -131,7 +131,8 @@ def test_ctrl_c_leaves_the_run(tmp_path, capsys):
             "FAILED",
             [task("plan", "FAILED", 0, 9)],  # Kubeflow 2.17 gives a task no reason (kubeflow/pipelines#14007)
             "failed (1 min 40 s): plan: see kubectl -n kubeflow logs -c main --tail=5 -l "
-            "pipeline/runid=RUN,app.kubernetes.io/component=plan",
+            "pipeline/runid=RUN,app.kubernetes.io/component=plan; OOMKilled, if memory was wanting: "
+            "kubectl -n kubeflow get workflows -l pipeline/runid=RUN -o jsonpath='{.items[*].status.nodes.*.message}'",
         ),
         ("FAILED", [], "failed (1 min 40 s): no quota"),
         ("CANCELED", [task("ingest", "CANCELED", 0, 9)], "canceled (1 min 40 s): no quota"),

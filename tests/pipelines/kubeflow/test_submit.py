@@ -7,7 +7,7 @@ import pytest
 
 from pipelines.__main__ import main
 from pipelines.configuration.version import COMPILED, PIPELINE, version_name
-from pipelines.kubeflow import submit
+from pipelines.kubeflow import following
 from tests.pipelines.kubeflow.gitops import write_git
 from tests.pipelines.kubeflow.kfp_server import serve
 from tests.pipelines.kubeflow.kfp_state import Fault
@@ -100,7 +100,7 @@ def test_a_lost_answer_starts_no_second_run(tmp_path, fault):
 
 
 def test_patience_ends(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(submit, "PATIENCE", 0.05)
+    monkeypatch.setattr(following, "PATIENCE", 0.05)
     with serve() as server:
         server.fault = lambda *_: Fault(503) if server.runs else None
         assert call("submit", config(tmp_path), "--host", server.url, "--wait") == 2
