@@ -1,4 +1,4 @@
-"""An unchanged source is not read again: what reaches the tasks that Kubeflow caches is equal, whoever starts the run."""
+"""An unchanged source is not trained on again: tasks that Kubeflow caches get equal inputs, whoever starts the run."""
 
 import json
 from pathlib import Path
@@ -42,13 +42,11 @@ def config(tmp_path: Path, s3_bucket: str) -> Path:
 def planned(form: Inputs, folder: Path) -> Inputs:
     given: Inputs = {**form, **{name: folder / name for name in ("parts", "seed", "threads", *STAGES)}}
     run_plan(**given)
-    return {
-        name: json.loads(path.read_text(encoding="utf-8")) for name, path in given.items() if path not in form.values()
-    }
+    return {name: json.loads(given[name].read_text(encoding="utf-8")) for name in given.keys() - form.keys()}
 
 
 def inputs_of(task: str, form: Inputs, told: Inputs) -> Inputs:
-    """The parameters of `pack` or `ingest`, by which Kubeflow's cache knows them, as the compiled pipeline wires them."""
+    """The parameters of `pack` or `ingest`, by which Kubeflow knows them, as the compiled pipeline wires them."""
     ir = parse(COMPILED.read_text(encoding="utf-8"))[0]
     tasks = ir["root"]["dag"]["tasks"]
 
