@@ -17,6 +17,7 @@ from pipelines.kubeflow import server as kubeflow
 from pipelines.kubeflow.pipeline import Reference, find_experiment, find_version, provide_experiment, provide_version
 from pipelines.kubeflow.schedules.observe import observe
 from pipelines.kubeflow.schedules.plan import (
+    NOW,
     Action,
     Existing,
     Wanted,
@@ -87,7 +88,7 @@ class Progress:
     def recall(self, run: Existing) -> Existing:
         """What the server says of a recurring run, and this apply knows better."""
         if run.id in self.stopped:
-            run = replace(run, used_at=datetime.now(UTC), busy=True)
+            run = replace(run, used_at=NOW, busy=True)
         return replace(run, missed=True) if run.id in self.unfit else run
 
 

@@ -8,7 +8,7 @@ import kfp_server_api
 
 from pipelines.configuration.cron import fires_between
 from pipelines.configuration.schedules import Schedules
-from pipelines.kubeflow.schedules.plan import DIGEST, Existing, Wanted, prefix, same, to_minute
+from pipelines.kubeflow.schedules.plan import DIGEST, NOW, Existing, Wanted, prefix, same, to_minute
 from pipelines.kubeflow.server import FINISHED, Kubeflow, predicate
 
 SKEW = timedelta(minutes=1)  # by which the server's clock may be ahead
@@ -105,5 +105,5 @@ def _existing(run: Any, ours: str) -> Existing:
         enabled,
         run.created_at,
         content,
-        datetime.now(UTC) if enabled else run.created_at,
+        NOW if enabled else run.created_at,
     )

@@ -24,7 +24,7 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -35,6 +35,7 @@ from pipelines.configuration.version import COMMITTED, COMPILED, named
 from pipelines.configuration.zones import Stretch, check_zone, stretches
 
 DIGEST = re.compile(r"\bsha256:([0-9a-f]{64})\b")
+NOW = datetime.max.replace(tzinfo=UTC)  # later than all that the server says, whose clock may be ahead
 REMAINS = 2  # disabled recurring runs of a schedule that stay, for a revert and for the eye
 
 
@@ -69,7 +70,7 @@ class Existing:
     enabled: bool
     created_at: datetime
     content: dict[str, Any]  # as far as the server tells
-    used_at: datetime  # when it was last enabled, as far as that shows: made, or a run of it began or ended
+    used_at: datetime  # NOW if it is enabled; else when it was made, or a run of it began or ended
     missed: bool = False  # a start, which the scheduler would make up for if it were enabled
     busy: bool = False  # runs go on under it
     idle: bool = False  # it was not used for keep_days
