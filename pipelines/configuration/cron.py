@@ -5,6 +5,8 @@ fire without end. So both are refused here.
 """
 
 import re
+from datetime import date, datetime, timedelta
+from itertools import product
 
 FIELDS = {"second": (0, 59), "minute": (0, 59), "hour": (0, 23), "day": (1, 31), "month": (1, 12), "weekday": (0, 6)}
 MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
@@ -35,6 +37,32 @@ def check_cron(cron: str) -> str:
     if days_only and not any(day <= LONGEST[month - 1] for month in values["month"] for day in values["day"]):
         raise ValueError(f"got {cron!r}, expected a day that its months have")
     return " ".join(words)
+
+
+def fires_between(cron: str, after: datetime, until: datetime) -> bool:
+    """Whether a time of the expression, read in UTC, comes after `after` and not after `until`.
+
+    cron: six fields that `check_cron` has passed. Whether a day of `*/2` must have the right weekday too differs
+    between versions of robfig/cron; here either is enough, which is the more times.
+    """
+    words = dict(zip(FIELDS, cron.split(), strict=True))
+    values = {field: field_values(field, word, cron) for field, word in words.items()}
+    both = any(part in {"*", "?"} for field in ("day", "weekday") for part in words[field].split(","))
+
+    def comes(day: date) -> bool:
+        named = day.day in values["day"], day.isoweekday() % 7 in values["weekday"]
+        return day.month in values["month"] and (all(named) if both else any(named))
+
+    times = [
+        timedelta(hours=hour, minutes=minute, seconds=second)
+        for hour, minute, second in product(values["hour"], values["minute"], values["second"])
+    ]
+    midnight = after.replace(hour=0, minute=0, second=0, microsecond=0)
+    while midnight <= until:
+        if comes(midnight.date()) and any(after < midnight + time <= until for time in times):
+            return True
+        midnight += timedelta(days=1)
+    return False
 
 
 def field_values(field: str, word: str, cron: str) -> set[int]:

@@ -38,7 +38,7 @@ class Schedule(Settings):
     paused: bool = False
     """Nothing starts; what runs goes on. Taken back, the next time is the first: missed ones are not made up for."""
     max_concurrency: Annotated[int, Field(ge=1, le=10)] = 1
-    """Runs of this schedule at once; while there are as many, a start is left out."""
+    """Runs of this schedule at once; while there are as many, starts wait, and when one ends only the last comes."""
 
     @field_validator("cron")
     @classmethod
@@ -72,7 +72,8 @@ class Schedules(Settings):
     platform_generation: Annotated[int, Field(ge=0)] = 1
     """Raise it after an upgrade of Kubeflow Pipelines: a schedule holds what the old platform made of its version."""
     keep_days: Count = 14
-    """Days without a run after which a disabled schedule is deleted, where pruning is asked for; its runs stay."""
+    """Days without a run after which nothing is left of a schedule that the file no longer has, where pruning is asked
+    for. Of one that it has, the last two disabled recurring runs stay beside what is enabled. All runs stay."""
     schedules: dict[Name, Schedule]
     """Schedules by name: lower-case letters, digits and dashes."""
 

@@ -64,7 +64,7 @@ def _add_schedules(commands: Any) -> None:
         action.add_argument(
             "--prune",
             action="store_true",
-            help="also disable what the file no longer names, delete what is long disabled",
+            help="also disable what the file no longer names, and delete disabled ones but for the last two",
         )
         _add_server(action)
         if name == "apply":

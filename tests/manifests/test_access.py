@@ -1,6 +1,5 @@
 """Who may do what, and who may talk to whom: exactly what is needed."""
 
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ import yaml
 
 from pipelines.configuration.version import PIPELINE, version_name
 from tests.manifests.kubectl import OVERLAYS, ROOT, build, named, pod_specs
-from tests.pipelines.kubeflow.gitops import NIGHTLY, applied, write_git
+from tests.pipelines.kubeflow.gitops import live_through
 from tests.pipelines.kubeflow.kfp_server import serve
 
 STAGE = {"app.kubernetes.io/part-of": "gleaner", "pipelines.kubeflow.org/v2_component": "true"}
@@ -45,17 +44,11 @@ def rights(objects: list[dict[str, Any]], account: str, namespace: str = "gleane
 
 
 def asked_of_kubeflow(folder: Path, store: str) -> set[str]:
-    """What a server asks Kubernetes about the reconciler while it makes, disables and deletes a schedule: `resource:
-    verb`.
-    """
+    """What a server asks Kubernetes about the reconciler through the life of a schedule: `resource: verb`."""
     with serve(store=store, multi_user=True) as server:
         if store == "kubernetes":
             server.add_version(PIPELINE, version_name(), "team")
-        server.clock = timedelta(days=-40)
-        applied(server, write_git(folder, {"nightly": NIGHTLY}))
-        server.clock = timedelta()
-        for _ in range(2):
-            applied(server, write_git(folder, {}))
+        live_through(server, folder)
         assert server.recurring == []
         return server.rights()
 

@@ -1,11 +1,11 @@
 """`gleaner schedules plan | apply`: look at the server, say what differs from Git, and make it equal."""
 
 import time
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import kfp_server_api
 
@@ -14,20 +14,21 @@ from pipelines.configuration.schedules import Schedules, load_schedules
 from pipelines.configuration.version import COMMITTED, LATEST, named, pipeline_of
 from pipelines.kubeflow import server as kubeflow
 from pipelines.kubeflow.pipeline import Reference, find_experiment, find_version, provide_experiment, provide_version
+from pipelines.kubeflow.schedules.observe import observe
 from pipelines.kubeflow.schedules.plan import (
-    DIGEST,
+    NOW,
     Action,
     Existing,
     Wanted,
     differences,
     plan,
-    prefix,
-    to_minute,
     wanted_schedules,
 )
-from pipelines.kubeflow.server import FINISHED, AbsentError, Kubeflow, TransientError, predicate
+from pipelines.kubeflow.server import AbsentError, Kubeflow, TransientError
 
-DONE = {"create": "created ", "disable": "disabled", "delete": "deleted "}
+PHASES = ({"create", "enable"}, {"disable"}, {"delete"})  # the server is looked at before each
+SIGNS = {"create": "+", "enable": "+", "disable": "-", "delete": "x"}  # of a plan
+DONE = {"create": "created ", "enable": "enabled ", "disable": "disabled", "delete": "deleted "}
 
 
 @dataclass(frozen=True)
@@ -43,31 +44,12 @@ def read_git(path: Path) -> Git:
     return Git(file, wanted_schedules(file, configs, path.parent, datetime.now(UTC)))
 
 
-def observe(server: Kubeflow, git: Git, prune: bool) -> list[Existing]:
-    """Every recurring run whose name begins with our prefix."""
-    ours = prefix(git.file.app)
-    found = server.pages(
-        server.recurring.recurring_run_service_list_recurring_runs,
-        "recurring_runs",
-        namespace=server.namespace,
-        sort_by="created_at",
-        filter=predicate("IS_SUBSTRING", "display_name", ours),
-    )
-    existing = [_existing(run, ours) for run in found if run.display_name.startswith(ours)]
-    before = datetime.now(UTC) - timedelta(days=git.file.keep_days)
-    return [
-        replace(run, removable=prune and not run.enabled and _idle_since(server, run, existing, before))
-        for run in existing
-    ]
-
-
 def show_plan(server: Kubeflow, git: Git, prune: bool, say: Callable[[str], None]) -> None:
     """Print what `apply` would do, each replaced schedule with what changes in it. Changes nothing."""
-    existing = observe(server, git, prune)
+    existing = observe(server, git.file, git.wanted, prune)
     actions = plan(git.wanted, existing, prune)
-    signs = {"create": "+", "disable": "-", "delete": "x"}
     for action in actions:
-        say(f"{signs[action.kind]} {action.kind:<8}{action.name}  {action.reason}")
+        say(f"{SIGNS[action.kind]} {action.kind:<8}{action.name}  {action.reason}")
         new = next((want for want in git.wanted.values() if want.schedule == action.schedule), None)
         if action.kind == "disable" and new and not new.paused:
             old = next(run for run in existing if run.id == action.id)
@@ -79,11 +61,35 @@ def show_plan(server: Kubeflow, git: Git, prune: bool, say: Callable[[str], None
             say(f"? pipeline version {version} is not on the server yet; {_arrival(server, git, version)}")
     if not prune:
         _say_left_over(git, existing, say)
-    count = {kind: sum(action.kind == kind for action in actions) for kind in signs}
+    count = {kind: sum(action.kind == kind for action in actions) for kind in SIGNS}
     say(
-        f"{count['create']} to create, {count['disable']} to disable, {count['delete']} to delete; "
-        f"{len(git.file.schedules)} schedules in Git"
+        ", ".join(f"{number} to {kind}" for kind, number in count.items())
+        + f"; {len(git.file.schedules)} schedules in Git"
     )
+
+
+@dataclass
+class Progress:
+    """What one apply has done, for what the server does not remember."""
+
+    started: Counter[str] = field(default_factory=Counter)  # names
+    stopped: set[str] = field(default_factory=set)  # ids
+    unfit: set[str] = field(default_factory=set)  # ids of those that could not be enabled
+    done: Counter[str] = field(default_factory=Counter)  # kinds of actions
+
+    def note(self, action: Action) -> None:
+        self.done[action.kind] += 1
+        if action.kind in PHASES[0]:
+            self.started[action.name] += 1
+            self.unfit.discard(action.id)
+        elif action.kind == "disable":
+            self.stopped.add(action.id)
+
+    def recall(self, run: Existing) -> Existing:
+        """What the server says of a recurring run, and this apply knows better."""
+        if run.id in self.stopped:
+            run = replace(run, used_at=NOW, busy=True)
+        return replace(run, missed=True) if run.id in self.unfit else run
 
 
 def apply(server: Kubeflow, git: Git, prune: bool, say: Callable[[str], None], wait: float = 0) -> None:
@@ -93,23 +99,14 @@ def apply(server: Kubeflow, git: Git, prune: bool, say: Callable[[str], None], w
     disabled in the look that finds its replacement missing, only in one that has seen it.
     """
     versions = _provide_versions(server, git, wait, say)
-    created: set[str] = set()
-    done = dict.fromkeys(DONE, 0)
+    progress = Progress()
     failures = 0
     while True:
-        actions = plan(git.wanted, observe(server, git, prune), prune)
-        creates = [action for action in actions if action.kind == "create"]
-        for action in creates:
-            if action.name in created:
-                raise BadInputError(
-                    f"{action.name}: was disabled as soon as it was created; "
-                    f"expected one schedules file and one reconciler for app {git.file.app!r}"
-                )
+        existing = [progress.recall(run) for run in observe(server, git.file, git.wanted, prune)]
+        actions = _next_phase(plan(git.wanted, existing, prune), progress, git.file.app)
         try:
-            for action in creates or actions:
-                if _execute(server, git, action, versions):
-                    done[action.kind] += 1
-                    created |= {action.name} if action.kind == "create" else set()
+            for action in actions:
+                if _execute(server, git, action, versions, progress):
                     say(f"{DONE[action.kind]} {action.name}  {action.reason}")
         except TransientError:
             failures += 1
@@ -117,14 +114,30 @@ def apply(server: Kubeflow, git: Git, prune: bool, say: Callable[[str], None], w
                 raise
             time.sleep(kubeflow.PAUSES[failures - 1])
             continue
-        if not creates:
+        if not actions or actions[0].kind == "delete":
             break
     if not prune:
-        _say_left_over(git, observe(server, git, prune), say)
+        _say_left_over(git, observe(server, git.file, git.wanted, prune), say)
     say(
         f"{len(git.file.schedules)} schedules as in Git: "
-        + ", ".join(f"{count} {DONE[kind].strip()}" for kind, count in done.items())
+        + ", ".join(f"{progress.done[kind]} {word.strip()}" for kind, word in DONE.items())
     )
+
+
+def _next_phase(actions: list[Action], progress: Progress, app: str) -> list[Action]:
+    """The actions of the first phase that has any, nothing twice; BadInputError where somebody undoes what is done."""
+    left = [action for action in actions if action.kind != "disable" or action.id not in progress.stopped]
+    for kinds in PHASES:
+        phase = [action for action in left if action.kind in kinds]
+        for action in phase if "create" in kinds else ():
+            if progress.started[action.name] > 1:  # once is a race of two reconcilers, one of which saw a missed start
+                raise BadInputError(
+                    f"{action.name}: was disabled as soon as it was enabled; "
+                    f"expected one schedules file and one reconciler for app {app!r}"
+                )
+        if phase:
+            return phase
+    return []
 
 
 def _provide_versions(server: Kubeflow, git: Git, wait: float, say: Callable[[str], None]) -> dict[str, Reference]:
@@ -138,9 +151,11 @@ def _provide_versions(server: Kubeflow, git: Git, wait: float, say: Callable[[st
     return {name: found[want.pipeline_version, want.compiled] for name, want in awake.items()}
 
 
-def _execute(server: Kubeflow, git: Git, action: Action, versions: dict[str, Reference]) -> bool:
+def _execute(server: Kubeflow, git: Git, action: Action, versions: dict[str, Reference], progress: Progress) -> bool:
     """Do it; False where somebody else has."""
     api = server.recurring
+    if action.kind == "enable":
+        progress.unfit.add(action.id)  # unless the server says that it is: its object may be gone from Kubernetes
     try:
         if action.kind == "create":
             experiment = provide_experiment(server, git.file.experiment)
@@ -148,14 +163,18 @@ def _execute(server: Kubeflow, git: Git, action: Action, versions: dict[str, Ref
                 api.recurring_run_service_create_recurring_run,
                 _recurring_run(git.wanted[action.name], versions[action.name], experiment, server.namespace),
             )
-        elif action.kind == "disable":
-            server.call(api.recurring_run_service_disable_recurring_run, action.id)
         else:
-            server.call(api.recurring_run_service_delete_recurring_run, action.id)
+            change = {
+                "enable": api.recurring_run_service_enable_recurring_run,
+                "disable": api.recurring_run_service_disable_recurring_run,
+                "delete": api.recurring_run_service_delete_recurring_run,
+            }[action.kind]
+            server.call(change, action.id)
     except AbsentError:
         if action.kind == "create":
             raise
         return False
+    progress.note(action)
     return True
 
 
@@ -188,52 +207,6 @@ def _recurring_run(
 def _just_before(moment: datetime | None) -> datetime | None:
     """Kubeflow's `start_time` and `end_time` of a stretch: it begins after the one and ends with the other."""
     return moment - timedelta(seconds=1) if moment else None
-
-
-def _existing(run: Any, ours: str) -> Existing:
-    digest = DIGEST.search(run.description or "")
-    reference = run.pipeline_version_reference
-    trigger = run.trigger and run.trigger.cron_schedule
-    content = {
-        "cron": trigger.cron if trigger else None,
-        "until": to_minute(trigger.end_time + timedelta(seconds=1)) if trigger and trigger.end_time else None,
-        "max_concurrency": int(run.max_concurrency or 1),
-        "service_account": run.service_account or "",
-        "pipeline": (reference.pipeline_id, reference.pipeline_version_id) if reference else (None, None),
-        "experiment": run.experiment_id,
-        "parameters": run.runtime_config.parameters or {} if run.runtime_config else {},
-    }
-    return Existing(
-        run.recurring_run_id,
-        run.display_name.removeprefix(ours).partition("@")[0],
-        run.display_name,
-        digest[1] if digest else "",
-        run.mode == kfp_server_api.RecurringRunMode.ENABLE,
-        run.created_at,
-        content,
-    )
-
-
-def _idle_since(server: Kubeflow, run: Existing, existing: list[Existing], before: datetime) -> bool:
-    """Whether nothing runs under it and nothing has begun or ended since `before`, its own replacement included.
-
-    The server's `updated_at` is of no use: it is touched every half minute.
-    """
-    newer = [
-        other.created_at for other in existing if other.schedule == run.schedule and other.created_at > run.created_at
-    ]
-    if max([run.created_at, *sorted(newer)[:1]]) > before:
-        return False
-    runs = server.pages(
-        server.runs.run_service_list_runs,
-        "runs",
-        namespace=server.namespace,
-        sort_by="created_at desc",
-        filter=predicate("EQUALS", "recurring_run_id", run.id),
-    )
-    return all(
-        each.state in FINISHED and max(each.created_at, each.finished_at or each.created_at) <= before for each in runs
-    )
 
 
 def _changes(server: Kubeflow, old: Existing, want: Wanted) -> list[str]:

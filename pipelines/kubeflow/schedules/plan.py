@@ -1,22 +1,30 @@
 """Plan recurring runs: what Git wants, what the server has, and the difference, as pure functions.
 
-A recurring run can be created, disabled and deleted, not changed. So its name ends in a digest of everything it says,
-`gitops/<app>/<schedule>@<8 hex>`, the whole digest stands in its description, and a change is a new one beside the old:
+A recurring run can be created, enabled, disabled and deleted, not changed. So its name ends in a digest of everything
+it says, `gitops/<app>/<schedule>@<8 hex>`, the whole digest stands in its description, and a change is a new one beside
+the old:
 
-    create the new  ->  look again  ->  disable the old  ->  delete it once nothing has run under it for keep_days
+    create the new, or enable it where it is there already  ->  look again  ->  disable the old  ->  look again
+    ->  delete what is neither enabled nor among the last two of its schedule
 
 A schedule with a time zone of its own is two recurring runs: one until the clocks change, one from then until they
 change again (pipelines/configuration/zones.py).
 
-A crash between two steps leaves a schedule that fires twice for a while, never one that does not fire. One that was
-disabled is not enabled again, since the scheduler would at once make up for the last time it missed; it is made anew.
+Enabling makes up at once for the last start that was missed, whatever `no_catchup` says: the scheduler counts from the
+last start that it made, which it keeps while the recurring run is disabled, and leaves out all missed ones but the last
+(scheduled_workflow.go and cron_schedule.go in backend/src/crd/controller/scheduledworkflow/util of kubeflow/pipelines).
+So one that has missed a start is made anew, and the old one of the same name goes.
+
+Deleting a recurring run ends the runs that go on under it (https://github.com/kubeflow/pipelines/issues/7421), so it
+waits for them; those that have ended stay. A crash between two steps leaves a schedule that fires twice for a while,
+never one that does not fire.
 """
 
 import hashlib
 import json
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,6 +36,8 @@ from pipelines.configuration.version import COMMITTED, COMPILED, named
 from pipelines.configuration.zones import Stretch, check_zone, stretches
 
 DIGEST = re.compile(r"\bsha256:([0-9a-f]{64})\b")
+NOW = datetime.max.replace(tzinfo=UTC)  # later than all that the server says, whose clock may be ahead
+REMAINS = 2  # disabled recurring runs of a schedule that stay, for a revert and for the eye
 
 
 @dataclass(frozen=True)
@@ -61,12 +71,15 @@ class Existing:
     enabled: bool
     created_at: datetime
     content: dict[str, Any]  # as far as the server tells
-    removable: bool = False  # disabled, nothing runs under it, and nothing did for keep_days
+    used_at: datetime  # NOW if it is enabled; else when it was made, or a run of it began or ended
+    missed: bool = False  # a start, which the scheduler would make up for if it were enabled
+    busy: bool = False  # runs go on under it
+    idle: bool = False  # it was not used for keep_days
 
 
 @dataclass(frozen=True)
 class Action:
-    kind: Literal["create", "disable", "delete"]
+    kind: Literal["create", "enable", "disable", "delete"]
     schedule: str
     name: str
     id: str  # of the recurring run; empty for a new one
@@ -148,30 +161,70 @@ def _compiled(file: Schedules, folder: Path, schedule: Schedule, config: RunConf
 
 
 def plan(wanted: dict[str, Wanted], existing: list[Existing], prune: bool) -> list[Action]:
-    """What makes the server equal to Git. `prune`: also what Git no longer says, and what is long out of use.
+    """What makes the server equal to Git. `prune`: also what Git no longer says, and what is out of use.
 
     Of several equal ones that are enabled the oldest stays, whoever looks: two reconcilers that race agree.
     """
     actions: list[Action] = []
     for schedule in sorted({want.schedule for want in wanted.values()} | {run.schedule for run in existing}):
         wants = [want for want in wanted.values() if want.schedule == schedule]
-        ours = sorted((run for run in existing if run.schedule == schedule), key=lambda run: (run.created_at, run.id))
-        enabled = [run for run in ours if run.enabled]
-        kept = []
+        ours = [run for run in existing if run.schedule == schedule]
+        stay = []
         for want in wants:
-            equal = [run for run in enabled if (run.name, run.digest) == (want.name, want.digest) and not want.paused]
-            kept += equal[:1]
-            if not equal and not want.paused:
+            if want.paused:
+                continue
+            run = same(want, ours)
+            if run is None:
                 actions.append(Action("create", schedule, want.name, "", _what(want)))
-        for run in enabled:
-            if run not in kept and (wants or prune):
-                actions.append(Action("disable", schedule, run.name, run.id, _why(run, wants)))
-        if prune:
-            unused = [run for run in ours if run.removable]
-            actions += [
-                Action("delete", schedule, run.name, run.id, "nothing has run under it for keep_days") for run in unused
-            ]
+            elif not run.enabled:
+                actions.append(Action("enable", schedule, run.name, run.id, f"as it was before: {_what(want)}"))
+            stay += [run] if run else []
+        others = [run for run in ours if run not in stay and (not run.enabled or wants or prune)]
+        actions += [
+            Action("disable", schedule, run.name, run.id, _why(run, wants))
+            for run in sorted(others, key=_age)
+            if run.enabled
+        ]
+        actions += _deletions(others, wants, prune)
     return actions
+
+
+def same(want: Wanted, existing: list[Existing]) -> Existing | None:
+    """The recurring run that is to be the enabled one for `want`: the oldest that is enabled, else that can be."""
+    equal = sorted((run for run in existing if (run.name, run.digest) == (want.name, want.digest)), key=_age)
+    fit = [run for run in equal if run.enabled] or [run for run in equal if not run.missed]
+    return fit[0] if fit else None
+
+
+def _deletions(others: list[Existing], wants: list[Wanted], prune: bool) -> list[Action]:
+    """Those of a schedule's recurring runs that nobody will look for, the last used of the rest being REMAINS.
+
+    others: those that are disabled, or about to be, which count but wait: a run that has just begun under one is not
+    listed yet. Of two of one name one goes, pruned or not.
+    """
+    names = {want.name for want in wants if not want.paused}
+    actions = []
+    remains = 0
+    for run in sorted(others, key=lambda run: (run.used_at, *_age(run)), reverse=True):
+        if run.name in names:
+            why = "there is another of its name"
+        elif not prune:
+            continue
+        elif not wants and run.idle:
+            why = "no longer in Git, and nothing has run under it for keep_days"
+        elif remains < REMAINS:
+            names.add(run.name)
+            remains += 1
+            continue
+        else:
+            why = f"{REMAINS} that were in use after it are kept"
+        if not run.enabled and not run.busy:
+            actions.append(Action("delete", run.schedule, run.name, run.id, why))
+    return actions
+
+
+def _age(run: Existing) -> tuple[datetime, str]:
+    return run.created_at, run.id
 
 
 def _what(want: Wanted) -> str:

@@ -1,7 +1,7 @@
 """The schedules file: what it may say, and the one line for what it may not."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.common.errors import BadInputError
-from pipelines.configuration.cron import FIELDS, NAMES, check_cron
+from pipelines.configuration.cron import FIELDS, NAMES, check_cron, fires_between
 from pipelines.configuration.schedules import load_schedules, schema
 from pipelines.configuration.version import version_name
 from pipelines.kubeflow.schedules.plan import wanted_schedules
@@ -201,6 +201,27 @@ def test_cron_fields_against_trying_every_number(data):
     field = data.draw(st.sampled_from(list(FIELDS)))
     word = data.draw(words(field))
     assert field_values(field, word, word) == slow_values(field, word)
+
+
+@given(st.data(), st.datetimes(datetime(2026, 1, 1), datetime(2027, 1, 1)), st.integers(0, 30 * 60 * 60))
+def test_times_of_a_cron_against_trying_every_minute(data, after, seconds):
+    after = after.replace(microsecond=0)
+    fields = {"minute": "0", "hour": "*", "day": "*", "month": "*", "weekday": "*"}
+    for field in data.draw(st.sets(st.sampled_from(list(fields)), max_size=3)):
+        fields[field] = data.draw(words(field))
+    cron = " ".join(["30", *fields.values()])
+    right = {field: slow_values(field, word) for field, word in fields.items()}
+    until = after + timedelta(seconds=seconds)
+    either = "*" not in fields["day"].split(",") and "*" not in fields["weekday"].split(",")
+
+    def fires(moment: datetime) -> bool:
+        day = moment.day in right["day"], moment.isoweekday() % 7 in right["weekday"]
+        time = moment.minute in right["minute"] and moment.hour in right["hour"] and moment.month in right["month"]
+        return time and (any(day) if either else all(day))
+
+    first = (after - timedelta(seconds=30)).replace(second=30)
+    moments = [first + timedelta(minutes=minute) for minute in range(seconds // 60 + 2)]
+    assert fires_between(cron, after, until) == any(after < moment <= until and fires(moment) for moment in moments)
 
 
 @given(st.text(st.sampled_from("0123456789*/-,? @LWmon"), max_size=20))

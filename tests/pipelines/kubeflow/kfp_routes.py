@@ -223,6 +223,8 @@ def _switch(server: KfpServer, id_: str, word: str) -> dict[str, Any]:
     run.mode = word.upper()
     run.status = f"{word.upper()}D"
     run.updated_at = server.now()
+    made_up = server.fire(id_) if word == "enable" and server.due(run) else None
+    server.made_up += [made_up.run_id] if made_up else []
     return EMPTY
 
 

@@ -3,7 +3,8 @@
 Requests are read and answers written through the models of kfp-server-api, so that a field that KFP does not know is
 refused here too. Taken from KFP's sources: names of recurring runs are not unique; times are whole seconds; 64-bit
 numbers travel as text; empty lists are left out; `mode` and `status` follow the stored flag; a store of pipelines in
-Kubernetes knows no filter but IS_SUBSTRING; deleting a recurring run kills what runs under it.
+Kubernetes knows no filter but IS_SUBSTRING; deleting a recurring run kills what runs under it; enabling one makes up at
+once for the last start that it missed.
 """
 
 import threading
@@ -54,6 +55,8 @@ class KfpServer:
     workflow: dict[str, Any] | None = None  # Argo's, of every run; None: this server does not hand it out
     log: list[tuple[str, str]] = field(default_factory=list)  # method and path of each request that was worked on
     killed: list[str] = field(default_factory=list)  # runs that lost their owner while they ran
+    last: dict[str, datetime] = field(default_factory=dict)  # start of each recurring run that has made one
+    made_up: list[str] = field(default_factory=list)  # runs that came because their owner was enabled
     url: str = ""
     clock: timedelta = timedelta()  # how far the server's time is ahead
     lock: Any = field(default_factory=threading.RLock)
@@ -116,9 +119,29 @@ class KfpServer:
                 state="RUNNING",
                 created_at=self.now(),
                 experiment_id=owner.experiment_id,
+                scheduled_at=self.due(owner) or self.now(),
             )
+            self.last[recurring_run_id] = run.scheduled_at
             self.runs.append(run)
             return run
+
+    def due(self, owner: Any) -> datetime | None:
+        """The start that the scheduler would make now, by its clock in UTC: the last one since it made one."""
+        cron = owner.trigger.cron_schedule if owner.trigger else None
+        if not cron:
+            return None
+        begin = self.last.get(owner.recurring_run_id, owner.created_at)
+        begin = max(begin, cron.start_time or begin)
+        moment = min(self.now(), cron.end_time or self.now())
+        second, *fields = cron.cron.split()
+        moment = (moment - timedelta(seconds=int(second))).replace(second=int(second))
+        while moment > begin:
+            values = (moment.minute, moment.hour, moment.day, moment.month, moment.isoweekday() % 7)
+            right = [word == "*" or str(value) in word.split(",") for word, value in zip(fields, values, strict=True)]
+            if all(right):
+                return moment
+            moment -= timedelta(minutes=1 if all(right[2:]) else 60 * moment.hour + moment.minute + 1)
+        return None
 
     def rights(self) -> set[str]:
         """What an RBAC role must allow for all that was done, `resource: verb`, as KFP's server asks Kubernetes."""

@@ -16,10 +16,16 @@ def test_schedules_by_command(tmp_path, capsys, monkeypatch):
         }.items():
             monkeypatch.setenv(f"KF_PIPELINES_{name}", value)
         assert call("schedules", "plan", "--file", file) == 0
-        assert capsys.readouterr().out.splitlines()[-1] == "1 to create, 0 to disable, 0 to delete; 1 schedules in Git"
+        assert (
+            capsys.readouterr().out.splitlines()[-1]
+            == "1 to create, 0 to enable, 0 to disable, 0 to delete; 1 schedules in Git"
+        )
         assert server.writes() == []
         assert call("schedules", "apply", "--file", file, "--prune") == 0
-        assert capsys.readouterr().out.splitlines()[-1] == "1 schedules as in Git: 1 created, 0 disabled, 0 deleted"
+        assert (
+            capsys.readouterr().out.splitlines()[-1]
+            == "1 schedules as in Git: 1 created, 0 enabled, 0 disabled, 0 deleted"
+        )
         assert len(server.enabled(OURS)) == 1
         (tmp_path / "token").write_text("expired", encoding="ascii")
         assert call("schedules", "apply", "--file", file) == 2

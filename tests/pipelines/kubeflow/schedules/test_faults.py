@@ -108,6 +108,6 @@ def test_two_schedules_files_of_one_app_are_told(tmp_path):
         server.fault = rival
         with pytest.raises(
             BadInputError,
-            match="was disabled as soon as it was created; expected one schedules file and one reconciler",
+            match="was disabled as soon as it was enabled; expected one schedules file and one reconciler",
         ):
             applied(server, file)

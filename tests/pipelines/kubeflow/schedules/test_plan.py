@@ -1,27 +1,16 @@
 """The reconciler against a server: what it creates, replaces, pauses, prunes, and leaves alone."""
 
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from components.common.errors import BadInputError
 from pipelines.configuration.version import COMPILED, PIPELINE, version_name
-from pipelines.kubeflow.schedules.apply import read_git, show_plan
+from pipelines.kubeflow.schedules.apply import read_git
 from pipelines.kubeflow.schedules.plan import differences
-from pipelines.kubeflow.server import connect
-from tests.pipelines.kubeflow.gitops import NIGHTLY, OURS, applied, write_compiled, write_git
+from tests.pipelines.kubeflow.gitops import NIGHTLY, OURS, applied, live_through, planned, write_compiled, write_git
 from tests.pipelines.kubeflow.kfp_server import serve
-from tests.pipelines.kubeflow.kfp_state import KfpServer
-
-
-def planned(server: KfpServer, file: Path, prune: bool = True) -> list[str]:
-    said: list[str] = []
-    before = server.writes()
-    show_plan(connect(server.url, "team"), read_git(file), prune, said.append)
-    assert server.writes() == before
-    return said
 
 
 def test_a_schedule_is_created_with_all_it_says(tmp_path):
@@ -31,7 +20,7 @@ def test_a_schedule_is_created_with_all_it_says(tmp_path):
         [run] = server.recurring
         assert said == [
             f"created  {run.display_name}  0 30 2 * * *, pipeline {version_name()}",
-            "1 schedules as in Git: 1 created, 0 disabled, 0 deleted",
+            "1 schedules as in Git: 1 created, 0 enabled, 0 disabled, 0 deleted",
         ]
         [want] = read_git(file).wanted.values()
         digest = want.digest
@@ -52,9 +41,9 @@ def test_a_second_apply_does_nothing(tmp_path):
     with serve() as server:
         applied(server, file)
         before = server.writes()
-        assert applied(server, file) == ["2 schedules as in Git: 0 created, 0 disabled, 0 deleted"]
+        assert applied(server, file) == ["2 schedules as in Git: 0 created, 0 enabled, 0 disabled, 0 deleted"]
         assert server.writes() == before
-        assert planned(server, file) == ["0 to create, 0 to disable, 0 to delete; 2 schedules in Git"]
+        assert planned(server, file) == ["0 to create, 0 to enable, 0 to disable, 0 to delete; 2 schedules in Git"]
 
 
 def test_a_change_is_created_before_the_old_is_disabled(tmp_path):
@@ -97,11 +86,11 @@ def test_a_plan_reads_like_a_diff(tmp_path):
             f"    pipeline_version: {version_name()} -> {version}",
             "    parameters.pretrain_epochs: 100 -> 7",
             f"? pipeline version {version} is not on the server yet; apply uploads it",
-            "2 to create, 2 to disable, 0 to delete; 2 schedules in Git",
+            "2 to create, 0 to enable, 2 to disable, 0 to delete; 2 schedules in Git",
         ]
         unpruned = planned(server, file, prune=False)
         assert f"kept     {names['gone']}  no longer in Git; --prune disables it" in unpruned
-        assert unpruned[-1] == "2 to create, 1 to disable, 0 to delete; 2 schedules in Git"
+        assert unpruned[-1] == "2 to create, 0 to enable, 1 to disable, 0 to delete; 2 schedules in Git"
 
 
 def test_a_renamed_schedule_is_two_in_one_apply(tmp_path):
@@ -112,20 +101,6 @@ def test_a_renamed_schedule_is_two_in_one_apply(tmp_path):
         said = applied(server, write_git(tmp_path, {"every-night": NIGHTLY}))
         assert [name.partition("@")[0] for name in server.enabled(OURS)] == ["gitops/gleaner/every-night"]
         assert said[0].endswith("no longer in Git")
-
-
-def test_pausing_disables_and_going_on_begins_anew(tmp_path):
-    """Enabling the old one would make up at once for a time that was missed."""
-    with serve() as server:
-        file = write_git(tmp_path, {"nightly": NIGHTLY})
-        applied(server, file)
-        assert applied(server, write_git(tmp_path, {"nightly": {**NIGHTLY, "paused": True}}))[0].endswith(
-            "paused in Git"
-        )
-        assert server.enabled(OURS) == []
-        applied(server, write_git(tmp_path, {"nightly": NIGHTLY}))
-        assert [run.mode for run in server.recurring] == ["DISABLE", "ENABLE"]
-        assert not any(path.endswith(":enable") for _, path in server.log)
 
 
 def test_what_is_paused_needs_no_version(tmp_path):
@@ -170,40 +145,6 @@ def test_a_copy_under_our_name_is_ours(tmp_path):
         assert len(server.enabled()) == 1
 
 
-def test_what_left_git_is_deleted_when_it_is_long_out_of_use(tmp_path):
-    with serve() as server:
-        server.clock = timedelta(days=-40)
-        applied(server, write_git(tmp_path, {"nightly": NIGHTLY}, keep_days=14))
-        owner = server.recurring[0].recurring_run_id
-        server.clock = timedelta(days=-10)
-        run = server.fire(owner)
-        empty = write_git(tmp_path, {}, keep_days=14)
-        server.clock = timedelta()
-        assert [line.split()[0] for line in applied(server, empty)] == ["disabled", "0"]
-        run.created_at -= timedelta(days=25)
-        assert planned(server, empty)[-1].startswith("0 to create, 0 to disable, 0 to delete")  # it still runs
-        run.state = "SUCCEEDED"
-        run.finished_at = run.created_at + timedelta(days=24)
-        assert planned(server, empty)[-1].startswith("0 to create, 0 to disable, 0 to delete")  # ended 11 days ago
-        run.finished_at = run.created_at
-        assert applied(server, empty, prune=False)[-1].endswith("0 deleted")
-        assert applied(server, empty)[-1] == "0 schedules as in Git: 0 created, 0 disabled, 1 deleted"
-        assert server.recurring == []
-        assert server.killed == []
-
-
-def test_a_replacement_of_yesterday_keeps_the_old_one_for_now(tmp_path):
-    with serve() as server:
-        server.clock = timedelta(days=-40)
-        applied(server, write_git(tmp_path, {"nightly": NIGHTLY}))
-        server.clock = timedelta(days=-1)
-        file = write_git(tmp_path, {"nightly": {**NIGHTLY, "cron": "0 0 3 * * *"}})
-        applied(server, file)
-        assert planned(server, file)[-1].startswith("0 to create, 0 to disable, 0 to delete")
-        server.recurring[1].created_at -= timedelta(days=30)
-        assert planned(server, file)[-1].startswith("0 to create, 0 to disable, 1 to delete")
-
-
 def test_no_rights_change_nothing(tmp_path):
     with serve(multi_user=True, namespaces={"other"}) as server:
         with pytest.raises(BadInputError, match="no right to do this in namespace 'team'"):
@@ -230,6 +171,7 @@ def test_what_a_role_must_allow(tmp_path):
         "experiments: create",
         "jobs: list",
         "jobs: create",
+        "jobs: enable",
         "jobs: disable",
         "jobs: delete",
         "runs: list",
@@ -238,12 +180,7 @@ def test_what_a_role_must_allow(tmp_path):
         with serve(store=store, multi_user=True) as server:
             if store == "kubernetes":
                 server.add_version(PIPELINE, version_name(), "team")
-            server.clock = timedelta(days=-40)
-            applied(server, write_git(tmp_path, {"nightly": NIGHTLY}))
-            server.clock = timedelta()
-            empty = write_git(tmp_path, {})
-            applied(server, empty)
-            applied(server, empty)
+            live_through(server, tmp_path)
             assert server.recurring == []
             assert server.rights() == (needed | uploads if store == "database" else needed)
 
@@ -262,7 +199,9 @@ def test_somebody_else_disables_or_deletes_it_first(tmp_path):
         applied(server, write_git(tmp_path, {"nightly": NIGHTLY}))
         server.clock = timedelta()
         server.fault = lambda method, path: server.recurring.clear() if path.endswith(":disable") else None
-        assert applied(server, write_git(tmp_path, {})) == ["0 schedules as in Git: 0 created, 0 disabled, 0 deleted"]
+        assert applied(server, write_git(tmp_path, {})) == [
+            "0 schedules as in Git: 0 created, 0 enabled, 0 disabled, 0 deleted"
+        ]
 
 
 def test_differences_are_told_key_by_key():

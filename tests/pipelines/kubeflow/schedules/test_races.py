@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from components.common.errors import BadInputError
 from pipelines.configuration.version import PIPELINE
 from pipelines.kubeflow.schedules.apply import apply, read_git
+from pipelines.kubeflow.schedules.plan import REMAINS
 from pipelines.kubeflow.server import Kubeflow, connect
-from tests.pipelines.kubeflow.gitops import NIGHTLY, OURS, applied, names, write_compiled, write_git
+from tests.pipelines.kubeflow.gitops import DISTANT, NIGHTLY, OURS, applied, names, write_compiled, write_git
 from tests.pipelines.kubeflow.kfp_server import serve
 from tests.pipelines.kubeflow.kfp_state import FAULTS, KfpServer
 
@@ -85,28 +86,59 @@ def race(server: KfpServer, file: Path, order: list[int]) -> list[Exception]:
 
 
 @settings(settings.get_profile("server"), max_examples=40)
-@given(order=st.lists(st.integers(0, 1), max_size=40), fresh=st.booleans())
-def test_two_reconcilers_race(tmp_path, kfp_hurry, order, fresh):
+@given(order=st.lists(st.integers(0, 1), max_size=40), commit=st.sampled_from(["first", "change", "revert"]))
+def test_two_reconcilers_race(tmp_path, kfp_hurry, order, commit):
     """In whatever order their requests fall: one is enabled at the end, and there is no moment without."""
     with serve() as server:
-        if not fresh:
-            applied(server, write_git(tmp_path, {"nightly": NIGHTLY}))
-        file = write_git(tmp_path, {"nightly": {**NIGHTLY, "cron": "0 0 3 * * *"}})
+        file = before(server, tmp_path, commit)
         gaps: list[str] = []
-        server.fault = lambda method, path: None if fresh or server.enabled(OURS) else gaps.append(path)
+        server.fault = lambda method, path: None if commit == "first" or server.enabled(OURS) else gaps.append(path)
         assert race(server, file, order) == []
         assert gaps == []
         assert server.enabled(OURS) == names(file)
         assert len(server.pipelines) == len(server.versions) == len(server.experiments) == 1
-        before = server.writes()
+        applied(server, file)  # deletes a second of the same name
+        assert len(server.recurring) == (1 if commit == "first" else 2)
+        writes = server.writes()
         applied(server, file)
-        assert server.writes() == before
+        assert server.writes() == writes
+
+
+@settings(settings.get_profile("server"), max_examples=20)
+@given(order=st.lists(st.integers(0, 1), max_size=40), look=st.integers(0, 8))
+def test_two_reconcilers_race_while_a_start_is_missed(tmp_path, kfp_hurry, order, look):
+    """One may have seen that the old one can be enabled, and the other that it is to be made anew."""
+    with serve() as server:
+        file = before(server, tmp_path, "revert", f"0 0 {(datetime.now(UTC).hour + 12) % 24} * * *")
+        old = server.recurring[0]
+        looks = iter(range(1000))
+
+        def miss(method: str, path: str) -> None:
+            if (method, path[-13:]) == ("GET", "recurringruns") and next(looks) == look:
+                old.created_at -= timedelta(days=1)  # as if a start had come and gone
+
+        server.fault = miss
+        assert race(server, file, order) == []
+        assert server.enabled(OURS) == names(file)
+        applied(server, file)
+        assert server.enabled(OURS) == names(file)
+        assert len(server.recurring) == 2
+
+
+def before(server: KfpServer, folder: Path, commit: str, cron: str = DISTANT) -> Path:
+    """The server as it was before a commit; returns the file that is to be applied."""
+    changed = {"nightly": {**NIGHTLY, "cron": cron}}
+    if commit == "revert":
+        applied(server, write_git(folder, changed))
+    if commit != "first":
+        applied(server, write_git(folder, {"nightly": NIGHTLY}))
+    return write_git(folder, changed)
 
 
 SCHEDULE = st.fixed_dictionaries(
     {
         "config": st.just("run.yaml"),
-        "cron": st.sampled_from(["0 0 1 * * *", "0 0 2 * * *"]),
+        "cron": st.sampled_from(["0 0 1 * * *", DISTANT]),
         "paused": st.booleans(),
         "pipeline_version": st.sampled_from(["committed", "latest"]),
     }
@@ -161,16 +193,22 @@ def live_on(server: KfpServer, step: dict[str, Any]) -> None:
     ours = [run for run in server.recurring if run.display_name.startswith(OURS)]
     for run in ours[:1]:
         if step["meddling"] == "clone":
-            server.add_recurring(run.display_name, description=run.description)
+            server.add_recurring(run.display_name, description=run.description, trigger=run.trigger)
         elif step["meddling"] == "disable":
             run.mode = "DISABLE"
     server.clock += timedelta(days=step["days"])
+    if step["ends"]:
+        end_runs(server)
+    for run in server.recurring:
+        if server.due(run):
+            server.fire(run.recurring_run_id)
+
+
+def end_runs(server: KfpServer) -> None:
     for run in server.runs:
-        if step["ends"] and run.state == "RUNNING":
+        if run.state == "RUNNING":
             run.state = "SUCCEEDED"
             run.finished_at = server.now()
-    for run in list(server.recurring):
-        server.fire(run.recurring_run_id)
 
 
 @settings(settings.get_profile("server"), max_examples=40)
@@ -186,10 +224,16 @@ def test_it_always_converges(tmp_path, kfp_hurry, steps):
         file = write_step(tmp_path, steps[-1])
         applied(server, file)
         assert server.enabled() == sorted([*names(file), *foreign])
-        applied(server, file)  # may delete what the first has disabled
+        assert server.killed == []
+        end_runs(server)
+        applied(server, file)  # deletes what the first has disabled or has waited for
         before = server.writes()
         applied(server, file)
         assert server.writes() == before
         assert server.enabled() == sorted([*names(file), *foreign])
         assert server.killed == []
+        assert server.made_up == []
+        ours = [run.display_name for run in server.recurring if run.display_name.startswith(OURS)]
+        assert len(set(ours)) == len(ours)
+        assert len(ours) <= len(names(file)) + REMAINS * len({name.partition("@")[0] for name in ours})
         assert len({(each.name, each.pipeline_id) for each in server.versions}) == len(server.versions)

@@ -39,7 +39,7 @@ def test_the_present_stretch_and_the_next_are_recurring_runs(tmp_path):
     file = write_git(tmp_path, {"nightly": BERLIN})
     with serve() as server:
         said = applied(server, file, WINTER)
-        assert said[-1] == "1 schedules as in Git: 2 created, 0 disabled, 0 deleted"
+        assert said[-1] == "1 schedules as in Git: 2 created, 0 enabled, 0 disabled, 0 deleted"
         assert "0 30 2 * * * in Europe/Berlin (0 30 1 * * * in UTC until 2027-03-28 01:00), pipeline" in said[0]
         assert "(0 30 0 * * * in UTC from 2027-03-28 01:00 until 2027-10-31 01:00)" in said[1]
         present, later = (run.trigger.cron_schedule for run in server.recurring)
@@ -47,7 +47,9 @@ def test_the_present_stretch_and_the_next_are_recurring_runs(tmp_path):
         assert (present.cron, present.start_time, present.end_time) == ("0 30 1 * * *", None, CHANGE - second)
         assert (later.cron, later.start_time) == ("0 30 0 * * *", CHANGE - second)
         assert "Starts at 0 30 2 * * * in Europe/Berlin" in server.recurring[0].description
-        assert applied(server, file, WINTER + timedelta(days=9))[0].endswith("0 created, 0 disabled, 0 deleted")
+        assert applied(server, file, WINTER + timedelta(days=9))[0].endswith(
+            "0 created, 0 enabled, 0 disabled, 0 deleted"
+        )
 
 
 def test_when_the_clocks_have_changed_the_one_after_is_added(tmp_path):

@@ -40,7 +40,7 @@ def test_schedules_of_one_file_may_want_different_pods(tmp_path):
             for run in server.recurring
         }
         assert used == {f"{OURS}nightly": version_name(), f"{OURS}large": version_name(COMPILED.parent / "gpu.yaml")}
-        assert applied(server, file)[-1] == "2 schedules as in Git: 0 created, 0 disabled, 0 deleted"
+        assert applied(server, file)[-1] == "2 schedules as in Git: 0 created, 0 enabled, 0 disabled, 0 deleted"
 
 
 def test_in_kubernetes_nothing_is_uploaded(tmp_path):
@@ -63,7 +63,7 @@ def test_a_new_version_replaces_what_follows_git_only(tmp_path):
         write_compiled(tmp_path, COMPILED.read_bytes() + b"# next\n")
         said = applied(server, write_git(tmp_path, schedules, compiled="compiled"))
         assert [line.split("@")[0].split("/")[-1] for line in said[:2]] == ["git", "git"]
-        assert said[-1] == "3 schedules as in Git: 1 created, 1 disabled, 0 deleted"
+        assert said[-1] == "3 schedules as in Git: 1 created, 0 enabled, 1 disabled, 0 deleted"
 
 
 @pytest.mark.parametrize(
