@@ -32,7 +32,7 @@ EXAMPLES = """examples:
 Versions of datasets, labels, releases, and the candidates that labels name stay. With --keep-versions, an older
 version goes too, unless a release or a run on this machine is made of it. An ingest in flight keeps all of its dataset.
 Choose --keep-days longer than your longest run. A bucket that keeps versions of objects itself keeps what is removed.
-Kubeflow may have cached an ingest whose version is gone by --keep-versions: give such a run another source_version.
+A version that is gone by --keep-versions is made again when a run needs it; Kubeflow's cache does not stand for it.
 """
 
 
