@@ -1,5 +1,8 @@
-"""A collector beside plans of a source that has been ingested, whose workers Kubeflow takes from its cache."""
+"""A collector beside `plan`, `pack` and `ingest` as tasks of their own, and beside plans whose workers Kubeflow takes
+from its cache.
+"""
 
+import json
 import shutil
 import threading
 from collections.abc import Iterator
@@ -9,12 +12,14 @@ from typing import Any, NamedTuple
 import pytest
 
 from components.common.storage import FolderStore, Store, open_store, turns
+from components.ingest.pack import stage as pack_stage
 from components.ingest.plan import work
 from components.ingest.settings import IngestSettings
+from components.ingest.stage import run
 from pipelines.collecting.sweep import Sweep
 from tests.ingest.test_ingest import PETS, fill, ingest
 from tests.ingest.version.test_versions import MORE
-from tests.pipelines.collecting.test_in_flight import Beside, at_request
+from tests.pipelines.collecting.test_in_flight import FEW, Beside, at_request
 from tests.pipelines.collecting.test_sweep import LEFT, leave
 from tests.pipelines.collecting.world import Proxy, contents, make_old, named_is_there, sweep
 
@@ -150,3 +155,29 @@ def test_a_plan_that_did_not_wait_would_be_seen_here(world: World, monkeypatch: 
     monkeypatch.setattr("components.ingest.plan.made.announce", lambda store, mark: store.write(mark, b"{}"))
     with pytest.raises(AssertionError):
         list(beside_all_moments(world, monkeypatch))
+
+
+def test_tasks_that_go_on_from_killed_ones_lose_nothing_whenever_a_collector_comes(tmp_path: Path) -> None:
+    source = fill(tmp_path / "in", FEW)
+    settings = IngestSettings(processes=1)
+    packed = tmp_path / "packed"
+    (parts,) = work.planned(source, "pets", str(tmp_path / "base"), settings, tmp_path)
+    pack_stage.run(source, "pets", str(tmp_path / "base"), parts, settings, packed)
+    seen: list[str] = []
+    number = 0
+    while number <= len(seen):
+        number += 1
+        shutil.rmtree(tmp_path / "store", ignore_errors=True)
+        shutil.copytree(tmp_path / "base", tmp_path / "store")
+        store = make_old(open_store(str(tmp_path / "store")))
+        before, seen = at_request(number, lambda store=store: sweep(store))  # type: ignore[misc]
+        proxy = Proxy(store, before)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(work, "open_store", lambda uri, proxy=proxy: proxy)
+            assert work.planned(source, "pets", store.uri, settings, tmp_path) == [parts]
+            pack_stage.run(source, "pets", store.uri, parts, settings, packed)
+            handed = json.dumps([packed.read_text()])
+            run(source, "pets", store.uri, settings, tmp_path / "dataset", tmp_path / "report.html", handed)
+        named_is_there(store)
+        assert [stat.key for stat in store.list() if "/plans/" in stat.key or stat.key == turns.FLAG] == []
+    assert number > 20
