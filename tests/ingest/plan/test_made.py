@@ -70,7 +70,10 @@ def test_what_is_handed_on_is_equal_whoever_starts_a_run_and_whatever_the_store_
     first, packed, version = whole(place, tmp_path / "1")
     assert len(first) == 2
     assert packed == first
+    store = open_store(f"{place}/store")
+    before = contents(store)
     assert plan(place, tmp_path, "2026-11-27") == plan(place, tmp_path) == first
+    assert contents(store) == before
     assert whole(place, tmp_path / "2", "a digest") == (first, packed, version), "nothing from a cache"
     assert sha256_tree(tmp_path / "1" / "dataset") == sha256_tree(tmp_path / "2" / "dataset")
     assert plan(place, tmp_path) == first
@@ -91,8 +94,7 @@ def test_another_file_label_or_setting_is_handed_on_as_another(place: str, tmp_p
     assert plan(place, tmp_path, settings=SETTINGS.model_copy(update={"workers": 3}))[0] != keys[3]
 
 
-def test_a_plan_of_what_has_been_ingested_leaves_nothing(near_or_far: str, tmp_path: Path) -> None:
-    place = near_or_far
+def test_a_plan_of_what_has_been_ingested_leaves_nothing(place: str, tmp_path: Path) -> None:
     put(place, PETS)
     whole(place, tmp_path)
     store = open_store(f"{place}/store")
