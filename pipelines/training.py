@@ -20,7 +20,7 @@ def ingested(source_version: str, **of: Any) -> Any:
     """The dataset: listed once, packed by as many workers as its settings say, joined."""
     with dsl.ParallelFor(plan(source_version=source_version, **of).outputs["parts"]) as parts:
         packed = pack(parts=parts, **of).outputs["packed"]
-    return ingest(source_version=source_version, packed=dsl.Collected(packed), **of).outputs["dataset"]
+    return ingest(packed=dsl.Collected(packed), **of).outputs["dataset"]
 
 
 @dsl.pipeline(

@@ -6,7 +6,6 @@ from components.common.component import stage
 @container_component
 def ingest(
     source: str,
-    source_version: str,
     name: str,
     store: str,
     settings: dict,
@@ -19,7 +18,6 @@ def ingest(
         "ingest",
         image="data",
         source=source,
-        source_version=source_version,
         name=name,
         store=store,
         settings=settings,

@@ -38,7 +38,7 @@ def test_any_number_of_workers_in_any_order_make_equal_bytes(
     for number, parts in enumerate(reversed(ranges)):
         pack_stage.run(source, "pets", store, parts, settings, tmp_path / str(number) / "packed")
     monkeypatch.setattr(packing, "check_all", None)  # nothing is left to decode
-    run(source, "", "pets", store, settings, out / "dataset", out / "report.html", json.dumps(ranges))
+    run(source, "pets", store, settings, out / "dataset", out / "report.html", json.dumps(ranges))
     assert sha256_tree(out / "dataset") == sha256_tree(tmp_path / "alone" / "dataset")
     assert sha256_tree(out / "store") == sha256_tree(tmp_path / "alone" / "store")
 
@@ -54,7 +54,7 @@ def test_what_workers_left_may_be_gone(tmp_path: Path, monkeypatch: pytest.Monke
     for stat in list(open_store(store).list("datasets/pets/plans/")):
         open_store(store).delete(stat.key)
     pack_stage.run(source, "pets", store, last, settings, tmp_path / "packed")
-    run(source, "", "pets", store, settings, tmp_path / "dataset", tmp_path / "report.html", json.dumps([first, last]))
+    run(source, "pets", store, settings, tmp_path / "dataset", tmp_path / "report.html", json.dumps([first, last]))
     assert load_dataset(tmp_path / "dataset").index == ingest(source, tmp_path / "alone")[0].index
     with pytest.raises(BadInputError, match=r"--parts '9:9': expected first:last with numbers from 0 to 4"):
         pack_stage.run(source, "pets", str(tmp_path / "other"), f"{'0' * 64}/9:9", settings, tmp_path / "packed")

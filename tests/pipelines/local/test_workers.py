@@ -53,7 +53,6 @@ def test_workers_run_side_by_side_and_their_dataset_is_that_of_one(tmp_path: Pat
     alone = tmp_path / "alone"
     run_ingest(
         str(tmp_path / "in"),
-        "",
         "noise",
         str(alone / "store"),
         IngestSettings(**settings),
