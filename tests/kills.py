@@ -74,8 +74,6 @@ def _ingest(folder: Path, name: str) -> "subprocess.Popen[bytes]":
         "components.ingest",
         "--source",
         str(folder / "in"),
-        "--source-version",
-        "",
         "--name",
         "noise",
         "--store",

@@ -8,6 +8,7 @@ from components.common.cli import Metadata
 from components.ingest.merge import Merged, merge
 from components.ingest.pack.packing import Part, read_part
 from components.ingest.pack.stage import pack, packing
+from components.ingest.plan.made import note
 from components.ingest.plan.planning import split_range
 from components.ingest.plan.work import Work, opened
 from components.ingest.quality.remarks import kinds, names
@@ -31,10 +32,11 @@ def run(
     it is gone, all is done here.
     """
     dataset.parent.mkdir(parents=True, exist_ok=True)
-    plan, _ = split_range(json.loads(packed)[0]) if packed else ("", "")
-    with opened(source, name, store, settings, plan, dataset.parent) as work:
+    key, _ = split_range(json.loads(packed)[0]) if packed else ("", "")
+    with opened(source, name, store, settings, key, dataset.parent) as work:
         pack(work, range(len(work.plan.parts)), settings)
         merged = merge(source, work, _parts(work, settings), settings, dataset, report)
+        note(name, key, work.plan.key, merged.version.id, work.store)
         clean_up(name, work.plan.key, work.store, settings)
     return {"dataset": _figures(merged)}
 
@@ -42,11 +44,11 @@ def run(
 def _parts(work: Work, settings: IngestSettings) -> Iterator[Part]:
     """Every part in its order; one that another ingest of the same plan has cleaned away meanwhile is packed again."""
     for number in range(len(work.plan.parts)):
-        part = read_part(work.previous.name, work.plan, number, work.store, work.scratch)
+        part = read_part(work, number)
         while part is None:
             for _ in packing(work, number, settings):
                 pass
-            part = read_part(work.previous.name, work.plan, number, work.store, work.scratch)
+            part = read_part(work, number)
         yield part
         part.result.unlink()
 

@@ -5,8 +5,7 @@ from typing import Any
 
 from components.common.answers import read_answers
 from components.common.files import sha256_bytes, write_json
-from components.ingest.plan.planning import cut
-from components.ingest.plan.work import opened
+from components.ingest.plan.work import planned
 from components.plan.form import read
 from components.plan.settings import RunSettings
 
@@ -39,11 +38,10 @@ def run(
     The first mistake in the form, the source, the store or the answers of people ends the run in one line.
     """
     given = dict(locals())
-    planned = read({name: value for name, value in given.items() if not isinstance(value, Path)})
-    labels_version = _labels_version(planned)
-    with opened(planned.source, planned.name, planned.store, planned.ingest, "", parts.parent) as work:
-        write_json(parts, cut(work.plan, planned.ingest.workers))
-    told = _null_in_words(planned.model_dump(mode="json"))
+    asked = read({name: value for name, value in given.items() if not isinstance(value, Path)})
+    labels_version = _labels_version(asked)
+    write_json(parts, planned(asked.source, asked.name, asked.store, asked.ingest, parts.parent))
+    told = _null_in_words(asked.model_dump(mode="json"))
     told["sample"]["labels_version"] = labels_version
     for key, path in given.items():
         if isinstance(path, Path) and key != "parts":

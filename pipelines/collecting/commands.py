@@ -30,9 +30,10 @@ EXAMPLES = """examples:
   gleaner store gc demo/store --keep-versions 3 --keep-days 30 --delete
 
 Versions of datasets, labels, releases, and the candidates that labels name stay. With --keep-versions, an older
-version goes too, unless a release or a run on this machine is made of it. An ingest in flight keeps all of its dataset.
+version goes too, unless a release or a run on this machine is made of it, or Kubeflow's cache gave it to a run lately.
+An ingest in flight keeps all of its dataset.
 Choose --keep-days longer than your longest run. A bucket that keeps versions of objects itself keeps what is removed.
-Kubeflow may have cached an ingest whose version is gone by --keep-versions: give such a run another source_version.
+A version that was removed is made again by the next run of its source, whatever Kubeflow's cache holds.
 """
 
 

@@ -8,6 +8,7 @@ candidates. What lies under other names is somebody else's, and is not even list
     datasets/<name>/shards/<split>-<sha256>.tar .idx  shard
     datasets/<name>/{thumbnails,looks}/<sha256>.parquet  thumbnails
     datasets/<name>/plans/<key>/…                     plan
+    datasets/<name>/listings/<key>/<id>.json          listing: says which versions runs were given; never removed
     candidates/<name>/<digest>/…                      candidates
     checkpoints/<stage>/…                             checkpoint
     jobs/<stage>/<key>-<pod>/…                        job
@@ -33,6 +34,7 @@ KINDS = {  # kind -> pattern of its keys, of which group 1 is the thing and `own
         ),
         ("thumbnails", rf"(datasets/(?P<owner>[^/]+)/(?:thumbnails|looks)/{HEX})\.parquet"),
         ("plan", rf"(datasets/(?P<owner>[^/]+)/plans/{HEX})/.+"),
+        ("listing", rf"(datasets/(?P<owner>[^/]+)/listings/{HEX}(?:\.\d+)?/{HEX})\.json"),
         ("candidates", r"(candidates/(?P<owner>[^/]+)/[0-9a-f]{12})/[^/]+"),
         ("checkpoint", r"(checkpoints/(?P<owner>[^/]+)/.+)"),
         ("job", r"(jobs/(?P<owner>[^/]+)/[0-9a-f]{12}(?:-[^/]+)?)/.+"),

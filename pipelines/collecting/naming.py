@@ -2,7 +2,9 @@
 
 A version stays while it is one of the newest `versions` of its dataset, while a release or a run on this machine is
 made of it, and until it has been superseded for as long as anything unnamed is kept: a run may just have begun with it.
-Labels and releases always stay.
+So may one that Kubeflow's cache gave it, however long ago it was superseded: where a source is again as it once was,
+`plan` notes that, and the note keeps the version until it is old. The note itself is never removed: by one whose
+version is gone, `plan` sees to it that the cache gives that version to nobody. Labels and releases always stay.
 """
 
 import json
@@ -26,7 +28,8 @@ def name_all(
     """
     made_of = runs | (_released(contents, store) if versions is not None else set())
     for dataset in contents.owners("pointer", "version", "shard", "thumbnails", "plan"):
-        for version in _kept(contents, store, dataset, before, versions, made_of):
+        given = {one.key.rpartition("/")[2] for one in contents.things("listing", dataset) if one.modified >= before}
+        for version in _kept(contents, store, dataset, before, versions, made_of | given):
             tick()
             contents.name(iter([version]))
             about = _read(store, f"{version}/{ABOUT}")

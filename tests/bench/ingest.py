@@ -139,8 +139,6 @@ def ingest(root: Path, endpoint: str, server: S3Server, bucket: str, program: li
         *program,
         "--source",
         str(root / "photos"),
-        "--source-version",
-        "1",
         "--name",
         "digits",
         "--store",

@@ -155,7 +155,7 @@ def test_a_source_of_nothing_but_raw_is_one_line(tmp_path: Path) -> None:
 def test_without_pillow_heif_its_files_are_passed_over_with_the_remedy(tmp_path: Path) -> None:
     fill(tmp_path / "without", {"pillow_heif.py": b"raise ImportError('not installed')"})
     source = fill(tmp_path / "phone", {key: READ[key] for key in ("cat/IMG_1.HEIC", "cat/IMG_2.jpg", "dog/7")})
-    flags = {"source": source, "source-version": "1", "name": "pets", "store": str(tmp_path / "store")}
+    flags = {"source": source, "name": "pets", "store": str(tmp_path / "store")}
     flags |= {"dataset": str(tmp_path / "dataset"), "report": str(tmp_path / "report.html"), "settings": "{}"}
     path = os.pathsep.join([str(tmp_path / "without"), *filter(None, [os.environ.get("PYTHONPATH")])])
     done = subprocess.run(
@@ -211,13 +211,11 @@ def test_one_name_in_two_unicode_forms_is_one_class_and_look_alikes_are_named(
 def test_a_plan_knows_which_kinds_can_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was packed without a decoder serves nobody who has it."""
     from components.ingest.plan import planning
-    from components.ingest.previous.ids import NOTHING
-    from components.ingest.previous.version import PreviousVersion
 
     source = fill(tmp_path / "pets", {"a.heic": READ["cat/IMG_1.HEIC"]})
 
     def key() -> str:
-        return planning.make_plan(source, IngestSettings(), PreviousVersion("pets"), NOTHING, tmp_path).key
+        return planning.make_plan(source, IngestSettings(), tmp_path).key
 
     first = key()
     (tmp_path / "listing.db").unlink()

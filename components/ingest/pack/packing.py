@@ -20,7 +20,8 @@ from components.common.artifacts import SPLITS, Shard
 from components.common.data.shards import ShardWriter
 from components.common.files import sha256_file
 from components.common.storage import Store
-from components.ingest.plan.planning import Plan, batch_of, plan_folder
+from components.ingest.plan.planning import batch_of, plan_folder
+from components.ingest.plan.work import Work
 from components.ingest.reading.check import Checked
 from components.ingest.reading.pool import Reading, check_all
 from components.ingest.source.archives import at_hand, tidy
@@ -67,15 +68,17 @@ class Part(NamedTuple):
     thumbnails: Shard | None
 
 
-def result_key(name: str, plan: str, part: int) -> str:
-    return f"{plan_folder(name, plan)}/part-{part:05d}.parquet"
+def result_key(work: Work, part: int) -> str:
+    """Images that the version before has are not packed again, so that a result is one on top of that version."""
+    name, version = work.previous.name, work.previous.id or "first"
+    return f"{plan_folder(name, work.plan.key)}/{version}/part-{part:05d}.parquet"
 
 
-def read_part(name: str, plan: Plan, number: int, store: Store, folder: Path) -> Part | None:
+def read_part(work: Work, number: int) -> Part | None:
     """A part that someone has packed; None where nobody has."""
-    path = folder / f"part-{number:05d}.parquet"
+    path = work.scratch / f"part-{number:05d}.parquet"
     try:
-        path.write_bytes(store.read(result_key(name, plan.key, number)))
+        path.write_bytes(work.store.read(result_key(work, number)))
     except KeyError:
         return None
     about = json.loads(pq.read_metadata(path).metadata[b"gleaner"])
@@ -83,22 +86,22 @@ def read_part(name: str, plan: Plan, number: int, store: Store, folder: Path) ->
     return Part(path, shards, Shard(**about["thumbnails"]) if about["thumbnails"] else None)
 
 
-def pack_part(
-    name: str, plan: Plan, number: int, reading: Reading, processes: int, store: Store, shard_size: int, scratch: Path
-) -> Iterator[int]:
+def pack_part(work: Work, number: int, reading: Reading, processes: int, shard_size: int) -> Iterator[int]:
     """Pack one part into the store; yields 1 for each file that is done."""
-    with tempfile.TemporaryDirectory(prefix="part-", dir=scratch) as temporary:
+    name, plan, store = work.previous.name, work.plan, work.store
+    with tempfile.TemporaryDirectory(prefix="part-", dir=work.scratch) as temporary:
         folder = Path(temporary)
         with Rows(folder / "result.parquet", RESULT) as results:
             with ExitStack() as stack:
                 writers = {split: stack.enter_context(ShardWriter(folder, split, shard_size)) for split in SPLITS}
                 thumbnails = stack.enter_context(Rows(folder / "thumbnails.parquet", THUMBNAILS))
                 packer = _Packer(writers, plan.brought, results, thumbnails)
-                checked = check_all(_near(plan.part(number), scratch), reading, processes)
+                files = work.files.told(_near(plan.part(number), work.scratch))
+                checked = check_all(files, reading, processes)
                 for file, one in zip(plan.part(number), checked, strict=True):
                     packer.add(file, one)
                     yield 1
-            tidy(scratch, file.location)  # the next part begins in the archive where this one ends
+            tidy(work.scratch, file.location)  # the next part begins in the archive where this one ends
             with ThreadPoolExecutor(1) as beside:
                 seen = beside.submit(upload_thumbnails, name, thumbnails, store) if thumbnails.count else None
                 shards = upload_shards(name, writers, store)
@@ -107,7 +110,7 @@ def pack_part(
                 "thumbnails": seen and asdict(seen.result()),
             }
             results.writer.add_key_value_metadata({"gleaner": json.dumps(about)})
-        store.write(result_key(name, plan.key, number), results.path.read_bytes())
+        store.write(result_key(work, number), results.path.read_bytes())
 
 
 def upload_shards(name: str, writers: dict[str, ShardWriter], store: Store) -> dict[str, list[Shard]]:

@@ -15,9 +15,9 @@ LINES = 50  # of progress in a log, at most
 
 
 def run(source: str, name: str, store: str, parts: str, settings: IngestSettings, packed: Path) -> None:
-    """Pack a range of a plan's parts, `plan/first:last`, into shards in the store."""
-    plan, numbers = split_range(parts)
-    with opened(source, name, store, settings, plan, packed.parent) as work:
+    """Pack a range of a plan's parts, `key/first:last`, into shards in the store."""
+    key, numbers = split_range(parts)
+    with opened(source, name, store, settings, key, packed.parent) as work:
         pack(work, in_range(numbers, len(work.plan.parts)), settings)
         write_text(packed, parts)
 
@@ -34,17 +34,8 @@ def pack(work: Work, numbers: Iterable[int], settings: IngestSettings) -> None:
 def packing(work: Work, number: int, settings: IngestSettings) -> Iterator[int]:
     limits = Limits(settings.max_pixels, settings.max_seconds, settings.max_memory)
     reading = Reading(work.plan.store, settings.mode, limits, work.known)
-    return pack_part(
-        work.previous.name,
-        work.plan,
-        number,
-        reading,
-        settings.processes,
-        work.store,
-        settings.shard_size,
-        work.scratch,
-    )
+    return pack_part(work, number, reading, settings.processes, settings.shard_size)
 
 
 def _is_packed(work: Work, number: int) -> bool:
-    return next(iter(work.store.list(result_key(work.previous.name, work.plan.key, number))), None) is not None
+    return next(iter(work.store.list(result_key(work, number))), None) is not None

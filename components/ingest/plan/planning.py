@@ -1,6 +1,11 @@
 """Plan an ingest: list the source in reading order, cut into parts that any number of workers packs to equal bytes.
 
 A part is a row group of `listing.parquet`, and becomes a few shards. Where it ends depends on the listing alone.
+Nothing of a plan depends on the store: equal sources and settings give equal plans, whatever has been ingested before.
+
+datasets/<name>/plans/<key>/listing.parquet    the plan
+                            in-flight-….json   marks of ingests by it
+                            <version>/part-….parquet  what became of its parts on top of that version, or of `first`
 """
 
 import hashlib
@@ -18,8 +23,6 @@ from components.common.data.kinds import PILLOW, can_read
 from components.common.errors import BadInputError
 from components.common.files import new_file, sha256_json
 from components.common.storage import Store
-from components.ingest.previous.ids import KnownIds
-from components.ingest.previous.version import PreviousVersion
 from components.ingest.settings import IngestSettings
 from components.ingest.source.listing import Listing
 from components.ingest.source.locations import Location, SourceFile, as_text, from_text
@@ -40,7 +43,6 @@ SCHEMA = pa.schema(
         ("text_location", pa.string()),
         ("etag", pa.string()),
         ("reason", pa.string()),
-        ("known", pa.string()),
         ("is_image", pa.bool_()),
     ]
 )
@@ -51,7 +53,7 @@ PACKING = ("mode", "shard_size", "max_pixels", "max_seconds", "max_memory")
 class Plan(NamedTuple):
     """A listing on local disk, and what is known of it as a whole."""
 
-    key: str  # digest of the listing, of the settings and code that pack it, and of the version that it builds on
+    key: str  # digest of the listing, and of the settings and code that pack it
     path: Path
     store: str  # where keys without a location of their own lie
     parts: tuple[int, ...]  # files of each
@@ -65,19 +67,17 @@ class Plan(NamedTuple):
         """The files of one part, in reading order."""
         with pq.ParquetFile(self.path) as file:
             for batch in file.iter_batches(BATCH, row_groups=[number]):
-                for key, size, label, given, location, text, text_location, *rest in zip(
+                for key, size, label, given, location, text, text_location, etag, reason, is_image in zip(
                     *batch.to_pydict().values(), strict=True
                 ):
                     beside = text if text is not None else from_text(text_location)
-                    yield SourceFile(key, size, label, given, from_text(location), beside, *rest)
+                    place = from_text(location)
+                    yield SourceFile(key, size, label, given, place, beside, etag, reason, is_image=is_image)
 
 
-def make_plan(source: str, settings: IngestSettings, previous: PreviousVersion, known: KnownIds, scratch: Path) -> Plan:
+def make_plan(source: str, settings: IngestSettings, scratch: Path) -> Plan:
     """List the source. Raises BadInputError where there is nothing to read."""
     listing = list_source(source, settings.labels, scratch)
-    listing.db.executemany(
-        "INSERT INTO known VALUES (?,?,?,?)", (row for row in previous.catalogue() if row[3] in known)
-    )
     path = scratch / "listing.parquet"
     rows = _Rows(settings.shard_size * PART_SHARDS)
     with new_file(path) as temporary, pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
@@ -94,7 +94,7 @@ def make_plan(source: str, settings: IngestSettings, previous: PreviousVersion, 
         }
         chosen = settings.model_dump(mode="json", include=set(PACKING))
         kinds = [kind for kind in PILLOW if can_read(kind)]
-        told = json.dumps([about, chosen, kinds, code_digest(), previous.id, rows.digest.hexdigest()])
+        told = json.dumps([about, chosen, kinds, code_digest(), rows.digest.hexdigest()])
         key = hashlib.sha256(told.encode()).hexdigest()
         writer.add_key_value_metadata({"gleaner": json.dumps({"key": key, **about})})
     return open_plan(path)
@@ -125,6 +125,13 @@ def fetch_plan(name: str, key: str, store: Store, scratch: Path) -> Plan | None:
     return open_plan(path)
 
 
+def keep_plan(name: str, plan: Plan, store: Store) -> None:
+    """Leave the plan in the store for other workers."""
+    listing = listing_key(name, plan.key)
+    if next(store.list(listing), None) is None:
+        store.write_if_absent(listing, plan.path.read_bytes())
+
+
 def listing_key(name: str, plan: str) -> str:
     return f"{plan_folder(name, plan)}/listing.parquet"
 
@@ -139,18 +146,17 @@ def mark_key(name: str, plan: str, settings: IngestSettings) -> str:
     return f"{plan_folder(name, plan)}/{MARK}{sha256_json(settings.model_dump(mode='json'))[:12]}.json"
 
 
-def cut(plan: Plan, workers: int) -> list[str]:
-    """At most `workers` ranges `plan/first:last` of part numbers, of nearly equal length, that cover all of them."""
-    parts = len(plan.parts)
+def cut(key: str, parts: int, workers: int) -> list[str]:
+    """At most `workers` ranges `key/first:last` of part numbers, of nearly equal length, that cover all of them."""
     workers = min(workers, parts)
     ends = [round(parts * number / workers) for number in range(workers + 1)]
-    return [f"{plan.key}/{first}:{last - 1}" for first, last in pairwise(ends)]
+    return [f"{key}/{first}:{last - 1}" for first, last in pairwise(ends)]
 
 
 def split_range(text: str) -> tuple[str, str]:
-    """The key of the plan, and the numbers of its parts."""
-    plan, _, numbers = text.rpartition("/")
-    return plan, numbers
+    """The key that was handed on, and the numbers of parts."""
+    key, _, numbers = text.rpartition("/")
+    return key, numbers
 
 
 def in_range(text: str, parts: int) -> range:
@@ -224,6 +230,5 @@ def _row(found: SourceFile) -> tuple[Any, ...]:
         text_location,
         found.etag,
         found.reason,
-        found.known,
         found.is_image,
     )

@@ -6,6 +6,7 @@ datasets/<name>/<id>/                        dataset.json  index.parquet  qualit
 datasets/<name>/shards/<split>-<sha256>.tar  images, shared by versions, and an .idx beside each
 datasets/<name>/thumbnails/<sha256>.parquet  thumbnails of the images of a part, shared by versions
 datasets/<name>/plans/<key>/                 what workers hand to each other, and marks of ingests in flight
+datasets/<name>/listings/<key>/              which versions were made of a listing
 """
 
 import json

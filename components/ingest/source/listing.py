@@ -16,7 +16,6 @@ CREATE TABLE entries (key TEXT PRIMARY KEY, path TEXT, extension TEXT, size INTE
 CREATE TABLE folders (key TEXT PRIMARY KEY, path TEXT) WITHOUT ROWID;
 CREATE TABLE csv (path TEXT PRIMARY KEY, label TEXT, line INTEGER) WITHOUT ROWID;
 CREATE TABLE contradicted (key TEXT, label TEXT, line INTEGER, PRIMARY KEY (key, label)) WITHOUT ROWID;
-CREATE TABLE known (key TEXT PRIMARY KEY, size INTEGER, etag TEXT, id TEXT) WITHOUT ROWID;
 CREATE TABLE refused (key TEXT, reason TEXT);
 CREATE TABLE images (rank INTEGER, archive TEXT, shuffle TEXT, key TEXT, label TEXT, given TEXT, text TEXT,
     text_location TEXT);
@@ -138,15 +137,13 @@ class Listing:
     def files(self) -> Iterator[SourceFile]:
         """Every image, in the order in which it is read."""
         for row in self.db.execute(
-            "SELECT i.key, e.size, i.label, i.given, e.location, i.text, i.text_location, e.etag, k.id, e.image "
-            "FROM images i JOIN entries e USING (key) "
-            "LEFT JOIN known k ON k.key = i.key AND k.size = e.size AND k.etag = e.etag ORDER BY i.rank, "
-            "i.archive, i.shuffle"
+            "SELECT i.key, e.size, i.label, i.given, e.location, i.text, i.text_location, e.etag, e.image "
+            "FROM images i JOIN entries e USING (key) ORDER BY i.rank, i.archive, i.shuffle"
         ):
-            key, size, label, given, location, text, text_location, etag, known, image = row
+            key, size, label, given, location, text, text_location, etag, image = row
             beside = text if text is not None else from_text(text_location)
             place = from_text(location)
-            yield SourceFile(key, size, label, given, place, beside, etag, "", known or "", image == YES)
+            yield SourceFile(key, size, label, given, place, beside, etag, is_image=image == YES)
 
     def _is_named(self, entry: Entry) -> bool:
         if shown(entry.key) == entry.key:

@@ -65,7 +65,8 @@ def publish(
 
 
 def clean_up(name: str, plan: str, store: Store, settings: IngestSettings) -> None:
-    """Remove what the workers of this plan handed to each other, and what killed ones had begun to upload long ago.
+    """Remove what the workers of this plan handed to each other, on top of whatever version, and what killed ones had
+    begun to upload long ago.
 
     The mark of an ingest by other settings stays: it may be in flight, with shards that this version does not name.
     """

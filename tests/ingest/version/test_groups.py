@@ -30,7 +30,6 @@ def ingest(source: str, out: Path, **settings: Any) -> tuple[Dataset, dict[str, 
     """The dataset, the findings of quality.json, and the report."""
     run(
         source,
-        "",
         "photos",
         str(out / "store"),
         IngestSettings(**{"processes": 1, **settings}),

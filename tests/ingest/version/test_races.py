@@ -14,7 +14,7 @@ from components.ingest import merge
 from components.ingest.pack import packing
 from components.ingest.pack import stage as pack_stage
 from components.ingest.plan import planning
-from components.ingest.plan import stage as plan_stage
+from components.ingest.plan.work import planned
 from components.ingest.settings import IngestSettings
 from components.ingest.stage import run
 from tests.ingest.test_ingest import PETS, fill, ingest
@@ -32,13 +32,12 @@ def test_any_number_of_workers_in_any_order_make_equal_bytes(
     ingest(source, tmp_path / "alone")
     out = tmp_path / "many"
     store = str(tmp_path / "many" / "store")
-    plan_stage.run(source, "", "pets", store, settings, out / "parts")
-    ranges = json.loads((out / "parts").read_text())
+    ranges = planned(source, "pets", store, settings, out)
     assert len(ranges) == min(workers, 5)
     for number, parts in enumerate(reversed(ranges)):
         pack_stage.run(source, "pets", store, parts, settings, tmp_path / str(number) / "packed")
     monkeypatch.setattr(packing, "check_all", None)  # nothing is left to decode
-    run(source, "", "pets", store, settings, out / "dataset", out / "report.html", json.dumps(ranges))
+    run(source, "pets", store, settings, out / "dataset", out / "report.html", json.dumps(ranges))
     assert sha256_tree(out / "dataset") == sha256_tree(tmp_path / "alone" / "dataset")
     assert sha256_tree(out / "store") == sha256_tree(tmp_path / "alone" / "store")
 
@@ -48,13 +47,12 @@ def test_what_workers_left_may_be_gone(tmp_path: Path, monkeypatch: pytest.Monke
     source = fill(tmp_path / "in", PETS)
     settings = IngestSettings(processes=1, workers=2)
     store = str(tmp_path / "store")
-    plan_stage.run(source, "", "pets", store, settings, tmp_path / "parts")
-    first, last = json.loads((tmp_path / "parts").read_text())
+    first, last = planned(source, "pets", store, settings, tmp_path)
     pack_stage.run(source, "pets", store, first, settings, tmp_path / "packed")
     for stat in list(open_store(store).list("datasets/pets/plans/")):
         open_store(store).delete(stat.key)
     pack_stage.run(source, "pets", store, last, settings, tmp_path / "packed")
-    run(source, "", "pets", store, settings, tmp_path / "dataset", tmp_path / "report.html", json.dumps([first, last]))
+    run(source, "pets", store, settings, tmp_path / "dataset", tmp_path / "report.html", json.dumps([first, last]))
     assert load_dataset(tmp_path / "dataset").index == ingest(source, tmp_path / "alone")[0].index
     with pytest.raises(BadInputError, match=r"--parts '9:9': expected first:last with numbers from 0 to 4"):
         pack_stage.run(source, "pets", str(tmp_path / "other"), f"{'0' * 64}/9:9", settings, tmp_path / "packed")

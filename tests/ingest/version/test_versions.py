@@ -225,7 +225,7 @@ def test_progress_tells_how_many_files_are_left(
     with opened(source, "pets", store, settings, "", tmp_path) as work:
         pack_stage.pack(work, [1, 3], settings)
     capsys.readouterr()
-    run(source, "", "pets", store, settings, tmp_path / "dataset", tmp_path / "report.html")
+    run(source, "pets", store, settings, tmp_path / "dataset", tmp_path / "report.html")
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert Counter(line["total"] for line in lines) == {16: len(lines)}
     assert lines[-1]["done"] == 16
