@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from functools import partial, partialmethod
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from kfp import local
 from kfp.local import (
@@ -94,9 +94,7 @@ def _seam(run: Run, stage_cache: StageCache) -> Iterator[None]:
     """All that is changed in kfp, for as long as a pipeline runs; kfp's own words go to logs/kfp.log."""
     with contextlib.ExitStack() as stack:
         log = stack.enter_context(run.log("kfp").open("w", encoding="utf-8", buffering=1))
-        handler = logging.StreamHandler(log)
-        logging.getLogger().addHandler(handler)
-        stack.callback(logging.getLogger().removeHandler, handler)
+        _log_to(log, stack)
         stack.enter_context(contextlib.redirect_stdout(log))
         stack.enter_context(warnings.catch_warnings())
         warnings.filterwarnings("ignore", message=".*have no effect in the current local runner")  # limits are for pods
@@ -107,13 +105,24 @@ def _seam(run: Run, stage_cache: StageCache) -> Iterator[None]:
         _replace(stack, cache, "get_local_cache", lambda: stage_cache)
         _replace(stack, executor_input_utils, "get_local_pipeline_resource_name", lambda _: run.folder.name)
         _replace(stack, io.IOStore, "get_parent_input", partialmethod(_input_or_output, io.IOStore.get_parent_input))
-        # it changes `print` for all threads, and two that overlap leave it changed
-        _replace(stack, logging_utils, "indented_print", contextlib.nullcontext)
+        # they change `print` and the root logger for all threads, and two that overlap leave them changed
+        for name in ("indented_print", "local_logger_context"):
+            _replace(stack, logging_utils, name, contextlib.nullcontext)
         one_iteration = task_spec_utils.create_parameter_loop_iteration_task_spec
         _replace(
             stack, task_spec_utils, "create_parameter_loop_iteration_task_spec", partial(_iteration, one_iteration)
         )
         yield
+
+
+def _log_to(file: TextIO, stack: contextlib.ExitStack) -> None:
+    root = logging.getLogger()
+    handler = logging.StreamHandler(file)
+    handler.setFormatter(logging.Formatter("%(asctime)s - %(levelname)s - %(message)s"))
+    root.addHandler(handler)
+    stack.callback(root.removeHandler, handler)
+    stack.callback(root.setLevel, root.level)
+    root.setLevel(logging.INFO)
 
 
 def _input_or_output(store: Any, get_input: Callable[[Any, str], Any], key: str) -> Any:

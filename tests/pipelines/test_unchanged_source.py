@@ -28,7 +28,7 @@ def config(tmp_path: Path, s3_bucket: str) -> Path:
 
     fill_folder(tmp_path / "images", 8)
     images = open_store(f"{s3_bucket}/images")
-    for path in sorted((tmp_path / "images").rglob("*.png")):
+    for path in sorted(path for path in (tmp_path / "images").rglob("*") if path.is_file()):
         images.write(path.name, path.read_bytes())
     run = {"version": 1, "name": "noise", "source": f"{s3_bucket}/images", "store": f"{s3_bucket}/store"}
     (tmp_path / "run.yaml").write_text(yaml.safe_dump({**run, "ingest": {"workers": 2}}), encoding="utf-8")
