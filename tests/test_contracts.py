@@ -14,7 +14,9 @@ from typing import Any, get_type_hints
 import pytest
 from pydantic import BaseModel
 
-from pipelines.configuration.config import FORM, STAGES, RunConfig
+from components.plan.form import FIELDS
+from components.plan.settings import RunSettings
+from pipelines.configuration.config import STAGES, RunConfig
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = sorted(
@@ -39,14 +41,14 @@ ALLOWED = {  # import -> the only files that may
 def test_one_noun_per_stage_everywhere():
     from pipelines.training import training
 
-    assert sorted(STAGES) == FOLDERS
+    assert sorted([*STAGES, "plan"]) == FOLDERS
     components = training.pipeline_spec.components
     writers = [
         name
         for name, task in training.pipeline_spec.root.dag.tasks.items()
         if components[task.component_ref.name].output_definitions.artifacts
     ]
-    assert sorted(writers) == FOLDERS
+    assert sorted([*writers, "plan"]) == FOLDERS
     assert {executor.removeprefix("exec-") for executor in _executors()} == {part.rpartition(".")[2] for part in PARTS}
     assert [stage for stage in FOLDERS if not (ROOT / "tests" / stage).is_dir()] == []
 
@@ -73,11 +75,14 @@ def test_flags_are_the_arguments_of_run(part):
     assert flags[0] == "--executor-input"
     run = importlib.import_module(f"components.{part}.stage").run
     names = [word.removeprefix("--").replace("-", "_") for word in flags[1:]]
-    form = FORM.get(stage, ()) if part == stage else ()  # single settings that Kubeflow's form asks for
-    assert [name for name in names if name not in form] == list(inspect.signature(run).parameters)
-    assert [name for name in names if name in form] == list(form)
+    assert names == list(inspect.signature(run).parameters)
     hints = get_type_hints(run)
-    assert hints["settings"] is RunConfig.model_fields[stage].annotation
+    if stage == "plan":  # whose settings are those of all stages
+        assert hints["settings"] == dict[str, Any]
+        assert [name for name in names if name in FIELDS] == list(FIELDS)
+        assert {name for name, kind in hints.items() if kind is Path} == {"parts", "seed", "threads", *STAGES}
+    else:
+        assert hints["settings"] is RunSettings.model_fields[stage].annotation
     for name, kind in hints.items():
         assert name in ("settings", "return") or kind in (Path, str, int), name
 

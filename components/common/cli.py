@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_origin, get_type_hints
 
 from pydantic import BaseModel, ValidationError
 
@@ -86,14 +86,15 @@ def parse(run: Callable[..., Any], stage: str, argv: list[str] | None) -> tuple[
         is_model = isinstance(kind, type) and issubclass(kind, BaseModel)
         default = "{}" if is_model else parameter.default
         required = default is inspect.Parameter.empty
-        shown = "JSON|@FILE" if is_model else kind.__name__.upper()
+        is_object = get_origin(kind) is dict
+        shown = "JSON|@FILE" if is_model else "JSON" if is_object else kind.__name__.upper()
         parser.add_argument(
             flag(name),
             dest=name,
             metavar=shown,
             required=required,
             default=None if required else default,
-            type=str if is_model else path_or_uri if kind is Path else kind,
+            type=str if is_model or is_object else path_or_uri if kind is Path else kind,
         )
         if is_model:
             single = [field for field in plain_fields(kind) if field not in hints]
@@ -114,6 +115,8 @@ def parse(run: Callable[..., Any], stage: str, argv: list[str] | None) -> tuple[
     for name in values:
         if isinstance(hints[name], type) and issubclass(hints[name], BaseModel):
             values[name] = read_settings(hints[name], values[name], stage, below)
+        elif get_origin(hints[name]) is dict:
+            values[name] = _json(name, values[name])
     return values, executor_input
 
 
@@ -127,16 +130,21 @@ def read_settings(model: type[BaseModel], text: str, stage: str, below: dict[str
     """Settings from JSON or `@file`, over single ones from flags of their own."""
     if text.startswith("@"):
         text = Path(text[1:]).read_text(encoding="utf-8")
+    given = _json("settings", text)
     try:
-        given = json.loads(text)
         singles = {name: _value(model, name, value) for name, value in below.items()}
         return model.model_validate({**singles, **given} if isinstance(given, dict) else given)
-    except json.JSONDecodeError as error:
-        raise BadInputError(f"--settings is not JSON: {error}") from None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join([stage, *(str(part) for part in first["loc"])])
         raise BadInputError(f"{where}: {first['msg']} (got {first.get('input')!r})") from None
+
+
+def _json(name: str, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise BadInputError(f"{flag(name)} is not JSON: {error}") from None
 
 
 def _value(model: type[BaseModel], name: str, text: str) -> Any:

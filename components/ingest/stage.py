@@ -28,8 +28,8 @@ def run(
     """Check, split and pack the images of a folder, s3:// prefix, archive or table into content-addressed shards in the
     store.
 
-    `packed` names what `python -m components.ingest.plan` and `…ingest.pack` have prepared in the store; without it, or
-    where it is gone, all is done here.
+    `packed` names what `python -m components.plan` and `…ingest.pack` have prepared in the store; without it, or where
+    it is gone, all is done here.
     """
     dataset.parent.mkdir(parents=True, exist_ok=True)
     key, _ = split_range(json.loads(packed)[0]) if packed else ("", "")

@@ -12,7 +12,6 @@ def release(
     evaluation: Input[Artifact],
     name: str,
     store: str,
-    promote: bool,
     settings: dict,
     release: Output[Artifact],
 ) -> ContainerSpec:
@@ -27,7 +26,6 @@ def release(
         evaluation=evaluation.path,
         name=name,
         store=store,
-        promote=promote,
         settings=settings,
         release=release.path,
     )

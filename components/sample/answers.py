@@ -1,19 +1,15 @@
 """Labels bought for the picks: by the source itself, as an experiment does, or by people."""
 
-import io
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import pyarrow as pa
 
+from components.common.answers import read_answers
 from components.common.artifacts import LABELS, Dataset
 from components.common.errors import BadInputError
-from components.common.labels.answers import Said, person, settled
-from components.common.labels.studio import ANNOTATION, json_answers, row_answers
-from components.common.labels.tables import read_table
-from components.common.labels.text import whole_text
+from components.common.labels.answers import Said, settled
 from components.common.names import class_name
-from components.common.storage import open_store
 from components.sample.picks import Pick
 
 LISTED = 10  # disagreements that the log tells in full
@@ -43,14 +39,7 @@ def file_answers(dataset: Dataset, uri: str) -> Answers:
 
     Raises BadInputError with the line where an image is unknown, or a class is not one of the source's.
     """
-    folder, _, name = uri.rpartition("/")
-    try:
-        data = open_store(folder or ".").read(name)
-    except KeyError:
-        wanted = "expected a CSV with the columns id,label or Label Studio's JSON export"
-        raise BadInputError(f"sample.labels_file: {uri} does not exist; {wanted}") from None
-    is_json = name.lower().endswith(".json")
-    said = json_answers(whole_text(data, uri), uri) if is_json else _table_answers(data, uri)
+    _, said = read_answers(uri)
     rows = {image: row for row, image in enumerate(dataset.column("id"))}
     held = settled(_checked(said, rows, dataset))
     given = {rows[image]: Answer(answer.label, answer.annotator) for image, answer in held.answers.items()}
@@ -72,16 +61,6 @@ def _checked(said: Iterable[Said], rows: dict[str, int], dataset: Dataset) -> It
         if classes and answer.label not in classes:
             raise BadInputError(f"{answer.where}: class {answer.label[:80]!r} is not one of {list(dataset.classes)}")
         yield answer._replace(label=classes.get(answer.label, answer.label))
-
-
-def _table_answers(data: bytes, uri: str) -> Iterator[Said]:
-    table = read_table(io.BytesIO(data), uri, ("id", "label"), ("id", ANNOTATION))
-    if ANNOTATION in table.columns:
-        yield from row_answers(table.rows, uri)
-        return
-    for line, row in table.rows:
-        if label := class_name(row["label"]):  # an empty answer is no answer yet
-            yield Said(f"{uri}:{line}", row["id"].strip(), label, person(row.get("annotator")))
 
 
 def _listed(conflicts: dict[str, list[Said]]) -> str:

@@ -30,6 +30,8 @@ class SampleSettings(Settings):
     labels_file: str | None = None
     """Path or s3:// URI of people's answers: a CSV with the columns id,label or Label Studio's export as JSON, JSON-MIN
     or CSV. With label_access: file and no file yet, the run succeeds and waits for labels of the candidates."""
+    labels_version: str = ""
+    """Names the state of labels_file, which each run fills in by its digest: new answers under an old name are seen."""
 
     @model_validator(mode="after")
     def _file_is_meant(self) -> "SampleSettings":

@@ -29,6 +29,6 @@ def _compile(options: argparse.Namespace) -> int:
     config = load_config(options.config, options.overrides) if options.config else None
     from pipelines.compiling.compile import write, write_version
 
-    for path in write_version(config, options.output) if config else write():
+    for path in write_version(config, options.config.stem, options.output) if config else write():
         print(path)
     return 0

@@ -8,29 +8,29 @@ from typing import Any
 
 import yaml
 
-from pipelines.configuration.version import PIPELINE
-
 API = "pipelines.kubeflow.org/v2beta1"
 SOURCE = "https://github.com/gleaner-ml/gleaner/blob/main/pipelines/training.py"
 HEADER = "# Written by `gleaner compile`; do not edit.\n"
 
 
 def pipeline_object(ir: dict[str, Any]) -> str:
-    """The Pipeline that all versions belong to. Deleting it would delete every version, hence the options."""
+    """The Pipeline of a configuration. Deleting it would delete every version of it, hence the options."""
+    info = ir["pipelineInfo"]
     annotations = {"argocd.argoproj.io/sync-wave": "-1", "argocd.argoproj.io/sync-options": "Prune=false,Delete=false"}
     return _dump(
         {
             "apiVersion": API,
             "kind": "Pipeline",
-            "metadata": {"name": PIPELINE, "annotations": annotations},
-            "spec": {"displayName": PIPELINE, "description": ir["pipelineInfo"]["description"]},
+            "metadata": {"name": info["name"], "annotations": annotations},
+            "spec": {"displayName": info["name"], "description": info["description"]},
         }
     )
 
 
-def version_object(documents: list[dict[str, Any]], name: str, display: str) -> str:
-    """One PipelineVersion. `display`: what a person calls it; Kubeflow lets only this and the tags change later."""
+def version_object(documents: list[dict[str, Any]], name: str) -> str:
+    """One PipelineVersion. Kubeflow lets only its display name and the tags change later."""
     pipeline, platform = documents
+    info = pipeline["pipelineInfo"]
     annotations = {
         "argocd.argoproj.io/sync-options": "ServerSideApply=true,Prune=false",
         "argocd.argoproj.io/compare-options": "IgnoreExtraneous",
@@ -41,10 +41,10 @@ def version_object(documents: list[dict[str, Any]], name: str, display: str) -> 
             "kind": "PipelineVersion",
             "metadata": {"name": name, "annotations": annotations},
             "spec": {
-                "pipelineName": PIPELINE,
-                "displayName": f"{display} {name.rpartition('-')[2]}",
+                "pipelineName": info["name"],
+                "displayName": f"{info['displayName']} ({name.rpartition('-')[2]})",
                 "codeSourceURL": SOURCE,
-                "description": pipeline["pipelineInfo"]["description"],
+                "description": info["description"],
                 "pipelineSpec": pipeline,
                 "platformSpec": platform,
             },
@@ -54,7 +54,7 @@ def version_object(documents: list[dict[str, Any]], name: str, display: str) -> 
 
 def kustomization(names: list[str]) -> str:
     """The kustomization.yaml of the objects' folder."""
-    return _dump(
+    return HEADER + _dump(
         {
             "apiVersion": "kustomize.config.k8s.io/v1beta1",
             "kind": "Kustomization",
@@ -68,9 +68,11 @@ def mounted_files(files: dict[str, list[str]]) -> str:
     pods see it at once.
     """
     maps = [{"name": name, "namespace": "gleaner", "files": sorted(paths)} for name, paths in files.items()]
-    return _dump({"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "configMapGenerator": maps})
+    return HEADER + _dump(
+        {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "configMapGenerator": maps}
+    )
 
 
 def _dump(value: dict[str, Any]) -> str:
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-    return HEADER + yaml.dump(value, Dumper=dumper, sort_keys=False, allow_unicode=True, width=140)
+    return str(yaml.dump(value, Dumper=dumper, sort_keys=False, allow_unicode=True, width=140))

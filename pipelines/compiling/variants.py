@@ -1,67 +1,77 @@
-"""Find the compiled pipeline that has the pods a configuration asks for; configurations with equal pods share one.
+"""Find the compiled pipeline of a configuration: its own, or one whose pods are what it asks for.
 
 Nothing here compiles: the reconciler of schedules has no kfp, and needs the version that a configuration runs on.
 """
 
+import re
 from pathlib import Path
 from typing import Any
 
 from components.common.errors import BadInputError
 from pipelines.configuration.config import RunConfig, load_config
-from pipelines.configuration.resources import TASKS, Pool, Resources, TaskResources, pool_of, starved
-from pipelines.configuration.version import COMPILED
+from pipelines.configuration.resources import TASKS, TaskResources, pool_of, starved
+from pipelines.configuration.schedules import on_cluster
+from pipelines.configuration.version import COMPILED, PLAIN
 
 CONFIGS = COMPILED.parents[1] / "configs"
 SCHEDULES = "schedules.yaml"  # lies among the run configurations and is none
-TAKEN = ("kustomization", "pipeline", "training")
+TAKEN = ("kustomization", COMPILED.stem)
 """Names of generated files that no configuration's version can have."""
-Variant = tuple[Resources, dict[str, Pool]]
 
 
-def variants() -> dict[str, Variant]:
-    """Resources and pools of every version to be had on the cluster, by file name: the default, and those that ask for
-    other pods.
-    """
-    found: dict[str, Variant] = {COMPILED.stem: (Resources(), {})}
-    for path in sorted(CONFIGS.glob("*.yaml")):
+def variants() -> dict[str, tuple[str, RunConfig]]:
+    """By the name of its compiled file, each configuration that a cluster can run, and what its own file is called."""
+    found: dict[str, tuple[str, RunConfig]] = {}
+    for path in sorted(CONFIGS.glob("*.yaml"), key=lambda path: (path.stem != PLAIN, path)):
         if path.name == SCHEDULES:
             continue
         config = load_config(path)
-        refuse_starved(config)
-        variant = config.resources, config.pools
-        if _pods(*variant) in [_pods(*other) for other in found.values()]:
+        if not on_cluster(config):
             continue
         if path.stem in TAKEN:
-            raise BadInputError(
-                f"{path}: asks for pods of its own, and its version needs a name; expected a file name other "
-                f"than {TAKEN}"
-            )
-        found[path.stem] = variant
+            raise BadInputError(f"{path}: its version needs a name; expected a file name other than {TAKEN}")
+        check_stem(path.stem)
+        refuse_starved(config)
+        found[_compiled_stem(path.stem)] = path.stem, config
+    if COMPILED.stem not in found:
+        raise BadInputError(f"{CONFIGS / PLAIN}.yaml: expected the configuration of the plain version, on s3://")
     return found
 
 
-def compiled_for(config: RunConfig, compiled: Path = COMPILED.parent, configs: Path = CONFIGS) -> Path:
-    """The file of `compiled` whose pods are those of a run configuration; BadInputError where `gleaner compile` writes
-    none.
+def check_stem(stem: str) -> None:
+    """BadInputError for a file name that cannot be part of the name of a pipeline."""
+    if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?", stem):
+        raise BadInputError(
+            f"{stem}.yaml: its pipeline is named after it; expected a file name of lower-case letters, digits and "
+            "dashes, at most 40"
+        )
 
-    configs: where the configurations lie that the others in `compiled` are named after.
+
+def compiled_for(config: RunConfig, stem: str, compiled: Path = COMPILED.parent, configs: Path = CONFIGS) -> Path:
+    """The file of `compiled` whose pods are those of a run configuration, its own before others'; BadInputError where
+    `gleaner compile` writes none.
+
+    stem: what the configuration's file is called. configs: where the configurations lie that `compiled` is made from,
+    those that are not among gleaner's own.
     """
     refuse_starved(config)
-    wanted = _pods(config.resources, config.pools)
-    for path in sorted(compiled.glob("*.yaml"), key=lambda path: (path.stem != COMPILED.stem, path)):
-        if path.stem == COMPILED.stem:
-            variant: Variant = (Resources(), {})
-        elif (configs / path.name).is_file():
-            other = load_config(configs / path.name)
-            variant = other.resources, other.pools
-        else:
-            continue
-        if _pods(*variant) == wanted:
+    wanted = _pods(config)
+    own = _compiled_stem(stem)
+    for path in sorted(compiled.glob("*.yaml"), key=lambda path: (path.stem != own, path.stem != COMPILED.stem, path)):
+        name = f"{PLAIN}.yaml" if path.stem == COMPILED.stem else path.name
+        sources = [folder / name for folder in (configs, CONFIGS) if (folder / name).is_file()]
+        if sources and _pods(load_config(sources[0])) == wanted:
             return path
     raise BadInputError(
         f"resources: no version of the pipeline has the pods that {config.name!r} asks for; "
         f"expected a configuration in {configs} that does, and `gleaner compile` run and committed"
     )
+
+
+def own_or_plain(stem: str, compiled: Path = COMPILED.parent) -> Path:
+    """The compiled file of a configuration, whatever its pods; the plain one where it has none."""
+    own = compiled / f"{_compiled_stem(stem)}.yaml"
+    return own if own.is_file() else compiled / COMPILED.name
 
 
 def refuse_starved(config: RunConfig) -> None:
@@ -75,12 +85,16 @@ def refuse_starved(config: RunConfig) -> None:
         )
 
 
-def _pods(resources: Resources, pools: dict[str, Pool]) -> list[Any]:
-    """All that compiling makes of them: equal pods, equal bytes."""
+def _compiled_stem(stem: str) -> str:
+    return COMPILED.stem if stem == PLAIN else stem
+
+
+def _pods(config: RunConfig) -> list[Any]:
+    """All that compiling makes of a configuration's resources: equal pods, equal bytes."""
     pods = []
     for name in TASKS:
-        task: TaskResources = getattr(resources, name)
-        pool = pool_of(task, pools)
+        task: TaskResources = getattr(config.resources, name)
+        pool = pool_of(task, config.pools)
         pods.append(
             (
                 task.kept,

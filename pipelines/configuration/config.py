@@ -6,68 +6,32 @@ defaults <- base.yaml (by `extends`) <- the file <- key=value overrides, merged 
 import json
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, Field, ValidationError
 
-from components.calibrate.settings import CalibrateSettings
+from components.common.check import KeyPath, explain, keys_of, place_of, refuse_unknown
 from components.common.errors import BadInputError
-from components.common.settings import Count, Settings
-from components.evaluate.settings import EvaluateSettings
-from components.ingest.settings import IngestSettings
-from components.pretrain.settings import PretrainSettings
-from components.pseudolabel.settings import PseudolabelSettings
-from components.release.settings import ReleaseSettings
-from components.sample.settings import SampleSettings
-from components.warmup.settings import WarmupSettings
-from pipelines.configuration.check import explain, keys_of, place_of, refuse_unknown
-from pipelines.configuration.files import KeyPath, Layer, read_chain, read_override
+from components.plan.settings import RunSettings
+from pipelines.configuration.files import Layer, read_chain, read_override
 from pipelines.configuration.resources import Label, Pool, Resources, misfits, without_default_limits
 
 RESOLVER = re.compile(r"\$\{\s*[\w.]+\s*:")
 
 
-class RunConfig(Settings):
+class RunConfig(RunSettings):
     """A run of the training pipeline: where the images are, where results are kept, and the settings of each stage."""
 
     version: Literal[1]
     """Version of this file's format."""
-    name: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
-    """Name of the dataset and of the model: lower-case letters, digits and dashes, since it becomes part of object
-    names.
-    """
-    source: Annotated[str, Field(min_length=1)]
-    """Folder of images (relative to where gleaner is started), s3:// prefix, archive or table of URIs; class
-    sub-folders are labels.
-    """
-    store: Annotated[str, Field(min_length=1)]
-    """Folder or s3:// prefix under which everything that outlives the run is kept: datasets, labels, checkpoints,
-    releases.
-    """
     object_store: str | None = None
     """Folder in which an S3 server on this machine keeps what `store: s3://…` names, while `gleaner run` lasts; other
     s3:// addresses of the run are looked up there too. Null: the server of AWS_ENDPOINT_URL, or AWS. A cluster does not
     read it.
     """
-    source_version: str = ""
-    """Names the state of the source; a new one ingests again. Empty: `gleaner run` takes a fingerprint of names, sizes
-    and times.
-    """
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
-    """Seed of every random choice."""
-    threads: Count = 2
-    """CPU threads of each training stage; results repeat to the bit for one number of threads."""
-    ingest: IngestSettings = IngestSettings()
-    pretrain: PretrainSettings = PretrainSettings()
-    sample: SampleSettings = SampleSettings()
-    warmup: WarmupSettings = WarmupSettings()
-    pseudolabel: PseudolabelSettings = PseudolabelSettings()
-    calibrate: CalibrateSettings = CalibrateSettings()
-    evaluate: EvaluateSettings = EvaluateSettings()
-    release: ReleaseSettings = ReleaseSettings()
     resources: Resources = Resources()
     """What the pods of each task ask of the cluster; `gleaner run` takes no notice."""
     pools: dict[Label, Pool] = Field(default={})
@@ -78,8 +42,6 @@ class RunConfig(Settings):
 
 SECTIONS = [name for name, field in RunConfig.model_fields.items() if isinstance(field.default, BaseModel)]
 STAGES = [name for name in SECTIONS if name != "resources"]
-FORM = {"pretrain": ("epochs",), "sample": ("strategy", "train_budget"), "release": ("promote",)}
-"""Settings, by stage, with a field of their own in Kubeflow's form; the stage's JSON object goes before them."""
 
 
 def load_config(path: Path, overrides: list[str] | None = None) -> RunConfig:
@@ -88,7 +50,7 @@ def load_config(path: Path, overrides: list[str] | None = None) -> RunConfig:
     layers = [*read_chain(path), *(read_override(text, text_keys) for text in overrides or [])]
     places: dict[KeyPath, str] = {}
     for layer in layers:
-        refuse_unknown(RunConfig, layer)
+        refuse_unknown(RunConfig, layer.places)
         places |= layer.places
     values = _merge(layers, places)
     values["resources"] = without_default_limits(values["resources"], places)
@@ -102,25 +64,10 @@ def load_config(path: Path, overrides: list[str] | None = None) -> RunConfig:
     return config
 
 
-def pipeline_arguments(config: RunConfig) -> dict[str, Any]:
-    """The DAG's parameters; each stage gets all its settings, so that the record of a run does not lean on later
-    defaults.
-    """
-    values = _null_in_words(config.model_dump(mode="json", exclude={"version", "object_store", "resources", "pools"}))
-    form = {key: values[stage][key] for stage, keys in FORM.items() for key in keys}
-    return {f"{key}_settings" if key in STAGES else key: value for key, value in values.items()} | form
-
-
-def _null_in_words(value: Any) -> Any:
-    """Settings reads it back; kfp refuses a null inside a parameter."""
-    if isinstance(value, dict):
-        return {key: _null_in_words(inner) for key, inner in value.items()}
-    return "null" if value is None else value
-
-
 def show(config: RunConfig) -> str:
     """The resolved configuration as YAML, which `load_config` reads back to an equal one."""
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)
+    values = {"version": config.version, **config.model_dump(mode="json")}  # the format comes first
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=120)
 
 
 def schema() -> str:

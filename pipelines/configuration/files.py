@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from components.common.check import KeyPath
 from components.common.errors import BadInputError
 
 VERSION = 1
@@ -18,7 +19,6 @@ MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 """From a version to the function that turns a file of it into one of the next version."""
 
 DEEPEST = 10  # keys; an alias that holds itself has no end
-KeyPath = tuple[str, ...]  # keys from the top of a configuration: ("pretrain", "epochs")
 
 
 @dataclass

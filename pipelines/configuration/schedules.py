@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
+from components.common.check import explain, refuse_unknown
 from components.common.errors import BadInputError
 from components.common.settings import Count, Settings
-from pipelines.configuration.check import explain, refuse_unknown
 from pipelines.configuration.config import RunConfig, load_config
 from pipelines.configuration.cron import check_cron
 from pipelines.configuration.files import Layer, read_yaml
@@ -81,7 +81,7 @@ class Schedules(Settings):
 def load_schedules(path: Path) -> tuple[Schedules, dict[str, RunConfig]]:
     """The file and the run configuration of each schedule; the first mistake in any of them is a BadInputError."""
     layer = read_yaml(path, "a schedules file such as pipelines/configs/schedules.yaml")
-    refuse_unknown(Schedules, Layer(layer.values, {key: place for key, place in layer.places.items() if len(key) == 1}))
+    refuse_unknown(Schedules, {key: place for key, place in layer.places.items() if len(key) == 1})
     entries = layer.values.get("schedules")
     if entries is None and "schedules" in layer.values:
         layer.values["schedules"] = {}  # every one of them commented out
@@ -101,8 +101,13 @@ def load_schedules(path: Path) -> tuple[Schedules, dict[str, RunConfig]]:
     }
 
 
+def on_cluster(config: RunConfig) -> bool:
+    """Whether pods can reach all that a configuration names: they share no folders."""
+    return all(value.startswith("s3://") for value in (config.source, config.store)) and not config.object_store
+
+
 def refuse_folders(config: RunConfig, where: str) -> None:
-    """BadInputError for what only this machine has: pods do not share its folders."""
+    """BadInputError for what only this machine has."""
     for key in ("source", "store"):
         value = getattr(config, key)
         if not value.startswith("s3://"):
@@ -128,7 +133,7 @@ def _check_entry(name: str, entry: Any, file: Layer, path: Path) -> None:
     if not isinstance(entry, dict):
         raise BadInputError(f"{file.places[above]}: {name}: got {entry!r}, expected a section of `key: value` lines")
     inner = Layer(entry, {key[2:]: place for key, place in file.places.items() if key[:2] == above and len(key) > 2})
-    refuse_unknown(Schedule, inner)
+    refuse_unknown(Schedule, inner.places)
     try:
         Schedule.model_validate_json(json.dumps(entry, default=str), strict=True)
     except ValidationError as error:

@@ -5,8 +5,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pipelines.configuration.version import COMPILED
-
 SUBMIT = """examples:
   gleaner submit my.yaml --host http://localhost:8888 --wait
   gleaner submit my.yaml pretrain.epochs=50 --pipeline-version latest
@@ -103,15 +101,16 @@ def _submit(options: argparse.Namespace) -> int:
 
     # before the server is asked: a typing mistake is told at once
     config = load_config(options.config, options.overrides)
-    from pipelines.compiling.variants import compiled_for
+    from pipelines.compiling.variants import compiled_for, own_or_plain
     from pipelines.configuration.version import COMMITTED, check_version
     from pipelines.kubeflow.following import awaited, follow, verdict
     from pipelines.kubeflow.server import connect
     from pipelines.kubeflow.submit import arguments, link, start
 
     check_version(options.pipeline_version)
-    compiled = compiled_for(config) if options.pipeline_version == COMMITTED else COMPILED
-    values = arguments(config, options.config, _say)
+    committed = options.pipeline_version == COMMITTED
+    compiled = compiled_for(config, options.config.stem) if committed else own_or_plain(options.config.stem)
+    values = arguments(config, options.config)
     server = connect(options.host, options.namespace)
     run_id = start(
         server,

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import kfp_server_api
 
 from components.common.errors import BadInputError
-from pipelines.configuration.version import COMMITTED, COMPILED, LATEST, PIPELINE, named, version_name
+from pipelines.configuration.version import COMMITTED, COMPILED, LATEST, named, parse, pipeline_of, version_name
 from pipelines.kubeflow import server as kubeflow
 from pipelines.kubeflow.server import AbsentError, ConflictError, Kubeflow, TransientError, predicate
 
@@ -26,11 +26,11 @@ class Reference:
     version_id: str | None
 
 
-def find_version(server: Kubeflow, name: str) -> Reference | None:
-    """The version of this name, or of `latest` the pipeline once it has a version; None where the server has it not
-    (yet).
+def find_version(server: Kubeflow, name: str, of: str) -> Reference | None:
+    """The version of this name of a pipeline, or of `latest` the pipeline once it has a version; None where the server
+    has it not (yet).
     """
-    pipeline = find_pipeline(server)
+    pipeline = find_pipeline(server, of)
     if pipeline is None:
         return None
     # No filter: a server that keeps pipelines in Kubernetes knows none but "is a part of". What is looked for is among
@@ -59,29 +59,28 @@ def provide_version(
     BadInputError.
     """
     name = named(wanted, compiled)
+    of = pipeline_of(wanted, compiled)
     ours = wanted in (COMMITTED, LATEST) or name == version_name(compiled)
     if server.pipeline_store == "database" and ours:
         uploaded = _upload(server, compiled)
         return Reference(uploaded.pipeline_id, None) if wanted == LATEST else uploaded
     deadline = time.monotonic() + wait
-    found = find_version(server, name)
+    found = find_version(server, name, of)
     if found is None and wait > 0:
-        say(f"waiting {wait:g} s at most: {_missing(server, name)}")
+        say(f"waiting {wait:g} s at most: {_missing(server, name, of)}")
     while found is None:
         if time.monotonic() >= deadline:
-            raise BadInputError(f"{server.host}: {_missing(server, name)}")
+            raise BadInputError(f"{server.host}: {_missing(server, name, of)}")
         time.sleep(POLL)
-        found = find_version(server, name)
+        found = find_version(server, name, of)
     return found
 
 
-def find_pipeline(server: Kubeflow) -> str | None:
-    """The id of the pipeline: the namespace's own, else the one that all namespaces share."""
+def find_pipeline(server: Kubeflow, name: str) -> str | None:
+    """The id of a pipeline: the namespace's own, else the one that all namespaces share."""
     for namespace in dict.fromkeys([server.namespace, ""]):
         try:
-            pipeline = server.read(
-                server.pipelines.pipeline_service_get_pipeline_by_name, PIPELINE, namespace=namespace
-            )
+            pipeline = server.read(server.pipelines.pipeline_service_get_pipeline_by_name, name, namespace=namespace)
         except TransientError:
             raise
         except BadInputError as error:
@@ -113,19 +112,28 @@ def provide_experiment(server: Kubeflow, name: str) -> str:
 def _upload(server: Kubeflow, compiled: Path) -> Reference:
     """The version compiled here, in the server's database; nothing happens where it is there already."""
     name = version_name(compiled)
+    info = parse(compiled.read_text(encoding="utf-8"))[0]["pipelineInfo"]
+    of = info["name"]
 
     def make_pipeline() -> str:
         pipeline = kfp_server_api.V2beta1Pipeline(
-            display_name=PIPELINE, name=PIPELINE, namespace=server.namespace or None
+            display_name=of, name=of, description=info["description"], namespace=server.namespace or None
         )
         return str(server.call(server.pipelines.pipeline_service_create_pipeline, pipeline).pipeline_id)
 
     def make_version() -> Reference:
-        version = server.call(server.uploads.upload_pipeline_version, str(compiled), name=name, pipelineid=pipeline)
+        version = server.call(
+            server.uploads.upload_pipeline_version,
+            str(compiled),
+            name=name,
+            display_name=f"{info['displayName']} ({name.rpartition('-')[2]})",
+            description=info["description"],
+            pipelineid=pipeline,
+        )
         return Reference(pipeline, str(version.pipeline_version_id))
 
-    pipeline = _find_or_make(lambda: find_pipeline(server), make_pipeline)
-    return _find_or_make(lambda: find_version(server, name), make_version)
+    pipeline = _find_or_make(lambda: find_pipeline(server, of), make_pipeline)
+    return _find_or_make(lambda: find_version(server, name, of), make_version)
 
 
 def _find_or_make(find: Callable[[], T | None], make: Callable[[], T]) -> T:
@@ -143,16 +151,16 @@ def _find_or_make(find: Callable[[], T | None], make: Callable[[], T]) -> T:
     return find() or make()
 
 
-def _missing(server: Kubeflow, name: str) -> str:
+def _missing(server: Kubeflow, name: str, of: str) -> str:
     hint = (
         "expected Argo CD to apply it from manifests/"
         if server.pipeline_store == "kubernetes"
         else f"expected `{COMMITTED}`, `{LATEST}` or one that was uploaded before"
     )
-    pipeline = find_pipeline(server)
+    pipeline = find_pipeline(server, of)
     if pipeline is None:
         others = server.pages(server.pipelines.pipeline_service_list_pipelines, "pipelines", namespace=server.namespace)
-        return f"unknown pipeline {PIPELINE!r}; there are: {_names(others)}; {hint}"
+        return f"unknown pipeline {of!r}; there are: {_names(others)}; {hint}"
     versions = server.pages(
         server.pipelines.pipeline_service_list_pipeline_versions,
         "pipeline_versions",
@@ -160,7 +168,7 @@ def _missing(server: Kubeflow, name: str) -> str:
         size=5,
         sort_by="created_at desc",
     )
-    return f"pipeline {PIPELINE} has no version {name}; its newest: {_names(versions)}; {hint}"
+    return f"pipeline {of} has no version {name}; its newest: {_names(versions)}; {hint}"
 
 
 def _names(items: Iterator[Any]) -> str:

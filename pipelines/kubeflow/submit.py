@@ -10,27 +10,21 @@ from typing import Any
 
 import kfp_server_api
 
-from components.common.errors import BadInputError
-from pipelines.configuration.config import RunConfig, pipeline_arguments
+from components.plan.form import fill
+from pipelines.configuration.config import RunConfig
 from pipelines.configuration.schedules import refuse_folders
-from pipelines.configuration.source import source_fingerprint
 from pipelines.configuration.version import COMPILED
 from pipelines.kubeflow import server as kubeflow
 from pipelines.kubeflow.pipeline import Reference, provide_experiment, provide_version
 from pipelines.kubeflow.server import Kubeflow, TransientError, predicate
 
 
-def arguments(config: RunConfig, file: Path, say: Callable[[str], None]) -> dict[str, Any]:
-    """The pipeline's parameters; a new state of the source is told by its listing, as `gleaner run` does."""
+def arguments(config: RunConfig, file: Path) -> dict[str, Any]:
+    """The pipeline's parameters: its form as the configuration fills it in; BadInputError for what only this machine
+    has.
+    """
     refuse_folders(config, str(file))
-    values = pipeline_arguments(config)
-    if not config.source_version:
-        try:
-            values["source_version"] = source_fingerprint(config.source)
-        except BadInputError as error:
-            values["source_version"] = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-            say(f"note: ingest reads the source again, since its state cannot be told from here: {error}")
-    return values
+    return fill(config)
 
 
 def start(

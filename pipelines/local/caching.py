@@ -20,6 +20,7 @@ from components.common.storage import open_store
 
 ROOT = Path(__file__).parents[2]
 TOOLS = ("local", "dev", "bench")  # extras that compute nothing which a stage writes
+FILES = ("settings", "_file")  # arguments that may name files which a stage reads
 Outputs = dict[str, Any]
 
 
@@ -44,7 +45,7 @@ class StageCache(LocalCache):
         self.now.stage = component_name.removeprefix("comp-")
         self.now.store = arguments.get("store", "")
         named = {name: _by_bytes(name, value) for name, value in arguments.items()}
-        files = dict(sorted(_named_files(arguments.get("settings"))))
+        files = dict(sorted(_named_files({key: value for key, value in arguments.items() if key.endswith(FILES)})))
         return super().compute_key(
             component_name, image, full_command, {**named, "files": files}, env_vars, custom_cache_key
         )

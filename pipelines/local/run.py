@@ -14,14 +14,24 @@ import warnings
 from collections.abc import Callable, Iterator
 from functools import partial, partialmethod
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from kfp import local
-from kfp.local import cache, config, executor_input_utils, io, pipeline_orchestrator, subprocess_task_handler
+from kfp.local import (
+    cache,
+    config,
+    executor_input_utils,
+    io,
+    logging_utils,
+    pipeline_orchestrator,
+    subprocess_task_handler,
+)
+from kfp.local.orchestrator import task_spec_utils
 from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineSpec
 
 from components.common.files import write_text
-from pipelines.configuration.config import RunConfig, pipeline_arguments, show
+from components.plan.form import fill
+from pipelines.configuration.config import RunConfig, show
 from pipelines.configuration.source import source_fingerprint
 from pipelines.local.caching import StageCache, code_digest
 from pipelines.local.process import StageProcess
@@ -34,8 +44,8 @@ def run_config(settings: RunConfig, workdir: Path, display: Bars | Lines, fresh:
     """Run the training pipeline; raises StageError. `fresh`: every stage again, whatever the cache holds."""
     from pipelines.training import training
 
-    arguments = pipeline_arguments(settings)
-    arguments["source_version"] = settings.source_version or source_fingerprint(settings.source)
+    version = settings.source_version or source_fingerprint(settings.source)
+    arguments = fill(settings.model_copy(update={"source_version": version}))
     with in_use(workdir):
         run = new_run(workdir, settings.name, display, settings.threads)
         write_text(run.folder / "config.yaml", show(settings))
@@ -84,9 +94,7 @@ def _seam(run: Run, stage_cache: StageCache) -> Iterator[None]:
     """All that is changed in kfp, for as long as a pipeline runs; kfp's own words go to logs/kfp.log."""
     with contextlib.ExitStack() as stack:
         log = stack.enter_context(run.log("kfp").open("w", encoding="utf-8", buffering=1))
-        handler = logging.StreamHandler(log)
-        logging.getLogger().addHandler(handler)
-        stack.callback(logging.getLogger().removeHandler, handler)
+        _log_to(log, stack)
         stack.enter_context(contextlib.redirect_stdout(log))
         stack.enter_context(warnings.catch_warnings())
         warnings.filterwarnings("ignore", message=".*have no effect in the current local runner")  # limits are for pods
@@ -97,7 +105,24 @@ def _seam(run: Run, stage_cache: StageCache) -> Iterator[None]:
         _replace(stack, cache, "get_local_cache", lambda: stage_cache)
         _replace(stack, executor_input_utils, "get_local_pipeline_resource_name", lambda _: run.folder.name)
         _replace(stack, io.IOStore, "get_parent_input", partialmethod(_input_or_output, io.IOStore.get_parent_input))
+        # they change `print` and the root logger for all threads, and two that overlap leave them changed
+        for name in ("indented_print", "local_logger_context"):
+            _replace(stack, logging_utils, name, contextlib.nullcontext)
+        one_iteration = task_spec_utils.create_parameter_loop_iteration_task_spec
+        _replace(
+            stack, task_spec_utils, "create_parameter_loop_iteration_task_spec", partial(_iteration, one_iteration)
+        )
         yield
+
+
+def _log_to(file: TextIO, stack: contextlib.ExitStack) -> None:
+    root = logging.getLogger()
+    handler = logging.StreamHandler(file)
+    handler.setFormatter(logging.Formatter("%(asctime)s - %(levelname)s - %(message)s"))
+    root.addHandler(handler)
+    stack.callback(root.removeHandler, handler)
+    stack.callback(root.setLevel, root.level)
+    root.setLevel(logging.INFO)
 
 
 def _input_or_output(store: Any, get_input: Callable[[Any, str], Any], key: str) -> Any:
@@ -110,6 +135,18 @@ def _input_or_output(store: Any, get_input: Callable[[Any, str], Any], key: str)
                 if key.removeprefix("pipelinechannel--") == f"{task}-{name}":
                     return value
         raise
+
+
+def _iteration(one_iteration: Callable[..., Any], task: Any, item: Any, name: str) -> Any:
+    """One iteration of a loop: kfp puts the item in the place of every output of a task that the loop takes, not only
+    of the one that it goes over.
+    """
+    spec = one_iteration(task, item, name)
+    over = task.parameter_iterator.items.input_parameter
+    for key, given in task.inputs.parameters.items():
+        if given.HasField("task_output_parameter") and key != over:
+            spec.inputs.parameters[key].CopyFrom(given)
+    return spec
 
 
 def _hide_docker_folder() -> None:

@@ -5,9 +5,8 @@ import subprocess
 
 import pytest
 
-from pipelines.compiling.compile import parse
 from pipelines.configuration.config import STAGES
-from pipelines.configuration.version import COMPILED
+from pipelines.configuration.version import COMPILED, parse
 from pipelines.images.registry import ROLES
 from tests.images.conftest import ROOT
 from tests.images.podman import BASE, NOBODY, locked_down

@@ -8,9 +8,8 @@ import boto3
 import pytest
 
 from components.ingest.example import write_example
-from pipelines.compiling.compile import parse
 from pipelines.configuration.config import load_config
-from pipelines.configuration.version import COMPILED
+from pipelines.configuration.version import COMPILED, parse
 from pipelines.local.process import StageProcess
 from pipelines.local.progress import Lines
 from pipelines.local.run import run_config

@@ -140,7 +140,10 @@ def test_the_digits_go_where_the_run_looks_for_them():
     (copy,) = of("aws", "s3", "cp")
     assert copy[-2] == example[-1]
     assert copy[-1] == load_config(ROOT / "pipelines" / "configs" / "cluster.yaml").source
-    assert f"(`source` is\n`{copy[-1]}` here)" in README
+    assert copy[-1] in (ROOT / "pipelines" / "compiled" / "form.svg").read_text(encoding="utf-8"), (
+        "as the form is shown"
+    )
+    assert "](../pipelines/compiled/form.svg)" in README
 
 
 def test_commands_are_those_that_exist():

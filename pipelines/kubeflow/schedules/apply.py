@@ -10,9 +10,8 @@ from pathlib import Path
 import kfp_server_api
 
 from components.common.errors import BadInputError
-from pipelines.configuration.config import FORM
 from pipelines.configuration.schedules import Schedules, load_schedules
-from pipelines.configuration.version import COMMITTED, LATEST, named
+from pipelines.configuration.version import COMMITTED, LATEST, named, pipeline_of
 from pipelines.kubeflow import server as kubeflow
 from pipelines.kubeflow.pipeline import Reference, find_experiment, find_version, provide_experiment, provide_version
 from pipelines.kubeflow.schedules.observe import observe
@@ -56,8 +55,9 @@ def show_plan(server: Kubeflow, git: Git, prune: bool, say: Callable[[str], None
             old = next(run for run in existing if run.id == action.id)
             for line in _changes(server, old, new):
                 say(f"    {line}")
-    for version in sorted({want.content["pipeline_version"] for want in git.wanted.values() if not want.paused}):
-        if find_version(server, version) is None:
+    awake = {(want.content["pipeline_version"], want.compiled) for want in git.wanted.values() if not want.paused}
+    for version, compiled in sorted(awake):
+        if find_version(server, version, pipeline_of(version, compiled)) is None:
             say(f"? pipeline version {version} is not on the server yet; {_arrival(server, git, version)}")
     if not prune:
         _say_left_over(git, existing, say)
@@ -219,10 +219,7 @@ def _changes(server: Kubeflow, old: Existing, want: Wanted) -> list[str]:
         content["experiment"] = "another one"
     if not want.content["service_account"]:
         del content["service_account"]  # the server has put its default there
-    # fields of the form stand in a stage's settings too
-    twice = {f"parameters.{key}: " for keys in FORM.values() for key in keys}
-    lines = [line for line in differences(content, want.content) if not line.startswith(tuple(twice))]
-    return lines or [
+    return differences(content, want.content) or [
         "time_zone or platform_generation: another" if "time_zone" in want.content else "platform_generation: raised"
     ]
 

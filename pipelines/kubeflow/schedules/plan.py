@@ -28,9 +28,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from pipelines.compiling.variants import CONFIGS, compiled_for
-from pipelines.configuration.config import RunConfig, pipeline_arguments
-from pipelines.configuration.schedules import Schedules
+from components.plan.form import fill
+from pipelines.compiling.variants import CONFIGS, compiled_for, own_or_plain
+from pipelines.configuration.config import RunConfig
+from pipelines.configuration.schedules import Schedule, Schedules
 from pipelines.configuration.version import COMMITTED, COMPILED, named
 from pipelines.configuration.zones import Stretch, check_zone, stretches
 
@@ -97,7 +98,7 @@ def wanted_schedules(file: Schedules, configs: dict[str, RunConfig], folder: Pat
     """
     wanted = []
     for name, schedule in file.schedules.items():
-        compiled = _compiled(file, folder, configs[name] if schedule.pipeline_version == COMMITTED else None)
+        compiled = _compiled(file, folder, schedule, configs[name])
         zone = check_zone(schedule.time_zone) if schedule.time_zone else None
         always = Stretch(schedule.cron, None, None)
         for stretch in stretches(schedule.cron, zone, now) if zone else [always]:
@@ -114,7 +115,7 @@ def _wanted(name: str, file: Schedules, config: RunConfig, compiled: Path, stret
         "service_account": file.service_account,
         "pipeline_version": named(schedule.pipeline_version, compiled),
         "platform_generation": file.platform_generation,
-        "parameters": pipeline_arguments(config),
+        "parameters": fill(config),
     }
     about = (
         f"Kept by Git: change {schedule.config} or the schedule {name} there, not here. Pipeline "
@@ -149,12 +150,14 @@ def _between(stretch: Stretch) -> str:
     return (f" from {start}" if start else "") + (f" until {end}" if end else "")
 
 
-def _compiled(file: Schedules, folder: Path, config: RunConfig | None) -> Path:
+def _compiled(file: Schedules, folder: Path, schedule: Schedule, config: RunConfig) -> Path:
     """The compiled pipeline of this commit: the one with a configuration's pods, which `committed` means, or the
-    default one.
+    configuration's own, of which the `latest` is.
     """
     compiled, configs = (folder / file.compiled, folder) if file.compiled else (COMPILED.parent, CONFIGS)
-    return compiled_for(config, compiled, configs) if config else compiled / COMPILED.name
+    stem = Path(schedule.config).stem
+    committed = schedule.pipeline_version == COMMITTED
+    return compiled_for(config, stem, compiled, configs) if committed else own_or_plain(stem, compiled)
 
 
 def plan(wanted: dict[str, Wanted], existing: list[Existing], prune: bool) -> list[Action]:

@@ -11,7 +11,7 @@ from components.common.files import sha256_tree
 from components.common.storage import Store, open_store
 from components.ingest.pack import stage as pack_stage
 from components.ingest.plan import planning
-from components.ingest.plan import stage as plan_stage
+from components.ingest.plan.work import planned
 from components.ingest.settings import IngestSettings
 from components.ingest.stage import run
 from tests.ingest.test_ingest import PETS, fill, ingest, picture
@@ -33,9 +33,8 @@ def near_or_far(request: pytest.FixtureRequest, place: str) -> str:
     return place if request.param == "folder" else request.getfixturevalue("s3_bucket")
 
 
-def plan(place: str, out: Path, version: str = "", settings: IngestSettings = SETTINGS) -> list[str]:
-    plan_stage.run(f"{place}/in", version, "pets", f"{place}/store", settings, out / "parts")
-    return json.loads((out / "parts").read_text())
+def plan(place: str, out: Path, settings: IngestSettings = SETTINGS) -> list[str]:
+    return planned(f"{place}/in", "pets", f"{place}/store", settings, out)
 
 
 def pack(place: str, out: Path, ranges: list[str], settings: IngestSettings = SETTINGS) -> list[str]:
@@ -46,9 +45,9 @@ def pack(place: str, out: Path, ranges: list[str], settings: IngestSettings = SE
     return packed
 
 
-def whole(place: str, out: Path, version: str = "") -> tuple[list[str], list[str], str]:
+def whole(place: str, out: Path) -> tuple[list[str], list[str], str]:
     """One run of the three, none from a cache: parts, packed, and the id of the version."""
-    ranges = plan(place, out, version)
+    ranges = plan(place, out)
     packed = pack(place, out, ranges)
     store = f"{place}/store"
     run(f"{place}/in", "pets", store, SETTINGS, out / "dataset", out / "report.html", json.dumps(packed))
@@ -72,9 +71,9 @@ def test_what_is_handed_on_is_equal_whoever_starts_a_run_and_whatever_the_store_
     assert packed == first
     store = open_store(f"{place}/store")
     before = contents(store)
-    assert plan(place, tmp_path, "2026-11-27") == plan(place, tmp_path) == first
+    assert plan(place, tmp_path) == first
     assert contents(store) == before
-    assert whole(place, tmp_path / "2", "a digest") == (first, packed, version), "nothing from a cache"
+    assert whole(place, tmp_path / "2") == (first, packed, version), "nothing from a cache"
     assert sha256_tree(tmp_path / "1" / "dataset") == sha256_tree(tmp_path / "2" / "dataset")
     assert plan(place, tmp_path) == first
 

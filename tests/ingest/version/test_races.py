@@ -14,7 +14,7 @@ from components.ingest import merge
 from components.ingest.pack import packing
 from components.ingest.pack import stage as pack_stage
 from components.ingest.plan import planning
-from components.ingest.plan import stage as plan_stage
+from components.ingest.plan.work import planned
 from components.ingest.settings import IngestSettings
 from components.ingest.stage import run
 from tests.ingest.test_ingest import PETS, fill, ingest
@@ -32,8 +32,7 @@ def test_any_number_of_workers_in_any_order_make_equal_bytes(
     ingest(source, tmp_path / "alone")
     out = tmp_path / "many"
     store = str(tmp_path / "many" / "store")
-    plan_stage.run(source, "", "pets", store, settings, out / "parts")
-    ranges = json.loads((out / "parts").read_text())
+    ranges = planned(source, "pets", store, settings, out)
     assert len(ranges) == min(workers, 5)
     for number, parts in enumerate(reversed(ranges)):
         pack_stage.run(source, "pets", store, parts, settings, tmp_path / str(number) / "packed")
@@ -48,8 +47,7 @@ def test_what_workers_left_may_be_gone(tmp_path: Path, monkeypatch: pytest.Monke
     source = fill(tmp_path / "in", PETS)
     settings = IngestSettings(processes=1, workers=2)
     store = str(tmp_path / "store")
-    plan_stage.run(source, "", "pets", store, settings, tmp_path / "parts")
-    first, last = json.loads((tmp_path / "parts").read_text())
+    first, last = planned(source, "pets", store, settings, tmp_path)
     pack_stage.run(source, "pets", store, first, settings, tmp_path / "packed")
     for stat in list(open_store(store).list("datasets/pets/plans/")):
         open_store(store).delete(stat.key)

@@ -5,21 +5,21 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from components.common.errors import BadInputError
-from components.pretrain.settings import PretrainSettings
-from components.release.settings import ReleaseSettings
+from components.plan.form import FIELDS, fill
 from components.sample.settings import SampleSettings
-from pipelines.compiling.compile import FOLDER, OBJECTS, compile_training, generated, parse, write, write_version
+from pipelines.compiling.compile import FOLDER, OBJECTS, compile_config, generated, versions, write, write_version
+from pipelines.compiling.form_picture import form_picture
 from pipelines.compiling.picture import picture
-from pipelines.compiling.variants import CONFIGS, compiled_for
-from pipelines.configuration.config import FORM, STAGES, load_config
-from pipelines.configuration.version import COMPILED, version_name
+from pipelines.compiling.variants import CONFIGS, compiled_for, variants
+from pipelines.configuration.config import STAGES, load_config
+from pipelines.configuration.version import COMPILED, PIPELINE, parse
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
 @pytest.fixture(scope="module")
 def ir():
-    return parse(compile_training())[0]
+    return parse(compile_config(load_config(CONFIGS / "cluster.yaml")))[0]
 
 
 def test_generated_files_are_fresh():
@@ -31,7 +31,7 @@ def test_generated_files_are_fresh():
     assert {*FOLDER.glob("*.yaml"), *OBJECTS.glob("*")} <= files.keys(), "left over; run: gleaner compile"
 
 
-def test_compiling_renders_a_version_for_each_configuration_that_asks_for_other_pods(tmp_path, monkeypatch):
+def test_compiling_renders_a_version_for_each_configuration_that_a_cluster_can_run(tmp_path, monkeypatch):
     configs = tmp_path / "configs"
     objects = tmp_path / "objects"
     compiled = tmp_path / "compiled"
@@ -44,59 +44,70 @@ def test_compiling_renders_a_version_for_each_configuration_that_asks_for_other_
         monkeypatch.setattr(f"pipelines.compiling.compile.{name}", value)
     monkeypatch.setattr("pipelines.compiling.variants.CONFIGS", configs)
     configs.mkdir()
-    least = "version: 1\nname: a\nsource: b\nstore: c\n"
+    least = "version: 1\nname: a\nsource: s3://b/images\nstore: s3://b/store\n"
     for name, more in {
-        "same": "",
+        "cluster": "",
+        "same": "seed: 3\n",
         "big": "resources: {pretrain: {cpu: 8}}\n",
-        "other": "resources: {pretrain: {cpu: 8.0}}\n",
+        "laptop": "object_store: here\n",
     }.items():
         (configs / f"{name}.yaml").write_text(least + more, encoding="utf-8")
     write()
-    assert {path.name for path in compiled.iterdir()} == {"training.yaml", "big.yaml", "training.svg"}
-    assert {path.name for path in objects.iterdir()} == {
+    assert {path.name for path in compiled.iterdir()} == {
         "training.yaml",
+        "same.yaml",
         "big.yaml",
-        "pipeline.yaml",
-        "kustomization.yaml",
+        "training.svg",
+        "form.svg",
     }
-    assert compiled_for(load_config(configs / "other.yaml"), compiled, configs) == compiled / "big.yaml"
+    assert {path.name for path in objects.iterdir()} == {"training.yaml", "same.yaml", "big.yaml", "kustomization.yaml"}
+    config = load_config(configs / "same.yaml", ["resources.pretrain.cpu=8"])
+    assert compiled_for(config, "elsewhere", compiled, configs) == compiled / "big.yaml"
     (configs / "big.yaml").unlink()
-    (configs / "other.yaml").unlink()
+    (configs / "same.yaml").unlink()
     write()
     assert {path.name for path in [*compiled.iterdir(), *objects.iterdir()]} == {
         "training.yaml",
         "training.svg",
-        "pipeline.yaml",
+        "form.svg",
         "kustomization.yaml",
     }
+    (configs / "cluster.yaml").unlink()
+    with pytest.raises(BadInputError, match=r"cluster\.yaml: expected the configuration of the plain version"):
+        write()
 
 
 def test_one_configuration_gets_a_version_of_its_own(tmp_path):
     config = load_config(CONFIGS / "mnist.yaml", ["resources.pretrain.cpu=7"])
-    ir, version = write_version(config, tmp_path / "new")
-    name = version_name(ir)
-    assert [ir.name, version.name] == [f"{name}.ir.yaml", f"{name}.yaml"]
-    assert parse(version.read_text(encoding="utf-8"))[0]["spec"]["displayName"] == f"mnist {name.rpartition('-')[2]}"
+    ir, objects = write_version(config, "mine", tmp_path / "new")
+    name = objects.stem
+    assert ir.name == f"{name}.ir.yaml"
+    assert name.startswith(f"{PIPELINE}-mine-")
+    pipeline, version = parse(objects.read_text(encoding="utf-8"))
+    assert pipeline["metadata"]["name"] == version["spec"]["pipelineName"] == f"{PIPELINE}-mine"
+    with pytest.raises(BadInputError, match=r"My Birds\.yaml: its pipeline is named after it"):
+        write_version(config, "My Birds", tmp_path / "new")
 
 
 def test_a_configuration_finds_the_version_with_its_pods():
-    assert compiled_for(load_config(CONFIGS / "mnist.yaml")) == COMPILED
-    assert compiled_for(load_config(CONFIGS / "gpu.yaml", ["seed=7", "pretrain.epochs=1"])) == FOLDER / "gpu.yaml"
+    assert compiled_for(load_config(CONFIGS / "mnist.yaml"), "mnist") == COMPILED
+    gpu = load_config(CONFIGS / "gpu.yaml", ["seed=7", "pretrain.epochs=1"])
+    assert compiled_for(gpu, "gpu") == compiled_for(gpu, "a-copy") == FOLDER / "gpu.yaml"
     for override, expected in [
         ("resources.pretrain.cpu=7", "resources: no version of "),
         ("threads=4", "resources.pretrain.cpu_limit: got 2"),
         ("resources.warmup.cpu=1", "resources.warmup.cpu: got 1"),
     ]:
         with pytest.raises(BadInputError) as error:
-            compiled_for(load_config(CONFIGS / "mnist.yaml", [override]))
+            compiled_for(load_config(CONFIGS / "mnist.yaml", [override]), "mnist")
         assert str(error.value).startswith(expected)
 
 
-@pytest.mark.parametrize("name", ["kustomization", "pipeline", "training"])
+@pytest.mark.parametrize("name", ["kustomization", "training"])
 def test_a_version_takes_no_other_file_s_name(tmp_path, monkeypatch, name):
     monkeypatch.setattr("pipelines.compiling.variants.CONFIGS", tmp_path)
     (tmp_path / f"{name}.yaml").write_text(
-        "version: 1\nname: a\nsource: b\nstore: c\nresources: {pretrain: {cpu: 8}}\n", encoding="utf-8"
+        "version: 1\nname: a\nsource: s3://b/images\nstore: s3://b/store\n", encoding="utf-8"
     )
     with pytest.raises(BadInputError, match="expected a file name other than"):
         generated()
@@ -105,7 +116,7 @@ def test_a_version_takes_no_other_file_s_name(tmp_path, monkeypatch, name):
 def test_more_threads_than_cores_are_refused(tmp_path):
     config = load_config(CONFIGS / "mnist.yaml", ["threads=4"])
     with pytest.raises(BadInputError) as error:
-        write_version(config, tmp_path / "new")
+        write_version(config, "mine", tmp_path / "new")
     assert str(error.value) == "resources.pretrain.cpu_limit: got 2, expected at least as many cores as threads (4)"
     assert list(tmp_path.iterdir()) == []
 
@@ -116,7 +127,7 @@ def test_a_place_that_cannot_be_written_is_one_line(tmp_path):
     with pytest.raises(
         BadInputError, match=r"file: cannot be written: File exists; expected a folder for the compiled version$"
     ):
-        write_version(config, tmp_path / "file")
+        write_version(config, "gpu", tmp_path / "file")
 
 
 def test_the_form_can_be_filled_in_without_reading_code(ir):
@@ -124,22 +135,43 @@ def test_the_form_can_be_filled_in_without_reading_code(ir):
     assert [
         name for name, about in inputs.items() if len(about.get("description", "")) < 20 or "defaultValue" not in about
     ] == []
-    assert {
-        name.removesuffix("_settings") for name, about in inputs.items() if about["parameterType"] == "STRUCT"
-    } == set(STAGES)
-    settings = {"pretrain": PretrainSettings(), "sample": SampleSettings(), "release": ReleaseSettings()}
-    for stage, keys in FORM.items():
-        assert {key: inputs[key]["defaultValue"] for key in keys} == {
-            key: getattr(settings[stage], key) for key in keys
-        }
-        assert all(f"`{key}`" in inputs[f"{stage}_settings"]["description"] for key in keys)  # which of the two counts
+    assert sorted(inputs) == sorted([*FIELDS, "settings"])
+    assert len(inputs) <= 10
     strategies = SampleSettings.model_json_schema()["properties"]["strategy"]["enum"]
-    assert all(f"`{strategy}`" in inputs["strategy"]["description"] for strategy in strategies)
+    offered = {name: about["literals"] for name, about in inputs.items() if "literals" in about}
+    assert offered == {
+        "sample_strategy": strategies,
+        "sample_label_access": ["oracle", "source", "file"],
+        "release_promote": ["yes", "no"],
+    }
+    for name, words in offered.items():
+        assert inputs[name]["defaultValue"] in words
+        assert all(f"`{word}`" in inputs[name]["description"] for word in words)
+
+
+def test_every_version_s_form_does_what_submit_does():
+    for name, text in versions().items():
+        stem, config = variants()[name]
+        info = parse(text)[0]["pipelineInfo"]
+        shown = parse(text)[0]["root"]["inputDefinitions"]["parameters"]
+        assert {key: about["defaultValue"] for key, about in shown.items()} == fill(config)
+        assert "" not in fill(config).values(), "the UI takes an empty field for a missing one"
+        assert info["displayName"].startswith(f"{stem}: ")
+        assert f"{stem}.yaml" in info["description"]
+
+
+def test_what_the_ui_offers_first_is_the_plain_version():
+    """It preselects the newest version of the pipeline that is chosen, so each configuration has a pipeline."""
+    pipelines = {name: parse(text)[0]["pipelineInfo"]["name"] for name, text in versions().items()}
+    assert pipelines["training"] == PIPELINE
+    assert len(set(pipelines.values())) == len(pipelines)
+    assert pipelines["gpu"] == f"{PIPELINE}-gpu"
 
 
 def test_compiling_is_repeatable_and_names_no_patch_release():
-    text = compile_training()
-    assert text == compile_training()
+    config = load_config(CONFIGS / "gpu.yaml")
+    text = compile_config(config, "gpu")
+    assert text == compile_config(config, "gpu")
     assert text.count("\nsdkVersion: kfp-2.17.0\n") == 1
 
 
@@ -168,8 +200,19 @@ def test_the_picture_shows_every_stage_and_artifact(ir):
     assert "contact sheet" in texts  # read by people, not by a stage
 
 
-def test_the_picture_stays_inside_its_frame(ir):
-    root = ElementTree.fromstring(picture(ir))
+def test_the_picture_of_the_form_shows_every_field_with_its_value(ir):
+    root = ElementTree.fromstring(form_picture(ir))
+    texts = ["".join(text.itertext()) for text in root.iter(f"{SVG}text")]
+    inputs = ir["root"]["inputDefinitions"]["parameters"]
+    labels = [text for text in texts if " - " in text]
+    assert labels == [f"{name} - {about['parameterType']}" for name, about in sorted(inputs.items())]
+    assert {"digits", "s3://gleaner/store", "30", "typiclust"} <= set(texts)
+    assert texts.count("▾") == 3
+
+
+@pytest.mark.parametrize("drawn", [picture, form_picture])
+def test_the_picture_stays_inside_its_frame(ir, drawn):
+    root = ElementTree.fromstring(drawn(ir))
     width = float(root.attrib["width"])
     height = float(root.attrib["height"])
     for element in (*root.iter(f"{SVG}text"), *root.iter(f"{SVG}circle")):

@@ -3,12 +3,13 @@
 import pytest
 
 from components.common.trainjob.spec import VARIABLE, Spec, read_spec
-from pipelines.compiling.compile import OBJECTS, compile_training, parse, versions
+from pipelines.compiling.compile import OBJECTS, versions
 from pipelines.compiling.variants import CONFIGS, _pods
 from pipelines.configuration.config import load_config
 from pipelines.configuration.resources import Pool, Resources, TaskResources, misfits
+from pipelines.configuration.version import parse
 from tests.manifests.kubectl import build
-from tests.pipelines.compiling.test_pods import pod
+from tests.pipelines.compiling.test_pods import compiled_with, pod
 
 MANIFESTS = OBJECTS.parents[1]
 
@@ -39,7 +40,7 @@ def test_machines_that_train_together_are_kept_all_their_cores():
     """The slowest of them sets the pace, so none borrows from a neighbour."""
     asked = TaskResources(gpu="nvidia-l4", nodes=2, cpu=4, cpu_limit=16)
     pool = Pool(gpu="nvidia-l4", gpus=4, cpu=16, queue="gpu")
-    documents = parse(compile_training(Resources(pretrain=asked), {"gpu": pool}))
+    documents = compiled_with({"gpu": pool}, pretrain=asked)
     (variable,) = documents[0]["deploymentSpec"]["executors"]["exec-pretrain"]["container"]["env"]
     assert read_spec(variable["value"]).cpu == "16"
     resources = Resources(pretrain=asked)
@@ -50,12 +51,14 @@ def test_machines_that_train_together_are_kept_all_their_cores():
 def test_queues_and_priorities_are_those_of_the_manifests():
     objects = build(MANIFESTS / "overlays" / "prod")
     queues, priorities = (
-        {each["metadata"]["name"] for each in objects if each["kind"] == kind}
+        {each["metadata"]["name"]: each.get("value", 0) for each in objects if each["kind"] == kind}
         for kind in ("LocalQueue", "WorkloadPriorityClass")
     )
     config = load_config(CONFIGS / "many-gpus.yaml")
-    assert {pool.queue for pool in config.pools.values()} == queues
+    assert {pool.queue for pool in config.pools.values()} == set(queues)
     assert config.resources.pretrain.priority in priorities
+    queued = [pod for _, pod in load_config(CONFIGS / "gpu.yaml").resources if pod.gpu]
+    assert [priorities[pod.priority] for pod in queued] == [max(priorities.values())] * 2, "they give way to nobody"
 
 
 @pytest.mark.parametrize(
@@ -65,5 +68,9 @@ def test_other_pods_are_another_version(change):
     pool = Pool(gpu="nvidia-l4", gpus=4, queue="gpu")
     asked = TaskResources(gpu="nvidia-l4", nodes=1 if "cpu" in change else 2)
     other = (asked, pool.model_copy(update=change)) if "queue" in change else (asked.model_copy(update=change), pool)
-    first, second = (_pods(Resources(pretrain=task), {"gpu": where}) for task, where in ((asked, pool), other))
+    config = load_config(CONFIGS / "cluster.yaml")
+    first, second = (
+        _pods(config.model_copy(update={"resources": Resources(pretrain=task), "pools": {"gpu": where}}))
+        for task, where in ((asked, pool), other)
+    )
     assert first != second

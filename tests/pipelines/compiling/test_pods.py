@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 from kubernetes.utils.quantity import parse_quantity
 
-from pipelines.compiling.compile import compile_training, generated, parse, versions
+from pipelines.compiling.compile import compile_config, generated, versions
 from pipelines.compiling.pods import PRIORITY, QUEUE
+from pipelines.compiling.variants import CONFIGS
+from pipelines.configuration.config import load_config
 from pipelines.configuration.resources import TASKS, Pool, Resources, TaskResources, Toleration
-from pipelines.configuration.version import content_name
+from pipelines.configuration.version import content_name, parse, pipeline_name
 from pipelines.training import training
 
 KUBEFLOW = {
@@ -19,6 +21,11 @@ KUBEFLOW = {
     "seccompProfile": {"type": "RuntimeDefault"},
 }
 """What Kubeflow 2.17 sets on the container of every task (backend/src/v2/compiler/argocompiler/security_context.go)."""
+
+
+def compiled_with(pools: dict[str, Pool] | None = None, **tasks: TaskResources) -> list[dict[str, Any]]:
+    config = load_config(CONFIGS / "cluster.yaml", ["threads=1"])
+    return parse(compile_config(config.model_copy(update={"resources": Resources(**tasks), "pools": pools or {}})))
 
 
 def pod(documents: list[dict[str, Any]], task: str) -> dict[str, Any]:
@@ -144,7 +151,7 @@ def test_no_secret_stands_in_the_objects(compiled):
 
 def test_a_task_gets_what_it_asks_for():
     asked = TaskResources(
-        cpu=0.5, memory="16Gi", gpu="nvidia-l4", gpus=2, shm="8Gi", timeout_hours=1.5, retries=3, cache=False
+        cpu=1.5, memory="16Gi", gpu="nvidia-l4", gpus=2, shm="8Gi", timeout_hours=1.5, retries=3, cache=False
     )
     pool = Pool(
         gpu="nvidia-l4",
@@ -152,11 +159,11 @@ def test_a_task_gets_what_it_asks_for():
         selector={"pool": "gpu", "zone": "a"},
         tolerations=[Toleration(key="nvidia.com/gpu"), Toleration(key="team", value="vision", effect=None)],
     )
-    documents = parse(compile_training(Resources(pretrain=asked, pack=TaskResources(retries=0)), {"gpu": pool}))
+    documents = compiled_with({"gpu": pool}, pretrain=asked, pack=TaskResources(retries=0))
     spec = pod(documents, "pretrain")["spec"]
     assert spec["containers"][0]["resources"] == {
-        "limits": {"cpu": "0.5", "memory": "16Gi", "nvidia.com/gpu": "2"},
-        "requests": {"cpu": "0.5", "memory": "16Gi"},
+        "limits": {"cpu": "1.5", "memory": "16Gi", "nvidia.com/gpu": "2"},
+        "requests": {"cpu": "1.5", "memory": "16Gi"},
     }
     assert spec["activeDeadlineSeconds"] == 5400
     assert spec["volumes"] == [{"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": "8Gi"}}]
@@ -181,14 +188,14 @@ def test_a_task_gets_what_it_asks_for():
 
 def test_a_task_waits_for_its_turn_where_its_pool_has_a_queue():
     asked = TaskResources(gpu="nvidia-l4", priority="gleaner-batch")
-    documents = parse(compile_training(Resources(pretrain=asked), {"gpu": Pool(gpu="nvidia-l4", gpus=4, queue="gpu")}))
+    documents = compiled_with({"gpu": Pool(gpu="nvidia-l4", gpus=4, queue="gpu")}, pretrain=asked)
     labels = pod(documents, "pretrain")["metadata"]["labels"]
     assert (labels[QUEUE], labels[PRIORITY]) == ("gpu", "gleaner-batch")
     assert QUEUE not in pod(documents, "sample")["metadata"]["labels"]
 
 
 def test_a_node_keeps_what_is_asked_for_and_lends_up_to_the_limit():
-    documents = parse(compile_training(Resources(sample=TaskResources(cpu=1, cpu_limit=8)), {}))
+    documents = compiled_with(sample=TaskResources(cpu=1, cpu_limit=8))
     resources = pod(documents, "sample")["spec"]["containers"][0]["resources"]
     assert (resources["requests"]["cpu"], resources["limits"]["cpu"]) == ("1", "8")
 
@@ -206,24 +213,25 @@ def test_pods_change_nothing_else(compiled):
     listing = with_them["root"]["dag"]["tasks"]["plan"]
     assert listing["cachingOptions"] == {}, "a scheduled run looks at its source each time"
     listing["cachingOptions"] = {"enableCache": True}
+    for each in (plain, with_them):  # the form is another's matter
+        del each["pipelineInfo"], each["root"]["inputDefinitions"]
     assert {**with_them, "sdkVersion": ""} == {**plain, "sdkVersion": ""}
 
 
 def test_objects_are_named_by_content_and_small():
     files = generated()
     irs = {path.name: text for path, text in files.items() if path.parent.name == "compiled" and path.suffix == ".yaml"}
-    objects = {path.name: parse(text)[0] for path, text in files.items() if path.parent.name == "pipeline"}
-    listed = objects["kustomization.yaml"]["resources"]
+    objects = {path.name: parse(text) for path, text in files.items() if path.parent.name == "pipeline"}
+    listed = objects["kustomization.yaml"][0]["resources"]
     assert sorted([*listed, "kustomization.yaml"]) == sorted(objects)
-    owner = objects["pipeline.yaml"]
-    assert owner["metadata"]["annotations"] == {
-        "argocd.argoproj.io/sync-wave": "-1",
-        "argocd.argoproj.io/sync-options": "Prune=false,Delete=false",
-    }
     names = set()
     for name, ir in irs.items():
-        version = objects[name]
-        assert version["metadata"]["name"] == content_name(ir.encode())
+        owner, version = objects[name]
+        assert owner["metadata"]["annotations"] == {
+            "argocd.argoproj.io/sync-wave": "-1",
+            "argocd.argoproj.io/sync-options": "Prune=false,Delete=false",
+        }
+        assert version["metadata"]["name"] == content_name(pipeline_name(name.removesuffix(".yaml")), ir.encode())
         assert (
             version["spec"]["pipelineName"]
             == owner["metadata"]["name"]
@@ -234,4 +242,4 @@ def test_objects_are_named_by_content_and_small():
         # an annotation holds 256 KiB, an object 1.5 MiB, an Argo workflow 1 MiB
         assert len(json.dumps(version)) < 200 << 10
         names.add(version["metadata"]["name"])
-    assert len(names) == len(listed) - 1
+    assert len(names) == len(listed)

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from components.common.check import keys_of
 from components.common.errors import BadInputError
 from pipelines.configuration import files
-from pipelines.configuration.check import keys_of
-from pipelines.configuration.config import STAGES, RunConfig, load_config, pipeline_arguments, schema, show
+from pipelines.configuration.config import STAGES, RunConfig, load_config, schema, show
 
 CONFIGS = Path(__file__).parents[3] / "pipelines" / "configs"
 LEAST = "version: 1\nname: cats\nsource: in\nstore: out\n"
@@ -233,15 +233,6 @@ def test_our_own_configurations(path, tmp_path):
     assert given_keys <= {key[0] for key in keys_of(RunConfig)}
 
 
-def test_the_dag_takes_exactly_these_arguments():
-    from pipelines.training import training
-
-    arguments = pipeline_arguments(load_config(CONFIGS / "mnist.yaml"))
-    assert sorted(arguments) == sorted(training.pipeline_spec.root.input_definitions.parameters)
-    assert arguments["pretrain_settings"]["temperature"] == 0.2  # defaults travel too
-    assert json.loads(json.dumps(arguments)) == arguments
-
-
 def test_schema_describes_every_key():
     about = json.loads(schema())
     assert about["required"] == ["version"]
@@ -260,12 +251,3 @@ def test_no_text_is_a_traceback(text):
             attempt()
         except BadInputError as error:
             assert "\n" not in str(error)  # noqa: PT017
-
-
-def test_settings_come_back_from_the_dag_as_they_went(write):
-    config = load_config(write(LEAST), ["evaluate.gates.max_ece=null", "evaluate.gates.max_drop=0.5"])
-    arguments = pipeline_arguments(config)
-    assert "None" not in str(arguments)  # kfp refuses it
-    for stage in STAGES:
-        settings = getattr(config, stage)
-        assert type(settings).model_validate(arguments[f"{stage}_settings"]) == settings

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from components.common.errors import BadInputError
 from pipelines.__main__ import main
 from pipelines.configuration.version import COMPILED, PIPELINE, version_name
-from pipelines.kubeflow import following, submit
+from pipelines.kubeflow import following
 from tests.pipelines.kubeflow.gitops import write_git
 from tests.pipelines.kubeflow.kfp_server import serve
 from tests.pipelines.kubeflow.kfp_state import Fault
@@ -16,7 +15,7 @@ from tests.pipelines.kubeflow.kfp_state import Fault
 
 @pytest.fixture(autouse=True)
 def unnamed(monkeypatch: pytest.MonkeyPatch, kfp_hurry: None) -> None:
-    """No server of the environment, and no S3 to list the source on."""
+    """No server of the environment."""
     for name in (
         "KF_PIPELINES_ENDPOINT",
         "KF_PIPELINES_NAMESPACE",
@@ -24,7 +23,6 @@ def unnamed(monkeypatch: pytest.MonkeyPatch, kfp_hurry: None) -> None:
         "KF_PIPELINES_UI_ENDPOINT",
     ):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(submit, "source_fingerprint", lambda source: f"listing of {source}")
 
 
 def call(*words: str) -> int:
@@ -59,8 +57,8 @@ def test_a_run_is_started(tmp_path, capsys):
         )
         [run] = server.runs
         assert capsys.readouterr().out == f"run: {server.url}/#/runs/details/{run.run_id}\n"
-        assert run.runtime_config.parameters["seed"] == 7
-        assert run.runtime_config.parameters["source_version"] == "listing of s3://bucket/images"
+        assert run.runtime_config.parameters["settings"] == {"seed": 7}
+        assert run.runtime_config.parameters["source"] == "s3://bucket/images"
         assert run.display_name.startswith("digits-2")
         assert run.service_account == "robot"
         assert run.pipeline_version_reference.pipeline_version_id == server.versions[0].pipeline_version_id
@@ -87,22 +85,6 @@ def test_the_ui_may_be_elsewhere(tmp_path, capsys, monkeypatch):
             == f"run: https://kubeflow.example/pipeline/#/runs/details/{server.runs[0].run_id}\n"
         )
         assert server.runs[0].pipeline_version_reference.pipeline_version_id is None
-
-
-def test_a_source_that_cannot_be_listed_from_here_is_read_again(tmp_path, capsys, monkeypatch):
-    def refuse(source: str) -> str:
-        raise BadInputError("no credentials")
-
-    monkeypatch.setattr(submit, "source_fingerprint", refuse)
-    with serve() as server:
-        assert call("submit", config(tmp_path), "--host", server.url) == 0
-        assert (
-            "note: ingest reads the source again, since its state cannot be told from here: no credentials"
-            in capsys.readouterr().out
-        )
-        assert server.runs[0].runtime_config.parameters["source_version"].startswith("2")
-        assert call("submit", config(tmp_path), "source_version=v3", "--host", server.url) == 0
-        assert server.runs[1].runtime_config.parameters["source_version"] == "v3"
 
 
 @pytest.mark.parametrize("fault", [Fault(503), Fault(0), Fault(502, after=True), Fault(0, after=True)], ids=str)

@@ -11,22 +11,33 @@ from kfp import dsl
 from components.common.files import sha256_tree
 from components.ingest.settings import IngestSettings
 from components.ingest.stage import run as run_ingest
+from components.plan.component import plan
+from components.plan.form import FIELDS
+from components.plan.form import fill as fill_form
+from components.plan.settings import RunSettings
 from pipelines.local.progress import Lines, read_progress
 from pipelines.local.record import Run, new_run
 from pipelines.local.run import run_pipeline
 from pipelines.training import ingested
 from tests.kills import SHARD, fill
 
+FORM = {
+    name: value for name, value in fill_form(RunSettings(name="a", source="b", store="c")).items() if name in FIELDS
+}
+
 
 @dsl.pipeline(name="only-ingest")
 def only_ingest(source: str, name: str, store: str, settings: dict) -> None:
-    ingested("", source=source, name=name, store=store, settings=settings)
+    places = {"name": name, "source": source, "store": store}
+    told = plan(settings=settings, **{**FORM, **places}).outputs
+    ingested(told["parts"], settings=told["ingest"], **places)
 
 
 def start(folder: Path, settings: dict[str, Any]) -> tuple[Run, list[str]]:
     screen = io.StringIO()
     run = new_run(folder, "noise", Lines(screen), threads=1)
-    arguments = {"source": str(folder / "in"), "name": "noise", "store": str(folder / "store"), "settings": settings}
+    arguments: dict[str, Any] = {"source": str(folder / "in"), "name": "noise", "store": str(folder / "store")}
+    arguments["settings"] = {"ingest": settings}
     run_pipeline(only_ingest.pipeline_spec, arguments, run, folder / "cache")
     return run, sorted(line for line in screen.getvalue().splitlines() if line.endswith((": started", ": cached")))
 

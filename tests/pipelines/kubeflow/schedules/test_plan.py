@@ -28,8 +28,8 @@ def test_a_schedule_is_created_with_all_it_says(tmp_path):
         assert f"sha256:{digest}" in run.description
         assert run.trigger.cron_schedule.cron == "0 30 2 * * *"
         assert (run.mode, run.no_catchup, run.max_concurrency, run.service_account) == ("ENABLE", True, "2", "robot")
-        assert run.runtime_config.parameters["seed"] == 5
-        assert run.runtime_config.parameters["pretrain_settings"]["epochs"] > 0
+        assert run.runtime_config.parameters["settings"] == {"seed": 5}
+        assert run.runtime_config.parameters["pretrain_epochs"] > 0
         assert run.experiment_id == next(
             each.experiment_id for each in server.experiments if each.display_name == "gleaner"
         )
@@ -84,7 +84,7 @@ def test_a_plan_reads_like_a_diff(tmp_path):
             "    cron: 0 30 2 * * * -> 0 0 3 * * *",
             "    max_concurrency: 1 -> 2",
             f"    pipeline_version: {version_name()} -> {version}",
-            "    parameters.pretrain_settings.epochs: 100 -> 7",
+            "    parameters.pretrain_epochs: 100 -> 7",
             f"? pipeline version {version} is not on the server yet; apply uploads it",
             "2 to create, 0 to enable, 2 to disable, 0 to delete; 2 schedules in Git",
         ]

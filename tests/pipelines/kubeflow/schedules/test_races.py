@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from components.common.errors import BadInputError
+from pipelines.configuration.version import PIPELINE
 from pipelines.kubeflow.schedules.apply import apply, read_git
 from pipelines.kubeflow.schedules.plan import REMAINS
 from pipelines.kubeflow.server import Kubeflow, connect
@@ -160,7 +161,8 @@ STEP = st.fixed_dictionaries(
 
 
 def write_step(folder: Path, step: dict[str, Any]) -> Path:
-    write_compiled(folder, f"# PIPELINE DEFINITION\n# {step['release']}\n".encode())
+    info = f"pipelineInfo: {{name: {PIPELINE}, displayName: plain, description: release {step['release']}}}"
+    write_compiled(folder, f"# PIPELINE DEFINITION\n{info}\n".encode())
     return write_git(folder, step["schedules"], run={"seed": step["seed"]}, compiled="compiled")
 
 

@@ -1,5 +1,5 @@
 from components.common.cli import main
-from components.ingest.plan.stage import run
+from components.plan.stage import run
 
 if __name__ == "__main__":
     main(run)

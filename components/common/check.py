@@ -8,7 +8,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from components.common.errors import BadInputError
-from pipelines.configuration.files import KeyPath, Layer
+
+KeyPath = tuple[str, ...]  # keys from the top of a configuration: ("pretrain", "epochs")
 
 
 def keys_of(model: type[BaseModel], above: KeyPath = ()) -> dict[KeyPath, Any]:
@@ -21,10 +22,12 @@ def keys_of(model: type[BaseModel], above: KeyPath = ()) -> dict[KeyPath, Any]:
     return keys
 
 
-def refuse_unknown(model: type[BaseModel], layer: Layer) -> None:
-    """BadInputError for the first key that the model does not have, with the nearest that it has."""
+def refuse_unknown(model: type[BaseModel], places: dict[KeyPath, str]) -> None:
+    """BadInputError for the first key that the model does not have, with the nearest that it has. places: where each
+    key stands.
+    """
     known = keys_of(model)
-    for path, place in layer.places.items():
+    for path, place in places.items():
         above = (path[:depth] for depth in range(1, len(path)))
         # below a plain value or a table of models
         open_ended = any(key in known and not _is_section(known[key]) for key in above)
@@ -32,7 +35,7 @@ def refuse_unknown(model: type[BaseModel], layer: Layer) -> None:
             raise BadInputError(f"{place}: unknown key {_dotted(path)!r}; {_nearest(path, known)}")
 
 
-def explain(model: type[BaseModel], error: ValidationError, places: dict[KeyPath, str], file: Path) -> str:
+def explain(model: type[BaseModel], error: ValidationError, places: dict[KeyPath, str], file: Path | str) -> str:
     """One line for the first of the mistakes that pydantic found."""
     problems = error.errors(include_url=False)
     first = problems[0]
@@ -55,7 +58,7 @@ def explain(model: type[BaseModel], error: ValidationError, places: dict[KeyPath
     return f"{place}: {_dotted(path)}: got {first['input']!r}, expected {_expectation(first)}{more}"
 
 
-def place_of(path: KeyPath, places: dict[KeyPath, str], file: Path) -> str:
+def place_of(path: KeyPath, places: dict[KeyPath, str], file: Path | str) -> str:
     """Where a key stands, or the nearest section above it; the file, where it is a default."""
     above = (path[:depth] for depth in range(len(path), 0, -1))
     return next((places[key] for key in above if key in places), str(file))

@@ -1,0 +1,68 @@
+"""Plan a run: check all that its form says, tell each stage its settings, and list its source."""
+
+from pathlib import Path
+from typing import Any
+
+from components.common.answers import read_answers
+from components.common.files import sha256_bytes, write_json
+from components.ingest.plan.work import planned
+from components.plan.form import read
+from components.plan.settings import RunSettings
+
+
+def run(
+    name: str,
+    source: str,
+    store: str,
+    pretrain_epochs: int,
+    sample_strategy: str,
+    sample_train_budget: int,
+    sample_label_access: str,
+    sample_labels_file: str,
+    release_promote: str,
+    settings: dict[str, Any],
+    parts: Path,
+    seed: Path,
+    threads: Path,
+    ingest: Path,
+    pretrain: Path,
+    sample: Path,
+    warmup: Path,
+    pseudolabel: Path,
+    calibrate: Path,
+    evaluate: Path,
+    release: Path,
+) -> None:
+    """Check the whole form, tell every stage its settings, and list the source for workers that pack side by side.
+
+    The first mistake in the form, the source, the store or the answers of people ends the run in one line.
+    """
+    given = dict(locals())
+    asked = read({name: value for name, value in given.items() if not isinstance(value, Path)})
+    labels_version = _labels_version(asked)
+    write_json(parts, planned(asked.source, asked.name, asked.store, asked.ingest, parts.parent))
+    told = _null_in_words(asked.model_dump(mode="json"))
+    told["sample"]["labels_version"] = labels_version
+    for key, path in given.items():
+        if isinstance(path, Path) and key != "parts":
+            write_json(path, told[key])
+
+
+def _labels_version(run: RunSettings) -> str:
+    """Digest of the answers of people, so that new ones under an old name are seen; BadInputError where they cannot be
+    read.
+    """
+    uri = run.sample.labels_file
+    if uri is None:
+        return ""
+    data, answers = read_answers(uri)
+    for _ in answers:
+        pass
+    return sha256_bytes(data)
+
+
+def _null_in_words(value: Any) -> Any:
+    """The stages' settings read it back; a parameter of a pipeline cannot hold a null."""
+    if isinstance(value, dict):
+        return {key: _null_in_words(inner) for key, inner in value.items()}
+    return "null" if value is None else value

@@ -1,0 +1,83 @@
+"""The first task: all that a form says is checked before anything is done, and each stage is told its settings."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from components.common.errors import BadInputError
+from components.plan.form import fill
+from components.plan.settings import RunSettings
+from components.plan.stage import run
+from pipelines.configuration.config import STAGES
+
+OUTPUTS = ("parts", "seed", "threads", *STAGES)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> RunSettings:
+    for number in range(6):
+        folder = tmp_path / "images" / ("even", "odd")[number % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 8), 40 * number).save(folder / f"{number}.png")
+    return RunSettings(name="shades", source=str(tmp_path / "images"), store=str(tmp_path / "store"))
+
+
+def planned(form: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """What it hands on, by the name of the output."""
+    given: dict[str, Any] = {**form, **{name: folder / name for name in OUTPUTS}}
+    run(**given)
+    return {name: json.loads((folder / name).read_text(encoding="utf-8")) for name in OUTPUTS}
+
+
+def test_each_stage_is_told_its_settings(world, tmp_path):
+    asked = world.model_copy(update={"seed": 5, "threads": 1})
+    told = planned({**fill(asked), "release_promote": "no", "pretrain_epochs": 3}, tmp_path / "out")
+    assert (told["seed"], told["threads"], len(told["parts"])) == (5, 1, 1)
+    assert "None" not in str(told), "a parameter cannot hold it"
+    for stage in STAGES:
+        plain = getattr(world, stage)
+        changed = {"pretrain": {"epochs": 3}, "release": {"promote": False}}.get(stage, {})
+        assert type(plain).model_validate(told[stage]) == plain.model_copy(update=changed)
+
+
+def test_a_setting_of_one_stage_leaves_what_the_others_are_told(world, tmp_path):
+    """Kubeflow's cache knows a task by its parameters: another gate must not train again."""
+    before = planned(fill(world), tmp_path / "a")
+    after = planned({**fill(world), "settings": {"evaluate": {"gates": {"min_accuracy": 0.5}}}}, tmp_path / "b")
+    assert {name for name in OUTPUTS if before[name] != after[name]} == {"evaluate"}
+
+
+def test_new_answers_under_an_old_name_are_seen(world, tmp_path):
+    answers = tmp_path / "labels.csv"
+    form = {**fill(world), "sample_label_access": "file", "sample_labels_file": str(answers)}
+    seen = []
+    for text in ("id,label\n", "id,label\n" + "ab" * 32 + ",even\n"):
+        answers.write_text(text, encoding="utf-8")
+        seen.append(planned(form, tmp_path / "out"))
+    assert seen[0]["sample"]["labels_version"] != seen[1]["sample"]["labels_version"]
+    assert {name for name in OUTPUTS if seen[0][name] != seen[1][name]} == {"sample"}
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"sample_strategy": "typiclus"}, "form: sample.strategy: got 'typiclus'"),
+        ({"settings": {"warmup": {"stepz": 1}}}, "form: settings: unknown key 'warmup.stepz'"),
+        ({"source": "nowhere"}, "nowhere"),
+        (
+            {"sample_label_access": "file", "sample_labels_file": "nowhere.csv"},
+            "sample.labels_file: nowhere.csv does not exist",
+        ),
+        ({"sample_label_access": "file", "sample_labels_file": __file__}, f"{__file__}:1: "),
+    ],
+    ids=str,
+)
+def test_a_mistake_anywhere_ends_before_anything_is_done(world, tmp_path, change, line):
+    with pytest.raises(BadInputError) as told:
+        planned({**fill(world), **change}, tmp_path / "out")
+    assert line in str(told.value)
+    assert not any((tmp_path / "out").glob("*")) if (tmp_path / "out").exists() else True
+    assert not any((tmp_path / "store").rglob("*")) if (tmp_path / "store").exists() else True
