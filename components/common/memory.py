@@ -15,6 +15,13 @@ MOUNTED = Path("/sys/fs/cgroup")
 OWN = Path("/proc/self/cgroup")
 STATUS = Path("/proc/self/status")
 NONE = 1 << 60  # bytes; version 1 says "no limit" by a number near 2^63
+LEVERS = {  # what lowers the memory of a stage
+    **dict.fromkeys(("pack", "ingest"), "ingest.processes or ingest.max_memory"),
+    "pretrain": "pretrain.batch_size or pretrain.image_size",
+    "sample": "pretrain.image_size",
+    "pseudolabel": "pseudolabel.batch_size, pseudolabel.unlabelled_ratio or pretrain.image_size",
+    **{stage: f"{stage}.batch_size or pretrain.image_size" for stage in ("warmup", "calibrate", "evaluate")},
+}
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
@@ -36,6 +43,21 @@ def kills(mounted: Path = MOUNTED, own: Path = OWN) -> int:
         re.search(r"^oom_kill (\d+)", _read(group / names[1]), re.MULTILINE) for group, names in _groups(mounted, own)
     ]
     return int(found[0][1]) if found and found[0] else 0
+
+
+def killed(stage: str, peak: int = 0) -> str:
+    """What to say of a stage that was ended by SIGKILL, which leaves it no time for a word of its own.
+
+    peak: the most bytes that one of its processes held, where that is known.
+    """
+    allowed = limit()
+    number = kills()
+    facts = [f"it held {size(peak)} in one process"] if peak else []
+    facts += [f"its limit is {size(allowed)}"] if allowed else []
+    facts += [f"the kernel has ended {number} of its processes for memory"] if number else []
+    more = f", or raise resources.{stage}.memory" if allowed else ""
+    known = f" ({', '.join(facts)})" if facts else ""
+    return f"ended by SIGKILL, most likely for memory{known}; lower {LEVERS.get(stage, 'batch_size or image_size')}{more}"
 
 
 def held(status: Path = STATUS) -> int:
