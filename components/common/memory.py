@@ -57,7 +57,12 @@ def killed(stage: str, peak: int = 0) -> str:
     facts += [f"the kernel has ended {number} of its processes for memory"] if number else []
     more = f", or raise resources.{stage}.memory" if allowed else ""
     known = f" ({', '.join(facts)})" if facts else ""
-    return f"ended by SIGKILL, most likely for memory{known}; lower {LEVERS.get(stage, 'batch_size or image_size')}{more}"
+    return f"ended by SIGKILL, most likely for memory{known}; lower {levers(stage)}{more}"
+
+
+def levers(stage: str) -> str:
+    """The settings that lower the memory of a stage."""
+    return LEVERS.get(stage, "batch_size or image_size")
 
 
 def held(status: Path = STATUS) -> int:
@@ -81,11 +86,11 @@ class Need(NamedTuple):
     likely: int
 
 
-def check(stage: str, need: Callable[[], Need], levers: list[str]) -> None:
+def check(stage: str, need: Callable[[], Need], settings: list[str]) -> None:
     """Compare what a stage needs with `limit`: BadInputError where it cannot go well, a line in the log where it may
     not; nothing is said, and `need` not asked, where there is no limit.
 
-    levers: settings that lower the need, with their values, such as "pretrain.batch_size (256)".
+    settings: those that lower the need, with their values, such as "pretrain.batch_size (256)".
     """
     allowed = limit()
     if allowed is None:
@@ -95,7 +100,7 @@ def check(stage: str, need: Callable[[], Need], levers: list[str]) -> None:
         return
     says = (
         f"needs {'at least' if sure > allowed else 'about'} {size(sure if sure > allowed else likely)} of memory, and "
-        f"its limit is {size(allowed)}; lower {' or '.join(levers)}, or raise resources.{stage}.memory"
+        f"its limit is {size(allowed)}; lower {' or '.join(settings)}, or raise resources.{stage}.memory"
     )
     if sure > allowed:
         raise BadInputError(says)

@@ -1,6 +1,4 @@
-"""What a stage says beforehand that it needs, in a process of its own, from the artifacts of a run: a lower bound and an
-estimate, bytes.
-"""
+"""What a stage finds beforehand that it needs, in a process of its own, from the artifacts of a run."""
 
 import json
 import subprocess
@@ -37,15 +35,15 @@ def _here(run: Path, stage: str) -> Need:
         batch = min(config.pretrain.batch_size, len(pool))
         return pretrain.needed(data, pool, config.pretrain.model_copy(update={"batch_size": batch}))
     if stage == "sample":
-        spec = load_encoder(run / "pretrain" / "encoder")[1]
+        _network, spec, _ = load_encoder(run / "pretrain" / "encoder")
         return added(memory.held(), inference(lambda: build_encoder(spec), shape_of(spec, BATCH)))
     table, about = load_labels(run / "sample" / "labels")
     classes = classes_of(table, about["classes"])
     if stage == "warmup":
-        network, spec, _ = load_encoder(run / "pretrain" / "encoder")
+        _network, spec, _ = load_encoder(run / "pretrain" / "encoder")
         held, _ = labelled(data, table, classes.names, VALIDATION)
         return warmup.needed(spec, len(classes.trained), len(held), config.warmup)
-    model, spec, _ = load_classifier(run / "warmup" / "classifier")
+    _model, spec, _ = load_classifier(run / "warmup" / "classifier")
     return pseudolabel.needed(data, spec, len(classes.trained), len(pool), config.pseudolabel)
 
 

@@ -232,6 +232,13 @@ def test_last_words(tmp_path, said, code, line, exit_code):
     assert (found.code, found.log) == (exit_code, log)
 
 
+def test_a_stage_that_was_killed_says_what_it_held(tmp_path):
+    (tmp_path / "s.log").touch()
+    said = failure("pretrain", tmp_path / "s.log", -9, peak=6 << 30).line
+    assert said.startswith("error: pretrain: ended by SIGKILL, most likely for memory (it held 6.0 GiB in one process")
+    assert "; lower pretrain.batch_size or pretrain.image_size" in said
+
+
 def test_a_stage_sees_pinned_threads_and_not_the_users_folder(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", "/mine")
     variables = environment(3)
