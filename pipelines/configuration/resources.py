@@ -131,13 +131,13 @@ class TaskResources(Settings):
 
 
 # Memory is what `python -m tests.bench pods` measured, and a quarter more. The most of cluster.yaml and folder.yaml
-# (photographs of a megapixel, on a processor that computes in float32 alone), MiB: plan 100, pack 164, ingest 174, pretrain
-# 5,630, sample 946, warmup 1,202, pseudolabel 3,181, calibrate 447, evaluate 691, release 32; /dev/shm 0. More where
-# data make it more: `pack` decodes two pictures of 100 megapixels at once (1,342 each), `sample` holds five kilobytes an
-# image, `pseudolabel` keeps decoded pixels in an eighth of its memory, `evaluate` and `calibrate` may get larger batches.
+# (photographs of a megapixel, on a processor that computes in float32 alone), MiB: plan 100, pack 164, ingest 174,
+# pretrain 5,450, sample 946, warmup 1,202, pseudolabel 3,181, calibrate 447, evaluate 691, release 32; /dev/shm 0.
+# More where the data make it more: `pack` decodes two pictures of 100 megapixels at once (1,342 each), `sample` holds
+# six kilobytes an image, `pseudolabel` keeps decoded pixels in up to an eighth of its memory.
 class Resources(Settings):
-    """Pods task by task; the defaults fit a small cluster: every stage a node of two cores, half of which are taken, that
-    has 7 GiB to give.
+    """Pods task by task; the defaults fit a small cluster: every stage a node of two cores, half of which are taken,
+    and with 7 GiB to give.
     """
 
     # no cache: else a schedule would never see a new image
