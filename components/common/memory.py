@@ -16,7 +16,7 @@ OWN = Path("/proc/self/cgroup")
 STATUS = Path("/proc/self/status")
 NONE = 1 << 60  # bytes; version 1 says "no limit" by a number near 2^63
 LEVERS = {  # what lowers the memory of a stage
-    **dict.fromkeys(("pack", "ingest"), "ingest.processes or ingest.max_memory"),
+    "pack": "ingest.processes or ingest.max_memory",
     "pretrain": "pretrain.batch_size or pretrain.image_size",
     "sample": "pretrain.image_size",
     "pseudolabel": "pseudolabel.batch_size, pseudolabel.unlabelled_ratio or pretrain.image_size",
@@ -55,14 +55,10 @@ def killed(stage: str, peak: int = 0) -> str:
     facts = [f"it held {size(peak)} in one process"] if peak else []
     facts += [f"its limit is {size(allowed)}"] if allowed else []
     facts += [f"the kernel has ended {number} of its processes for memory"] if number else []
-    more = f", or raise resources.{stage}.memory" if allowed else ""
+    advice = [f"lower {LEVERS[stage]}"] if stage in LEVERS else []
+    advice += [f"raise resources.{stage}.memory"] if allowed else []
     known = f" ({', '.join(facts)})" if facts else ""
-    return f"ended by SIGKILL, most likely for memory{known}; lower {levers(stage)}{more}"
-
-
-def levers(stage: str) -> str:
-    """The settings that lower the memory of a stage."""
-    return LEVERS.get(stage, "batch_size or image_size")
+    return "; ".join([f"ended by SIGKILL, most likely for memory{known}", *filter(None, [", or ".join(advice)])])
 
 
 def held(status: Path = STATUS) -> int:
@@ -86,11 +82,12 @@ class Need(NamedTuple):
     likely: int
 
 
-def check(stage: str, need: Callable[[], Need], settings: list[str]) -> None:
+def check(stage: str, need: Callable[[], Need], settings: list[str], other: str = "") -> None:
     """Compare what a stage needs with `limit`: BadInputError where it cannot go well, a line in the log where it may
     not; nothing is said, and `need` not asked, where there is no limit.
 
-    settings: those that lower the need, with their values, such as "pretrain.batch_size (256)".
+    settings: those that lower the need, with their values, such as "pretrain.batch_size (256)"; other: what else
+    helps, in words.
     """
     allowed = limit()
     if allowed is None:
@@ -98,9 +95,10 @@ def check(stage: str, need: Callable[[], Need], settings: list[str]) -> None:
     sure, likely = (number * together() for number in need())
     if max(sure, likely) <= allowed:
         return
+    advice = [f"lower {' or '.join(settings)}", *([other] if other else []), f"or raise resources.{stage}.memory"]
     says = (
         f"needs {'at least' if sure > allowed else 'about'} {size(sure if sure > allowed else likely)} of memory, and "
-        f"its limit is {size(allowed)}; lower {' or '.join(settings)}, or raise resources.{stage}.memory"
+        f"its limit is {size(allowed)}; {', '.join(advice)}"
     )
     if sure > allowed:
         raise BadInputError(says)

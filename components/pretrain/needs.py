@@ -26,9 +26,9 @@ def check_memory(data: Dataset, pool: np.ndarray, settings: PretrainSettings) ->
     pool: rows of the train split. settings: with the loader that is used.
     """
     levers = [f"pretrain.{name} ({getattr(settings, name)})" for name in ("batch_size", "image_size")]
-    if settings.loader == "dali" and decoded_bytes(data, pool, settings) > memory.held():
-        levers.append("pretrain.loader (dali decodes a whole batch at its full size, torch does not)")
-    memory.check("pretrain", lambda: needed(data, pool, settings), levers)
+    whole = settings.loader == "dali" and device().type == "cpu"
+    other = "take pretrain.loader: torch, which does not decode the pictures of a whole batch at once" if whole else ""
+    memory.check("pretrain", lambda: needed(data, pool, settings), levers, other)
 
 
 def needed(data: Dataset, pool: np.ndarray, settings: PretrainSettings) -> Need:

@@ -89,6 +89,15 @@ def test_dali_decodes_whole_pictures_and_torch_does_not(tiny_world, monkeypatch)
     assert THERE < torchs.sure < torchs.likely
 
 
+def test_where_dali_is_the_loader_the_other_is_named(tiny_world, tmp_path, monkeypatch):
+    monkeypatch.setattr(memory, "held", lambda: THERE)
+    monkeypatch.setattr(memory, "limit", lambda: THERE)
+    with pytest.raises(
+        BadInputError, match=r"image_size \(8\), take pretrain.loader: torch, which .*, or raise resources"
+    ):
+        stages.pretrain(tiny_world, tmp_path, loader="dali")
+
+
 STAGES: dict[str, Callable[[tiny.World, Path], Any]] = {
     "pretrain": stages.pretrain,
     "sample": stages.sample,

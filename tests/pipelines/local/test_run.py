@@ -162,7 +162,7 @@ def test_a_file_that_settings_name_counts_by_its_bytes(bench, monkeypatch):
     [
         ("bad", 2, "error: toy: labels.csv:17: class 'catt' is not one of ['cat', 'dog']"),
         ("bug", 1, "error: second: KeyError: 'a bug' (exit code 1, a bug: please report it with the log)"),
-        ("die", 1, "error: second: ended by SIGKILL, most likely for memory; lower batch_size or image_size"),
+        ("die", 1, "error: second: ended by SIGKILL, most likely for memory"),
         ("typo", 2, None),
     ],
 )

@@ -218,7 +218,7 @@ def test_bars_on_a_terminal_lines_elsewhere(monkeypatch):
             "error: s: python -m x: error: unrecognized",
             1,
         ),
-        ("", -9, "error: s: ended by SIGKILL, most likely for memory; lower batch_size or image_size", 1),
+        ("", -9, "error: s: ended by SIGKILL, most likely for memory", 1),
         ("", -15, "error: s: ended by SIGTERM", 1),
         ("", 3, "error: s:  (exit code 3", 1),
     ],
