@@ -11,6 +11,7 @@ from components.common.cli import Metadata
 from components.common.data.classes import check_trained, classes_of
 from components.common.data.splits import labelled
 from components.common.files import new_folder, sha256_file, write_json
+from components.common.learning.footprint import check_inference
 from components.common.learning.inference import logits as infer
 from components.common.learning.loading import Images
 from components.common.learning.models import load_classifier
@@ -46,6 +47,7 @@ def run(
     rows, true = labelled(data, table, classes.names, CALIBRATION)
     logits = np.empty((0, len(classes.trained)), dtype=np.float32)
     if len(rows):
+        check_inference("calibrate", spec, min(settings.batch_size, len(rows)), "batch_size")
         logits = infer(
             model, spec, Images(data, open_store(store), spec.mode, spec.image_size), rows, settings.batch_size
         )

@@ -14,6 +14,7 @@ from components.common.data.classes import Classes, check_trained, classes_of
 from components.common.data.splits import labelled
 from components.common.errors import BadInputError
 from components.common.files import json_text, new_file, new_folder, read_json, sha256_file, write_json
+from components.common.learning.footprint import check_inference
 from components.common.learning.inference import logits as infer
 from components.common.learning.loading import Images
 from components.common.learning.models import load_classifier
@@ -213,6 +214,7 @@ def _logits(folder: Path, classes: Classes, data: Dataset, rows: np.ndarray, sto
     check_trained(classes, about, folder)
     if not len(rows):
         return np.empty((0, len(classes.names)), dtype=np.float32)
+    check_inference("evaluate", spec, min(batch_size, len(rows)), "batch_size")
     images = Images(data, open_store(store), spec.mode, spec.image_size)
     return classes.spread(infer(model, spec, images, rows, batch_size))
 

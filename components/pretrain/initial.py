@@ -24,6 +24,7 @@ Statistics = tuple[tuple[float, ...], tuple[float, ...]]
 IMAGENET: Statistics = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 GREY: Statistics = ((0.449,), (0.226,))  # their means over the channels
 SAMPLE = 4096  # images that the mean and the deviation of a new encoder are taken from
+AT_ONCE = 64  # of these
 
 
 def initial_encoder(
@@ -48,10 +49,18 @@ def channel_statistics(dataset: Dataset, images: Images, seed: int) -> Statistic
     """
     pool = unlabelled_pool(dataset)
     rows = np.sort(seeded(seed, "statistics")[0].choice(pool, min(SAMPLE, len(pool)), replace=False))
-    pixels = images.batch(rows).double().div(255)
-    mean = pixels.mean(dim=(0, 2, 3))
-    std = pixels.std(dim=(0, 2, 3)).clamp(min=1e-3)
-    return tuple(round(float(v), 6) for v in mean), tuple(round(float(v), 6) for v in std)
+    levels = np.arange(256)
+    counts = np.zeros((len(images.mode), 256), np.int64)  # pixels of each channel and level: exact sums in few bytes
+    for start in range(0, len(rows), AT_ONCE):
+        pixels = images.batch(rows[start : start + AT_ONCE]).numpy()
+        counts += np.stack([np.bincount(pixels[:, channel].ravel(), minlength=256) for channel in range(len(counts))])
+    number = counts.sum(axis=1)
+    mean = counts @ levels / number
+    std = np.sqrt((counts * np.square(levels - mean[:, None])).sum(axis=1) / (number - 1))
+    return (
+        tuple(round(float(value) / 255, 6) for value in mean),
+        tuple(round(max(float(value) / 255, 1e-3), 6) for value in std),
+    )
 
 
 def statistics_beside(init: str, mode: str) -> Statistics | None:

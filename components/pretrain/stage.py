@@ -23,6 +23,7 @@ from components.common.remote import once_kept
 from components.common.seeding import seeded
 from components.common.storage import open_store
 from components.pretrain.initial import initial_encoder
+from components.pretrain.needs import check_memory
 from components.pretrain.ntxent import knn_accuracy
 from components.pretrain.settings import PretrainSettings
 from components.pretrain.simclr import Checkpoints, Views, train
@@ -52,6 +53,7 @@ def run(
             "shuffle_gb": images.reader.held / 1e9,
         }
     )
+    check_memory(data, pool, settings)
     network, spec = initial_encoder(data, images, settings, seed)
     made_from = {
         "dataset": data.id,

@@ -10,7 +10,7 @@ from components.common.cli import Metadata
 from components.common.data.classes import check_trained, classes_of
 from components.common.data.splits import labelled, unlabelled_pool
 from components.common.files import write_json
-from components.common.learning.inference import logits
+from components.common.learning.inference import BATCH, logits
 from components.common.learning.loading import Images, load_size
 from components.common.learning.models import load_classifier
 from components.common.learning.supervised import save_classifier, validation_set
@@ -18,12 +18,12 @@ from components.common.learning.training import precision_name, set_threads
 from components.common.seeding import seeded
 from components.common.storage import open_store
 from components.common.waiting import pass_on, waiting_in
+from components.pseudolabel.needs import check_memory
 from components.pseudolabel.settings import PseudolabelSettings
 from components.pseudolabel.train import Labelled, train
 from components.pseudolabel.verdict import verdict
 
 WATCHED = 5000  # unlabelled images on which both models' predictions are compared
-BATCH = 256  # images per forward pass
 
 
 def run(
@@ -47,12 +47,12 @@ def run(
     classes = classes_of(table, known["classes"])
     check_trained(classes, about, warm)
     pool = unlabelled_pool(data)
+    check_memory(data, spec, len(classes.trained), len(pool), settings)
     held, truth = validation_set(data, labels)
     images = Images(data, open_store(store), spec.mode, load_size(spec.image_size), threads)
     trained = Labelled(*labelled(data, table, classes.trained, TRAIN))
     plain = Images(data, open_store(store), spec.mode, spec.image_size, threads)
-    watched = np.sort(seeded(seed, "watched")[0].permutation(pool)[:WATCHED])
-    compared = np.concatenate([held, watched])
+    compared = np.concatenate([held, np.sort(seeded(seed, "watched")[0].permutation(pool)[:WATCHED])])
     n = len(held)
     scores = logits(model, spec, plain, compared, BATCH)
     new, history = train(model, spec, images, trained, pool, class_shares(scores[n:]), settings, seed)

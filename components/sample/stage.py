@@ -16,7 +16,8 @@ from components.common.artifacts import (
 from components.common.cli import Metadata
 from components.common.data.splits import unlabelled_pool
 from components.common.files import new_folder, sha256_tree, write_json, write_text
-from components.common.learning.inference import embed
+from components.common.learning.footprint import check_inference
+from components.common.learning.inference import BATCH, embed
 from components.common.learning.loading import Images
 from components.common.learning.models import load_encoder
 from components.common.learning.training import set_threads
@@ -47,7 +48,8 @@ def run(
     data = load_dataset(dataset)
     place = open_store(store)
     network, spec, _ = load_encoder(encoder)
-    images = Images(data, place, spec.mode, spec.image_size, threads)
+    check_inference("sample", spec, min(BATCH, data.index.num_rows))
+    images = Images(data, place, spec.mode, spec.image_size, threads, keep=False)
     vectors = embed(network, spec, images, np.arange(data.index.num_rows)).astype(np.float16)
     with new_folder(embeddings) as folder:
         save_embeddings(folder, vectors, data)

@@ -17,6 +17,7 @@ from components.common.learning.training import initialise, precision_name, set_
 from components.common.storage import open_store
 from components.common.waiting import pass_on, waiting_in
 from components.warmup.finetune import finetune, fit_head
+from components.warmup.needs import check_memory
 from components.warmup.settings import WarmupSettings
 
 
@@ -42,6 +43,8 @@ def run(
     classes = trainable(table, about["classes"])
     rows, known = labelled(data, table, classes.trained, TRAIN)
     network, spec, _ = load_encoder(encoder)
+    held, truth = validation_set(data, labels)
+    check_memory(spec, len(classes.trained), len(held), settings)
     model = initialise(lambda: Classifier(network, len(classes.trained)), seed)
     assert isinstance(model, Classifier)
     fit_head(model, load_embeddings(embeddings, data)[rows], known, settings)
@@ -49,7 +52,6 @@ def run(
         model, spec, Images(data, place, spec.mode, load_size(spec.image_size), threads), rows, known, settings, seed
     )
 
-    held, truth = validation_set(data, labels)
     predicted = validation_predictions(model, spec, Images(data, place, spec.mode, spec.image_size, threads), held)
     figures: dict[str, float] = {"labels": len(rows), "validation_images": len(held)}
     if len(held):  # of a class that the model does not know: wrong

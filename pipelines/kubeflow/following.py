@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from components.common.memory import LEVERS
 from pipelines.configuration.config import RunConfig
 from pipelines.configuration.resources import TASKS
 from pipelines.kubeflow.server import FINISHED, Kubeflow, TransientError
@@ -14,11 +15,6 @@ from pipelines.local.progress import seconds
 
 POLL = 5.0  # seconds between looks at a run
 PATIENCE = 600.0  # seconds that a server may be away while its run is followed
-HUNGRY = {
-    "pack": "ingest.processes",
-    **{stage: f"{stage}.batch_size" for stage in ("pretrain", "warmup", "pseudolabel", "calibrate", "evaluate")},
-}
-"""Settings, by task, that memory grows with."""
 
 
 def follow(server: Kubeflow, run_id: str, say: Callable[[str], None]) -> Any:
@@ -97,7 +93,7 @@ def _killed(pod: Pod) -> str:
     """What a stage that ran out of memory can do about it."""
     limit = f"its limit is {pod.memory} (resources.{pod.task}.memory in the configuration)"
     known = limit if pod.memory else f"see resources.{pod.task}.memory in the configuration"
-    lower = f"lower {HUNGRY[pod.task]} or " if pod.task in HUNGRY else ""
+    lower = f"lower {LEVERS[pod.task]}, or " if pod.task in LEVERS else ""
     return f"killed for want of memory: {known}; {lower}raise it"
 
 

@@ -16,11 +16,12 @@ from typing import Any
 from kfp.local.status import Status
 from kfp.local.task_handler_interface import ITaskHandler
 
+from components.common import memory
 from components.common.files import read_json
 from components.common.parent import GRACE, PIPE, SCRATCH
 from pipelines.local.caching import ROOT
 from pipelines.local.progress import read_progress, seconds
-from pipelines.local.record import Run, Stage, StageError
+from pipelines.local.record import Run, Stage, StageError, peak_memory
 
 LONGEST = 50  # bytes of a temporary folder's name; those of sockets in it have 103 at most (macOS; Linux 107)
 TICK = 0.1  # seconds between two looks at a stage's log
@@ -50,6 +51,7 @@ class StageProcess(ITaskHandler):
     def run(self) -> Status:
         log = self.record.log(self.name)
         start = time.monotonic()
+        greatest = peak_memory()
         self.record.display.started(self.name)
         self.output.parent.mkdir(parents=True, exist_ok=True)  # as Kubeflow's launcher does
         try:
@@ -59,7 +61,8 @@ class StageProcess(ITaskHandler):
             raise
         took = time.monotonic() - start
         if returncode:
-            self.record.failure = failure(self.name, log, returncode)
+            peak = peak_memory()  # of all stages so far: this one's where it has grown
+            self.record.failure = failure(self.name, log, returncode, peak if peak > greatest else 0)
             self.record.display.ended(self.name, f"failed after {seconds(took)}")
             return Status.FAILURE
         artifacts = read_json(self.output)["artifacts"] if self.output.is_file() else {}
@@ -133,17 +136,20 @@ def environment(threads: int) -> dict[str, str]:
     return {"PYTHONHASHSEED": "0", "PYTHONPATH": path, "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1", **pinned}
 
 
-def failure(stage: str, log: Path, returncode: int) -> StageError:
-    """The stage's own last words as gleaner's: exit code 2 stays 2, a signal or a traceback becomes 1."""
+def failure(stage: str, log: Path, returncode: int, peak: int = 0) -> StageError:
+    """The stage's own last words as gleaner's: exit code 2 stays 2, a signal or a traceback becomes 1.
+
+    peak: bytes of its largest process, where known.
+    """
     text = log.read_bytes()[-(1 << 16) :].decode("utf-8", "replace")
     lines = [line for line in text.splitlines() if line.strip()]
     last = lines[-1] if lines else ""
     if last.startswith("error: "):
         return StageError(last, log, 2 if returncode == 2 else 1)
     if returncode < 0:
-        name = signal.Signals(-returncode).name
-        hint = "; most likely out of memory: lower batch_size or image_size" if name == "SIGKILL" else ""
-        return StageError(f"error: {stage}: ended by {name}{hint}", log, 1)
+        number = signal.Signals(-returncode)
+        ended = memory.killed(stage, peak) if number == signal.SIGKILL else f"ended by {number.name}"
+        return StageError(f"error: {stage}: {ended}", log, 1)
     _, found, trace = text.rpartition("Traceback (most recent call last):\n")
     words = (
         next((line for line in trace.splitlines() if line.strip() and not line.startswith(" ")), last)

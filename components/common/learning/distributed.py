@@ -27,6 +27,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, NoReturn
 
+from components.common import memory
 from components.common.errors import BadInputError, last_words
 
 PROCESSES = "GLEANER_PROCESSES"  # processes of this machine, where it is not to be one for each GPU
@@ -135,8 +136,9 @@ def _say(stage: str, exitcode: int, message: Any) -> int:
     if isinstance(message, dict):
         print(message["extraInfo"]["py_callstack"].rstrip() or message["message"], file=sys.stderr, flush=True)
     else:
-        name = signal.Signals(-exitcode).name if exitcode < 0 else f"exit code {exitcode}"
-        print(f"error: {stage}: one of its processes was ended by {name}", file=sys.stderr, flush=True)
+        ended = f"ended by {signal.Signals(-exitcode).name}" if exitcode < 0 else f"ended by exit code {exitcode}"
+        ended = memory.killed(stage) if exitcode == -signal.SIGKILL else ended
+        print(f"error: {stage}: one of its processes was {ended}", file=sys.stderr, flush=True)
     return exitcode if exitcode > 0 else 1
 
 

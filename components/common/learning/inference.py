@@ -10,6 +10,8 @@ from components.common.learning.loading import Images
 from components.common.learning.models import normalise
 from components.common.learning.training import device
 
+BATCH = 256  # images per forward pass, where no setting says
+
 
 @torch.inference_mode()
 def predict_pixels(model: nn.Module, spec: ModelSpec, pixels: Tensor) -> np.ndarray:
@@ -26,8 +28,15 @@ def predict_rows(model: nn.Module, spec: ModelSpec, images: Images, rows: np.nda
     if not len(rows):
         raise ValueError("no rows to compute on")
     order = images.reader.by_place(rows)
-    batches = (rows[order[start : start + batch_size]] for start in range(0, len(rows), batch_size))
-    return np.concatenate([predict_pixels(model, spec, images.batch(some)) for some in batches])[np.argsort(order)]
+    results: np.ndarray | None = None
+    for start in range(0, len(rows), batch_size):
+        some = order[start : start + batch_size]
+        found = predict_pixels(model, spec, images.batch(rows[some]))
+        if results is None:  # the only copy: of a million images it is gigabytes
+            results = np.empty((len(rows), *found.shape[1:]), found.dtype)
+        results[some] = found
+    assert results is not None
+    return results
 
 
 def logits(model: nn.Module, spec: ModelSpec, images: Images, rows: np.ndarray, batch_size: int) -> np.ndarray:
@@ -35,6 +44,6 @@ def logits(model: nn.Module, spec: ModelSpec, images: Images, rows: np.ndarray, 
     return predict_rows(model, spec, images, rows, batch_size)
 
 
-def embed(encoder: nn.Module, spec: ModelSpec, images: Images, rows: np.ndarray, batch_size: int = 256) -> np.ndarray:
+def embed(encoder: nn.Module, spec: ModelSpec, images: Images, rows: np.ndarray, batch_size: int = BATCH) -> np.ndarray:
     """Unit-length features of the rows, float32 (n, features)."""
     return F.normalize(torch.from_numpy(predict_rows(encoder, spec, images, rows, batch_size)), dim=1).numpy()

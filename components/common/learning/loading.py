@@ -7,12 +7,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from components.common import memory
 from components.common.artifacts import Dataset
 from components.common.data.images import decode, to_square
 from components.common.data.reader import HELD, ShardReader
 from components.common.storage import Store
 
-MEMORY = 2 << 30  # bytes of decoded pixels to keep
+MEMORY = 2 << 30  # bytes of decoded pixels to keep, at most
+SHARE = 8  # and at most one part in so many of what the process may take: more decoding, the same pixels
 ANY_SIZE = 1 << 40  # ingest has refused what is too large
 
 
@@ -23,19 +25,36 @@ def load_size(image_size: int) -> int:
     return image_size if image_size <= 64 else round(image_size * 8 / 7)
 
 
+def kept_bytes(rows: int, dataset: Dataset, mode: str, size: int) -> int:
+    """Bytes that `Images` keeps once so many rows have been asked for; 0 where those of the whole dataset are too many
+    to keep any.
+    """
+    each = len(mode) * size * size
+    allowed = memory.limit()
+    room = MEMORY if allowed is None else min(MEMORY, allowed // (SHARE * memory.together()))
+    return rows * each if dataset.index.num_rows * each <= room else 0
+
+
 class Images:
-    """Random access to decoded, squared images of one dataset."""
+    """Random access to decoded, squared images of one dataset. `keep`: whether rows are asked for more than once."""
 
     def __init__(
-        self, dataset: Dataset, store: Store, mode: str, size: int, threads: int = 2, held: int = HELD
+        self,
+        dataset: Dataset,
+        store: Store,
+        mode: str,
+        size: int,
+        threads: int = 2,
+        held: int = HELD,
+        keep: bool = True,
     ) -> None:
         self.reader = ShardReader(dataset, store, held)
         self.mode = mode
         self.size = size
         self._pool = ThreadPoolExecutor(threads)
         count = dataset.index.num_rows
-        shape = (count, len(mode), size, size)
-        self._kept = np.empty(shape, np.uint8) if np.prod(shape) <= MEMORY else None
+        keep = keep and kept_bytes(count, dataset, mode, size) > 0
+        self._kept = np.empty((count, len(mode), size, size), np.uint8) if keep else None
         self._has = np.zeros(count, bool)
 
     def in_memory(self, rows: np.ndarray) -> bool:

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from components.common.artifacts import VALIDATION, Dataset, ModelSpec, load_labels, save_about
 from components.common.data.splits import labelled
 from components.common.files import new_folder, write_jsonl
-from components.common.learning.inference import logits
+from components.common.learning.inference import BATCH, logits
 from components.common.learning.loading import Images
 from components.common.learning.models import Classifier, save_weights
 
@@ -45,7 +45,7 @@ def endless(count: int, batch_size: int, rng: np.random.Generator) -> Iterator[n
 
 def validation_predictions(model: Classifier, spec: ModelSpec, images: Images, rows: np.ndarray) -> np.ndarray:
     """Predicted class of each row, int64."""
-    return logits(model, spec, images, rows, 256).argmax(axis=1) if len(rows) else np.empty(0, np.int64)
+    return logits(model, spec, images, rows, BATCH).argmax(axis=1) if len(rows) else np.empty(0, np.int64)
 
 
 def validation_set(dataset: Dataset, labels: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -137,7 +137,10 @@ def test_a_killed_process_ends_all_with_one_line_and_the_next_start_goes_on(tiny
         os.kill(children(process.pid)[1], signal.SIGKILL)
         assert process.wait(PATIENCE) == 1
         assert process.stderr is not None
-        assert process.stderr.read() == "error: pretrain: one of its processes was ended by SIGKILL\n"
+        said = process.stderr.read()
+        assert said.startswith("error: pretrain: one of its processes was ended by SIGKILL, most likely for memory")
+        assert "; lower pretrain.batch_size or pretrain.image_size" in said
+        assert said.count("\n") == 1
     resumed = run(broken, 2)
     assert (resumed.returncode, resumed.stderr) == (0, "")
     assert len(resumed.stdout.splitlines()) < 8

@@ -100,8 +100,8 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             "resources.warmup.spot: got true, but the nodes of pool 'cpu' are not spot, and no other pool fits",
         ),
         (
-            "resources.pretrain.shm=6Gi",
-            "resources.pretrain.shm: got 6Gi, expected less than memory (6Gi), which /dev/shm is part of",
+            "resources.pretrain.shm=7Gi",
+            "resources.pretrain.shm: got 7Gi, expected less than memory (7Gi), which /dev/shm is part of",
         ),
         ("resources.pretrain.memory=4GB", "resources.pretrain.memory: got '4GB', expected a size such as 512Mi or 4Gi"),
         ("resources.pretrain.memory=4", "resources.pretrain.memory: got '4', expected a size such as 512Mi or 4Gi"),

@@ -166,12 +166,12 @@ LOG = "see kubectl -n kubeflow logs -c main --tail=5 -l pipeline/runid=RUN"
         (
             [pod("pretrain", "Failed", KILLED, finished=TIMES[5])],
             "pretrain: killed for want of memory: its limit is 4Gi (resources.pretrain.memory in the configuration); "
-            "lower pretrain.batch_size or raise it",
+            "lower pretrain.batch_size or pretrain.image_size, or raise it",
         ),
         (
             [pod("pack", "Failed", KILLED, finished=TIMES[5])],
             "pack: killed for want of memory: its limit is 4Gi (resources.pack.memory in the configuration); "
-            "lower ingest.processes or raise it",
+            "lower ingest.processes or ingest.max_memory, or raise it",
         ),
         (
             [pod("ingest", "Failed", KILLED, finished=TIMES[5], memory=None)],
@@ -185,7 +185,7 @@ LOG = "see kubectl -n kubeflow logs -c main --tail=5 -l pipeline/runid=RUN"
                 pod("plan", "Succeeded", attempt=1, finished=TIMES[2]),
             ],
             "pretrain: killed for want of memory: its limit is 4Gi (resources.pretrain.memory in the configuration); "
-            "lower pretrain.batch_size or raise it",
+            "lower pretrain.batch_size or pretrain.image_size, or raise it",
         ),
         (
             [pod("plan", "Failed", "main: Error (exit code 2)", finished=TIMES[5])],

@@ -218,7 +218,7 @@ def test_bars_on_a_terminal_lines_elsewhere(monkeypatch):
             "error: s: python -m x: error: unrecognized",
             1,
         ),
-        ("", -9, "error: s: ended by SIGKILL; most likely out of memory", 1),
+        ("", -9, "error: s: ended by SIGKILL, most likely for memory", 1),
         ("", -15, "error: s: ended by SIGTERM", 1),
         ("", 3, "error: s:  (exit code 3", 1),
     ],
@@ -230,6 +230,13 @@ def test_last_words(tmp_path, said, code, line, exit_code):
     assert found.line.startswith(line)
     assert "\n" not in found.line
     assert (found.code, found.log) == (exit_code, log)
+
+
+def test_a_stage_that_was_killed_says_what_it_held(tmp_path):
+    (tmp_path / "s.log").touch()
+    said = failure("pretrain", tmp_path / "s.log", -9, peak=6 << 30).line
+    assert said.startswith("error: pretrain: ended by SIGKILL, most likely for memory (it held 6.0 GiB in one process")
+    assert "; lower pretrain.batch_size or pretrain.image_size" in said
 
 
 def test_a_stage_sees_pinned_threads_and_not_the_users_folder(monkeypatch):
