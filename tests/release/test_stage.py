@@ -23,8 +23,6 @@ def released(
     world: tiny.World, done: tiny.Evaluated, store: str, folder: Path, name: str = "digits", promote: bool = True
 ) -> tuple[dict, dict]:
     metadata = run(
-        world.dataset,
-        world.labels,
         world.classifier,
         done.calibration,
         done.evaluation,
