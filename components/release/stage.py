@@ -124,16 +124,14 @@ def about(
             f"{evaluation}: measured at T={measured['temperature']}, but {calibration} has {fitted['temperature']}; "
             "run evaluate on this calibration"
         )
-    learned_from = {name: classifier_about[name] for name in ("dataset", "labels")}
-    measured_on = {
-        "dataset": measured["provenance"]["dataset"]["id"],
-        "labels": measured["provenance"]["labels"]["sha256"],
-    }
-    for name, digest in learned_from.items():
-        if measured_on[name] != digest:
+    learned_from = {what: classifier_about[what] for what in ("dataset", "labels")}
+    seen = measured["provenance"]
+    measured_on = {"dataset": seen["dataset"]["id"], "labels": seen["labels"]["sha256"]}
+    for what, digest in learned_from.items():
+        if measured_on[what] != digest:
             raise BadInputError(
-                f"{evaluation}: measured on {name} {measured_on[name][:12]}, but {classifier} learned from "
-                f"{digest[:12]}; run evaluate on what the classifier learned from"
+                f"{evaluation}: measured on {what} {measured_on[what][:12]}, but {classifier} learned from "
+                f"{digest[:12]}; run evaluate on the {what} of this classifier"
             )
     settings = {
         classifier_about["stage"]: classifier_about["settings"],

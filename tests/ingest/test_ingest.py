@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from components.common.artifacts import SPLITS, TEST, TRAIN, Dataset, load_dataset
-from components.common.data.images import ORIENTATION
 from components.common.data.identity import id_of
+from components.common.data.images import ORIENTATION
 from components.common.data.reader import ShardReader
 from components.common.data.splits import split_of
 from components.common.errors import BadInputError

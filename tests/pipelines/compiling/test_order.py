@@ -60,7 +60,10 @@ def test_a_task_that_runs_after_failures_too_keeps_what_it_waits_for_and_stands_
 
 
 @dsl.container_component
-def first(said: dsl.OutputPath(str), kept: dsl.Output[dsl.Artifact]):
+def first(
+    said: dsl.OutputPath(str),  # type: ignore[valid-type]
+    kept: dsl.Output[dsl.Artifact],
+):
     return dsl.ContainerSpec(image="i", command=["c"], args=[said, kept.path])
 
 
