@@ -1,5 +1,6 @@
 """The order of tasks in the fewest edges, and the graph that Kubeflow's UI draws of it."""
 
+from io import StringIO
 from itertools import combinations
 from typing import Any
 
@@ -11,6 +12,10 @@ from kfp import dsl
 from pipelines.compiling.compile import compile_training, parse
 from pipelines.compiling.order import direct, with_direct_order
 from pipelines.configuration.config import STAGES
+from pipelines.local.progress import Lines
+from pipelines.local.record import new_run
+from pipelines.local.run import run_pipeline
+from tests.pipelines.local import test_run as toys
 
 FAR = {  # edges that pass more than one stage, and why
     ("sample.embeddings", "evaluate"): "the report's map of all images",
@@ -88,6 +93,22 @@ def test_what_a_task_takes_is_not_touched_and_loops_are_put_in_order_too():
     after = with_direct_order(looped).pipeline_spec.components["comp-for-loop-2"].dag.tasks["later-2"]
     assert list(after.dependent_tasks) == ["later"]
     assert after.inputs.SerializeToString(deterministic=True) == taken
+
+
+@dsl.pipeline(name="chain")
+def chain(say: dict) -> None:
+    begin = toys.first(settings=say)
+    middle = toys.second(before=begin.outputs["after"], settings=say)
+    toys.second(before=begin.outputs["after"], settings=say).after(begin, middle)
+
+
+def test_tasks_that_name_only_the_direct_ones_run_in_the_same_order(tmp_path, monkeypatch):
+    spec = with_direct_order(chain).pipeline_spec
+    assert list(spec.root.dag.tasks["second-2"].dependent_tasks) == ["second"]
+    monkeypatch.setenv("TOY_JOURNAL", str(tmp_path / "journal"))
+    run = new_run(tmp_path, "chain", Lines(StringIO()), threads=1)
+    run_pipeline(spec, {"say": {"say": "a"}}, run, tmp_path / "cache", fresh=True, digest_of=lambda module: module)
+    assert [stage.name for stage in run.stages] == ["first", "second", "second-2"]
 
 
 def drawn(ir: dict[str, Any]) -> list[tuple[str, str]]:
