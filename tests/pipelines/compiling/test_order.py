@@ -15,6 +15,7 @@ from pipelines.configuration.config import STAGES
 from pipelines.local.progress import Lines
 from pipelines.local.record import new_run
 from pipelines.local.run import run_pipeline
+from pipelines.training import training
 from tests.pipelines.local import test_run as toys
 
 FAR = {  # edges that pass more than one stage, and why
@@ -127,8 +128,21 @@ def drawn(ir: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def edges() -> list[tuple[str, str]]:
-    return drawn(parse(compile_training())[0])
+def ir() -> dict[str, Any]:
+    return parse(compile_training())[0]
+
+
+@pytest.fixture(scope="module")
+def edges(ir: dict[str, Any]) -> list[tuple[str, str]]:
+    return drawn(ir)
+
+
+def test_every_task_of_the_pipeline_waits_for_the_same_as_before(ir):
+    plain = {name: set(task.dependent_tasks) for name, task in training.pipeline_spec.root.dag.tasks.items()}
+    fewest = {name: set(task.get("dependentTasks", [])) for name, task in ir["root"]["dag"]["tasks"].items()}
+    assert all_above(fewest) == all_above(plain)
+    order = ["plan", "for-loop-1", *STAGES]
+    assert fewest == {name: set(order[:number][-1:]) for number, name in enumerate(order)}
 
 
 def test_no_artifact_is_taken_by_many_tasks(edges):
