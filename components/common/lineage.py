@@ -27,6 +27,8 @@ RECORDS = {  # input of a stage -> the file in it that says what it was made fro
 HOLD_LABELS = ("classifier", "warm")  # the first one given is read
 FILES = ("dataset.json", "index.parquet")  # of a version, that stages read
 
+REMEDY = "restore it, or remove {root}/ and start a run on the same source, which makes a version again"
+
 
 def known_by_others(inputs: set[str]) -> set[str]:
     """Names among a stage's inputs that may be left out, because the other inputs tell them."""
@@ -70,7 +72,7 @@ def fetch_dataset(name: str, version: str, store: Store, folder: Path) -> None:
             except KeyError:
                 raise BadInputError(
                     f"{store.uri}/{root}/{file}: is gone, and the inputs were made from this version of dataset "
-                    f"{name}; restore it, or run ingest on the same source again without its cache"
+                    f"{name}; {REMEDY.format(root=root)}"
                 ) from None
         try:
             found = id_of(load_dataset(new))
@@ -78,8 +80,7 @@ def fetch_dataset(name: str, version: str, store: Store, folder: Path) -> None:
             found = f"nothing that can be read ({str(error).partition(chr(10))[0].replace(str(new), root)})"
     if found != version:
         raise IntegrityError(
-            f"{store.uri}/{root}: expected dataset {name} of id {version}, found {found}; restore it, or remove it and "
-            "run ingest on the same source again without its cache"
+            f"{store.uri}/{root}: expected dataset {name} of id {version}, found {found}; {REMEDY.format(root=root)}"
         )
 
 

@@ -114,7 +114,10 @@ def test_a_version_that_is_gone_or_changed_is_one_line(damage, world, tmp_path, 
     assert ended.value.code == 2
     assert line.startswith(f"error: calibrate: {world.store}/datasets/digits/{world.data.id}")
     assert damage.said in line
-    assert "run ingest on the same source again without its cache" in line
+    assert line.endswith(
+        f"; restore it, or remove datasets/digits/{world.data.id}/ and start a run on the same source, which makes a "
+        "version again"
+    )
     assert "gleaner-" not in line.replace(world.store, "")  # no temporary folder
 
 
