@@ -13,7 +13,7 @@ from typing import Any
 from components.common.artifacts import load_dataset, read_about
 from components.common.data.identity import id_of
 from components.common.errors import BadInputError
-from components.common.files import new_folder
+from components.common.files import new_folder, read_json
 from components.common.storage import IntegrityError, Store, open_store
 from components.common.waiting import waiting_in
 
@@ -86,9 +86,9 @@ def fetch_dataset(name: str, version: str, store: Store, folder: Path) -> None:
 
 def origins(folder: Path) -> dict[str, str]:
     """What an artifact records to be made from, for Kubeflow's UI: id of the dataset, sha256 of the labels."""
-    for file, writer in RECORDS.values():
+    for file, _ in RECORDS.values():
         if (folder / file).is_file():
-            about = read_about(folder, file, writer)
+            about = read_json(folder / file)  # of the stage that has just written it
             return {name: about[name] for name in ("dataset", "labels") if isinstance(about.get(name), str)}
     return {}
 
