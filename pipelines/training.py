@@ -65,23 +65,21 @@ def training(
         **places,
     ).outputs
     data = ingested(told["parts"], settings=told["ingest"], **places)
-    common = {"dataset": data, "store": store, "threads": told["threads"]}
+    common = {"store": store, "threads": told["threads"]}
     seeded = {"seed": told["seed"], **common}
-    encoder = pretrain(settings=told["pretrain"], **seeded).outputs["encoder"]
+    encoder = pretrain(dataset=data, settings=told["pretrain"], **seeded).outputs["encoder"]
     picks = sample(name=name, encoder=encoder, settings=told["sample"], **seeded).outputs
     known = {"embeddings": picks["embeddings"], "labels": picks["labels"]}
-    warm = warmup(encoder=encoder, settings=told["warmup"], **known, **seeded).outputs["classifier"]
-    final = pseudolabel(warm=warm, labels=picks["labels"], settings=told["pseudolabel"], **seeded).outputs["classifier"]
-    model = {"classifier": final, "labels": picks["labels"]}
-    calibration = calibrate(settings=told["calibrate"], **model, **common).outputs["calibration"]
-    measured = {"warm": warm, "classifier": final, "calibration": calibration}
-    evaluation = evaluate(settings=told["evaluate"], **measured, **known, **seeded).outputs["evaluation"]
+    warm = warmup(encoder=encoder, settings=told["warmup"], **known, **seeded).outputs["warm"]
+    final = pseudolabel(warm=warm, settings=told["pseudolabel"], **seeded).outputs["classifier"]
+    calibration = calibrate(classifier=final, settings=told["calibrate"], **common).outputs["calibration"]
+    measured = {"warm": warm, "classifier": final, "calibration": calibration, "embeddings": picks["embeddings"]}
+    evaluation = evaluate(settings=told["evaluate"], **measured, **seeded).outputs["evaluation"]
     release(
-        dataset=data,
+        classifier=final,
         calibration=calibration,
         evaluation=evaluation,
         name=name,
         store=store,
         settings=told["release"],
-        **model,
     )

@@ -80,7 +80,7 @@ def sample(world: tiny.World, folder: Path, seed: int = 0, **changes: Any) -> Me
 
 
 def warmup(world: tiny.World, folder: Path, seed: int = 0, **changes: Any) -> Metadata:
-    """Writes `classifier` and `metrics` into the folder."""
+    """Writes `warm` and `metrics` into the folder."""
     settings = WarmupSettings.model_validate({**SMALL, "head_steps": 30, "steps": 10, **changes})
     return run_warmup(
         world.dataset,
@@ -91,7 +91,7 @@ def warmup(world: tiny.World, folder: Path, seed: int = 0, **changes: Any) -> Me
         seed,
         1,
         settings,
-        folder / "classifier",
+        folder / "warm",
         folder / "metrics",
     )
 

@@ -53,7 +53,7 @@ SAME = {
     "ingest": ["dataset"],
     "pretrain": ["encoder"],
     "sample": ["embeddings", "candidates", "labels"],
-    "warmup": ["classifier"],
+    "warmup": ["warm"],
     "pseudolabel": ["classifier"],
     "calibrate": ["calibration"],
 }

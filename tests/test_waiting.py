@@ -15,7 +15,7 @@ from components.common.waiting import sentence
 from pipelines.configuration.config import STAGES
 
 AFTER = STAGES[list(STAGES).index("sample") + 1 :]
-EARLIER = ("dataset", "encoder", "embeddings")  # made whether there are labels or not
+EARLIER = ("encoder", "embeddings")  # made whether there are labels or not
 STORE = "s3://bucket/x"
 WAITING = Waiting("sample", "no image has a training label yet", 1180, "candidates/pets/0123abcd", "label them")
 LINE = sentence(WAITING, STORE)

@@ -5,6 +5,7 @@ Each classifier is a ResNet-9 of random weights whose head scikit-learn fits in 
 five are right.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,16 +28,17 @@ from components.common.artifacts import (
     ModelSpec,
     Shard,
     load_embeddings,
-    save_about,
     save_dataset,
     save_embeddings,
     save_labels,
 )
+from components.common.data.identity import id_of
 from components.common.data.images import png
 from components.common.data.shards import ShardWriter, index_key
 from components.common.data.splits import split_of
-from components.common.files import sha256_bytes, sha256_file, sha256_json
-from components.common.learning.models import Classifier, build_encoder, normalise, save_weights
+from components.common.files import sha256_bytes
+from components.common.learning.models import Classifier, build_encoder, normalise
+from components.common.learning.supervised import save_classifier
 from components.common.storage import open_store
 from components.evaluate.settings import EvaluateSettings
 from components.evaluate.stage import run as run_evaluate
@@ -69,14 +71,7 @@ def build(folder: Path, budgets: dict[str, int] | None = None, images: int = 900
     features = embed(pixels[order])
     save_embeddings(folder / "embeddings", features.numpy(), data)
     for stage, count in (("warmup", 60), ("pseudolabel", None)):
-        classifier(
-            folder / stage,
-            data,
-            features,
-            data.rows(TRAIN)[:count],
-            stage,
-            sha256_file(folder / "labels" / "labels.parquet"),
-        )
+        classifier(folder / stage, data, features, data.rows(TRAIN)[:count], stage, folder / "labels")
     return World(
         folder / "dataset",
         folder / "labels",
@@ -120,10 +115,11 @@ def dataset(folder: Path, store: str, pixels: np.ndarray, names: np.ndarray) -> 
             "text": pa.nulls(len(order), pa.string()),
         }
     ).cast(INDEX)
-    made = Dataset(
-        "digits", sha256_json([shard.sha256 for shard in shards]), "L", tuple(sorted(set(names))), tuple(shards), index
-    )
+    made = Dataset("digits", "", "L", tuple(sorted(set(names))), tuple(shards), index)
+    made = replace(made, id=id_of(made))
     save_dataset(folder / "dataset", made)
+    for path in (folder / "dataset").iterdir():  # as ingest publishes a version
+        target.upload(f"datasets/digits/{made.id}/{path.name}", path)
     return made, order
 
 
@@ -154,9 +150,7 @@ def embed(pixels: np.ndarray) -> torch.Tensor:
         return F.normalize(encoder(normalise(torch.from_numpy(pixels)[:, None], SPEC)), dim=1)
 
 
-def classifier(
-    folder: Path, data: Dataset, features: torch.Tensor, rows: np.ndarray, stage: str, labels_digest: str
-) -> None:
+def classifier(folder: Path, data: Dataset, features: torch.Tensor, rows: np.ndarray, stage: str, labels: Path) -> None:
     """The encoder of `embed` with a head fitted on the rows' labels, for the classes that these are of."""
     classes = sorted(set(data.column("label")[rows]))
     with torch.random.fork_rng(devices=[]):
@@ -167,16 +161,15 @@ def classifier(
     with torch.no_grad():
         network.head.weight.copy_(torch.from_numpy(head.coef_))
         network.head.bias.copy_(torch.from_numpy(head.intercept_))
-    folder.mkdir()
-    save_weights(folder / "classifier.safetensors", network)
-    save_about(
+    save_classifier(
         folder,
-        "classifier",
+        network,
         SPEC,
+        [{}],
+        data,
+        labels,
         classes=classes,
         unlabelled_classes=[name for name in data.classes if name not in classes],
-        dataset=data.id,
-        labels=labels_digest,
         settings={"steps": len(rows)},
         seed=0,
         threads=1,
@@ -185,7 +178,6 @@ def classifier(
         handed_on=False,
         why="",
     )
-    (folder / "history.jsonl").write_text("{}\n")
 
 
 def without(world: World, folder: Path, missing: list[str]) -> World:
@@ -194,9 +186,8 @@ def without(world: World, folder: Path, missing: list[str]) -> World:
     rows = {**world.rows, TRAIN: train[~np.isin(world.data.column("label")[train], missing)]}
     labels(folder / "labels", world.data, rows)
     features = torch.from_numpy(load_embeddings(world.embeddings, world.data).astype(np.float32))
-    digest = sha256_file(folder / "labels" / "labels.parquet")
     for stage, count in (("warmup", 100), ("pseudolabel", None)):
-        classifier(folder / stage, world.data, features, rows[TRAIN][:count], stage, digest)
+        classifier(folder / stage, world.data, features, rows[TRAIN][:count], stage, folder / "labels")
     return world._replace(
         labels=folder / "labels", warm=folder / "warmup", classifier=folder / "pseudolabel", rows=rows
     )

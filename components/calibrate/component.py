@@ -1,13 +1,11 @@
-from kfp.dsl import Artifact, ContainerSpec, Dataset, Input, Metrics, Model, Output, container_component
+from kfp.dsl import Artifact, ContainerSpec, Input, Metrics, Model, Output, container_component
 
 from components.common.component import stage
 
 
 @container_component
 def calibrate(
-    dataset: Input[Dataset],
     classifier: Input[Model],
-    labels: Input[Artifact],
     store: str,
     threads: int,
     settings: dict,
@@ -18,9 +16,7 @@ def calibrate(
     return stage(
         "calibrate",
         image="train",
-        dataset=dataset.path,
         classifier=classifier.path,
-        labels=labels.path,
         store=store,
         threads=threads,
         settings=settings,

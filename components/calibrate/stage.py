@@ -73,7 +73,7 @@ def run(
                 "before": before,
                 "after": after,
                 "classifier": sha256_file(classifier / "classifier.safetensors"),
-                "dataset": data.id,
+                **data.reference(),
                 "labels": labels_about["sha256"],
             },
         )

@@ -1,14 +1,13 @@
 """Every on-disk format, in one place.
 
     dataset/      dataset.json  index.parquet  report.html  quality.json
-                                                                    ingest      -> all
+                                                                    ingest      -> pretrain
     encoder/      encoder.safetensors  encoder.json  history.jsonl  pretrain    -> sample, warmup
     embeddings/   embeddings.npy  embeddings.json                   sample      -> warmup, evaluate
     candidates/   candidates.csv  contact_sheet.html  labelstudio.json  summary.json
                                                                     sample      -> people
-    labels/       labels.parquet  labels.json                       sample      -> warmup, pseudolabel, calibrate,
-                                                                                   evaluate
-    classifier/   classifier.safetensors  classifier.json  history.jsonl
+    labels/       labels.parquet  labels.json                       sample      -> warmup
+    classifier/   classifier.safetensors  classifier.json  history.jsonl  labels.parquet  labels.json
                                                                     warmup, pseudolabel -> next stages
     calibration/  calibration.json                                  calibrate   -> evaluate, release
     evaluation/   report.ipynb  report.html  metrics.json  gate.json  predictions.parquet
@@ -17,6 +16,9 @@
 
 Where a run waits for labels, `labels/` holds a waiting.json too, and each later artifact but the last waiting.json
 alone: `sample` writes it, every stage after it passes it on.
+
+Every stage after pretrain finds the dataset in the store by the name and id that its inputs record, every stage after
+warmup the labels in the classifier that learned from them (components/common/lineage.py).
 
 No path, host name or time is written into any of them: equal inputs give equal bytes.
 """
@@ -63,6 +65,7 @@ LABELS = pa.schema(
         ("weight", pa.float32()),
     ]
 )
+LABELS_FILES = ("labels.parquet", "labels.json")
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,10 @@ class Dataset:
     def rows(self, split: str) -> np.ndarray:
         """Rows of one split, ascending, int64."""
         return np.flatnonzero(self.column("split") == split)
+
+    def reference(self) -> dict[str, str]:
+        """What an artifact records of the dataset that it is made from, so that later stages find it."""
+        return {"dataset": self.id, "dataset_name": self.name}
 
     def counts(self) -> dict[str, int]:
         return {split: len(self.rows(split)) for split in SPLITS}
@@ -126,7 +133,7 @@ def describe_dataset(
 
 
 def load_dataset(folder: Path) -> Dataset:
-    about = _read(folder, "dataset.json", writer="ingest")
+    about = read_about(folder, "dataset.json", writer="ingest")
     index = load_table(folder / "index.parquet", INDEX)
     shards = tuple(Shard(**shard) for shard in about["shards"])
     return Dataset(about["name"], about["id"], about["mode"], tuple(about["classes"]), shards, index)
@@ -155,7 +162,9 @@ def save_about(folder: Path, kind: str, spec: ModelSpec, **facts: Any) -> None:
 
 
 def load_about(folder: Path, kind: str) -> tuple[ModelSpec, dict[str, Any]]:
-    about = _read(folder, f"{kind}.json", writer={"encoder": "pretrain", "classifier": "warmup or pseudolabel"}[kind])
+    about = read_about(
+        folder, f"{kind}.json", writer={"encoder": "pretrain", "classifier": "warmup or pseudolabel"}[kind]
+    )
     model = about["model"]
     return ModelSpec(**{**model, "mean": tuple(model["mean"]), "std": tuple(model["std"])}), about
 
@@ -164,11 +173,11 @@ def save_embeddings(folder: Path, embeddings: np.ndarray, dataset: Dataset) -> N
     """`embeddings`: float16 (images, features), unit length, rows in the order of the index."""
     with new_file(folder / "embeddings.npy") as path, path.open("wb") as file:
         np.save(file, embeddings.astype(np.float16), allow_pickle=False)
-    write_json(folder / "embeddings.json", {"format": 1, "dataset": dataset.id, "shape": list(embeddings.shape)})
+    write_json(folder / "embeddings.json", {"format": 1, **dataset.reference(), "shape": list(embeddings.shape)})
 
 
 def load_embeddings(folder: Path, dataset: Dataset) -> np.ndarray:
-    about = _read(folder, "embeddings.json", writer="sample")
+    about = read_about(folder, "embeddings.json", writer="sample")
     if about["dataset"] != dataset.id:
         other = about["dataset"][:12]
         raise BadInputError(
@@ -194,9 +203,17 @@ def save_labels(folder: Path, labels: pa.Table, classes: list[str], candidates: 
 
 
 def load_labels(folder: Path) -> tuple[pa.Table, dict[str, Any]]:
-    """The labels table and labels.json (`classes`, `counts`, `candidates`)."""
-    about = _read(folder, "labels.json", writer="sample")
-    return load_table(folder / "labels.parquet", LABELS), about
+    """The labels table and labels.json (`classes`, `counts`, `candidates`), from `labels/` or a classifier that learned
+    from them.
+    """
+    about = read_about(folder, "labels.json", writer="sample, or a classifier that learned from labels")
+    table = load_table(folder / "labels.parquet", LABELS)
+    if (found := sha256_file(folder / "labels.parquet")) != about["sha256"]:
+        raise BadInputError(
+            f"{folder / 'labels.parquet'}: its sha256 is {found[:12]}, but labels.json says {about['sha256'][:12]}; "
+            "it was changed; restore it, or run the stage that wrote it again"
+        )
+    return table, about
 
 
 @dataclass(frozen=True)
@@ -218,7 +235,7 @@ def load_waiting(folder: Path) -> Waiting | None:
     """What the run waits for; None where the artifact is what its stage was to make."""
     if not (folder / "waiting.json").is_file():
         return None
-    about = _read(folder, "waiting.json", writer="sample")
+    about = read_about(folder, "waiting.json", writer="sample")
     return Waiting(**{key: value for key, value in about.items() if key != "format"})
 
 
@@ -239,7 +256,8 @@ def load_table(path: Path, schema: pa.Schema) -> pa.Table:
     return table.select(schema.names).cast(schema)
 
 
-def _read(folder: Path, name: str, writer: str) -> dict[str, Any]:
+def read_about(folder: Path, name: str, writer: str) -> dict[str, Any]:
+    """The JSON object `name` of an artifact, of a format that is known; writer: the stage that makes it."""
     path = folder / name
     if not path.is_file():
         raise BadInputError(f"{folder}: holds no {name}; expected the output of {writer}")

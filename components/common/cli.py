@@ -19,6 +19,7 @@ from pydantic import BaseModel, ValidationError
 from components.common.errors import BadInputError, FailedError, last_words
 from components.common.files import sha256_tree, write_json
 from components.common.learning.distributed import flag, launch, member
+from components.common.lineage import complete, known_by_others, origins
 from components.common.parent import follow
 from components.common.remote import local_paths, made, path_or_uri
 from components.common.trainjob.spec import VARIABLE as TRAINJOB
@@ -52,8 +53,8 @@ def main(run: Callable[..., Metadata | None], argv: list[str] | None = None, dis
             launch(stage, sys.argv[1:] if argv is None else argv)
         with member(stage) if distributed else contextlib.nullcontext():
             first = os.environ.get("RANK", "0") == "0" or not distributed
-            with local_paths(values, outputs, first) as (paths, about):
-                metadata = run(**paths) or {}
+            with local_paths(values, outputs, first) as (paths, about), complete(paths, inputs_of(run)) as known:
+                metadata = run(**known) or {}
                 about.update(metadata)
             if executor_input and first:
                 write_executor_output(json.loads(executor_input), metadata)
@@ -61,6 +62,12 @@ def main(run: Callable[..., Metadata | None], argv: list[str] | None = None, dis
         line, code = last_words(stage, error) or ("", 1)
         print(line, file=sys.stderr, flush=True)
         raise SystemExit(code) from None
+
+
+def inputs_of(run: Callable[..., Any]) -> set[str]:
+    """Names of the paths that a stage reads: those before its settings."""
+    names = list(inspect.signature(run).parameters)
+    return {name for name in names[: names.index("settings")] if get_type_hints(run)[name] is Path}
 
 
 def outputs_of(run: Callable[..., Any]) -> set[str]:
@@ -71,7 +78,7 @@ def outputs_of(run: Callable[..., Any]) -> set[str]:
 
 def parse(run: Callable[..., Any], stage: str, argv: list[str] | None) -> tuple[dict[str, Any], str]:
     """Arguments of `run` from flags: paths (or URIs), strings and integers as they are, a settings model from JSON or
-    `@file`.
+    `@file`. What the other inputs tell may be left out, and is then no key of the result.
 
     Single settings have flags too; the JSON goes before them.
     """
@@ -81,11 +88,12 @@ def parse(run: Callable[..., Any], stage: str, argv: list[str] | None) -> tuple[
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     hints = get_type_hints(run)
+    told = known_by_others(inputs_of(run))
     for name, parameter in inspect.signature(run).parameters.items():
         kind = hints[name]
         is_model = isinstance(kind, type) and issubclass(kind, BaseModel)
         default = "{}" if is_model else parameter.default
-        required = default is inspect.Parameter.empty
+        required = default is inspect.Parameter.empty and name not in told
         is_object = get_origin(kind) is dict
         shown = "JSON|@FILE" if is_model else "JSON" if is_object else kind.__name__.upper()
         parser.add_argument(
@@ -93,7 +101,8 @@ def parse(run: Callable[..., Any], stage: str, argv: list[str] | None) -> tuple[
             dest=name,
             metavar=shown,
             required=required,
-            default=None if required else default,
+            default=argparse.SUPPRESS if name in told else None if required else default,
+            help="left out: what the other inputs were made from" if name in told else None,
             type=str if is_model or is_object else path_or_uri if kind is Path else kind,
         )
         if is_model:
@@ -156,13 +165,15 @@ def _value(model: type[BaseModel], name: str, text: str) -> Any:
 
 
 def write_executor_output(executor_input: dict[str, Any], metadata: Metadata) -> None:
-    """Write the file that tells Kubeflow about the outputs: each artifact's own figures and the digest of its bytes."""
+    """Write the file that tells Kubeflow about the outputs: each artifact's own figures, the digest of its bytes,
+    and those of the dataset and the labels that it was made from.
+    """
     artifacts = executor_input["outputs"].get("artifacts", {})
     for name, entry in artifacts.items():
         artifact = entry["artifacts"][0]
         path = Path(artifact.get("customPath") or local_path(artifact["uri"]))
         digest = {"digest": sha256_tree(path)} if path.exists() else {}
-        artifact["metadata"] = {**artifact.get("metadata", {}), **digest, **metadata.get(name, {})}
+        artifact["metadata"] = {**artifact.get("metadata", {}), **digest, **origins(path), **metadata.get(name, {})}
     write_json(Path(executor_input["outputs"]["outputFile"]), {"artifacts": artifacts})
 
 

@@ -3,7 +3,6 @@ from kfp.dsl import (
     Artifact,
     ClassificationMetrics,
     ContainerSpec,
-    Dataset,
     Input,
     Metrics,
     Model,
@@ -16,9 +15,7 @@ from components.common.component import stage
 
 @container_component
 def evaluate(
-    dataset: Input[Dataset],
     embeddings: Input[Artifact],
-    labels: Input[Artifact],
     warm: Input[Model],
     classifier: Input[Model],
     calibration: Input[Artifact],
@@ -35,9 +32,7 @@ def evaluate(
     return stage(
         "evaluate",
         image="report",
-        dataset=dataset.path,
         embeddings=embeddings.path,
-        labels=labels.path,
         warm=warm.path,
         classifier=classifier.path,
         calibration=calibration.path,

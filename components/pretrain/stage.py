@@ -77,7 +77,7 @@ def run(
     figures |= {name: last[name] for name in ("loss", "spread", "knn_accuracy") if name in last}
     with new_folder(encoder) as folder:
         save_weights(folder / "encoder.safetensors", network)
-        save_about(folder, "encoder", spec, **made_from, figures=figures)
+        save_about(folder, "encoder", spec, **made_from | data.reference(), figures=figures)
         write_jsonl(folder / "history.jsonl", history)
     write_json(metrics, figures)
     once_kept(lambda: place.delete(checkpoints.key))

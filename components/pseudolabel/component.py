@@ -1,13 +1,11 @@
-from kfp.dsl import Artifact, ContainerSpec, Dataset, Input, Metrics, Model, Output, container_component
+from kfp.dsl import ContainerSpec, Input, Metrics, Model, Output, container_component
 
 from components.common.component import stage
 
 
 @container_component
 def pseudolabel(
-    dataset: Input[Dataset],
     warm: Input[Model],
-    labels: Input[Artifact],
     store: str,
     seed: int,
     threads: int,
@@ -19,9 +17,7 @@ def pseudolabel(
     return stage(
         "pseudolabel",
         image="train",
-        dataset=dataset.path,
         warm=warm.path,
-        labels=labels.path,
         store=store,
         seed=seed,
         threads=threads,

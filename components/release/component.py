@@ -1,12 +1,10 @@
-from kfp.dsl import Artifact, ContainerSpec, Dataset, Input, Model, Output, container_component
+from kfp.dsl import Artifact, ContainerSpec, Input, Model, Output, container_component
 
 from components.common.component import stage
 
 
 @container_component
 def release(
-    dataset: Input[Dataset],
-    labels: Input[Artifact],
     classifier: Input[Model],
     calibration: Input[Artifact],
     evaluation: Input[Artifact],
@@ -19,8 +17,6 @@ def release(
     return stage(
         "release",
         image="data",
-        dataset=dataset.path,
-        labels=labels.path,
         classifier=classifier.path,
         calibration=calibration.path,
         evaluation=evaluation.path,

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from components.common.artifacts import load_about, load_dataset, load_labels
+from components.common.artifacts import load_about
 from components.common.cli import Metadata
 from components.common.code import code_digest
 from components.common.errors import BadInputError
@@ -16,8 +16,6 @@ from components.release.settings import ReleaseSettings
 
 
 def run(
-    dataset: Path,
-    labels: Path,
     classifier: Path,
     calibration: Path,
     evaluation: Path,
@@ -31,7 +29,7 @@ def run(
         raise BadInputError(
             f"name {name!r} cannot be part of an address; expected letters, digits, dots, dashes and underscores"
         )
-    if waiting := waiting_in(labels, evaluation):
+    if waiting := waiting_in(classifier, evaluation):
         line = sentence(waiting, store)
         told = _record(release, nothing(name, line, []))
         return {"release": {**told["release"], "waiting": line}}
@@ -41,7 +39,7 @@ def run(
         why = "; ".join(f"{gate['name']}: {gate['why']}" for gate in failed)
         return _record(release, nothing(name, f"not released: {why}", verdict["gates"]))
     files = bundle_files(classifier, calibration, evaluation)
-    described = describe(files, about(dataset, labels, classifier, calibration, evaluation, name, files))
+    described = describe(files, about(classifier, calibration, evaluation, name, files))
     target = open_store(store)
     folder = publish(target, described, files)
     if settings.promote:
@@ -102,8 +100,6 @@ def bundle_files(classifier: Path, calibration: Path, evaluation: Path) -> dict[
 
 
 def about(
-    dataset: Path,
-    labels: Path,
     classifier: Path,
     calibration: Path,
     evaluation: Path,
@@ -111,8 +107,6 @@ def about(
     files: dict[str, bytes],
 ) -> dict[str, Any]:
     """What a release says of itself; raises BadInputError where the parts are not of one model."""
-    data = load_dataset(dataset)
-    (_, labels_about) = load_labels(labels)
     _, classifier_about = load_about(classifier, "classifier")
     fitted = _read(calibration / "calibration.json", "calibrate")
     measured = _read(evaluation / "metrics.json", "evaluate")
@@ -130,6 +124,15 @@ def about(
             f"{evaluation}: measured at T={measured['temperature']}, but {calibration} has {fitted['temperature']}; "
             "run evaluate on this calibration"
         )
+    learned_from = {what: classifier_about[what] for what in ("dataset", "labels")}
+    seen = measured["provenance"]
+    measured_on = {"dataset": seen["dataset"]["id"], "labels": seen["labels"]["sha256"]}
+    for what, digest in learned_from.items():
+        if measured_on[what] != digest:
+            raise BadInputError(
+                f"{evaluation}: measured on {what} {measured_on[what][:12]}, but {classifier} learned from "
+                f"{digest[:12]}; run evaluate on the {what} of this classifier"
+            )
     settings = {
         classifier_about["stage"]: classifier_about["settings"],
         "evaluate": measured["provenance"]["evaluate"]["settings"],
@@ -142,7 +145,7 @@ def about(
         "settings": settings,
         "seed": classifier_about["seed"],
         "threads": classifier_about["threads"],
-        "digests": {"dataset": data.id, "labels": labels_about["sha256"], "code": code_digest()},
+        "digests": {**learned_from, "code": code_digest()},
     }
 
 

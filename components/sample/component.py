@@ -1,11 +1,10 @@
-from kfp.dsl import HTML, Artifact, ContainerSpec, Dataset, Input, Model, Output, container_component
+from kfp.dsl import HTML, Artifact, ContainerSpec, Input, Model, Output, container_component
 
 from components.common.component import stage
 
 
 @container_component
 def sample(
-    dataset: Input[Dataset],
     encoder: Input[Model],
     name: str,
     store: str,
@@ -21,7 +20,6 @@ def sample(
     return stage(
         "sample",
         image="train",
-        dataset=dataset.path,
         encoder=encoder.path,
         name=name,
         store=store,

@@ -30,12 +30,12 @@ def run(
     seed: int,
     threads: int,
     settings: WarmupSettings,
-    classifier: Path,
+    warm: Path,
     metrics: Path,
 ) -> Metadata:
     """Train a first classifier from the encoder and the labels: the head, then all weights."""
     if waiting := waiting_in(labels):
-        return pass_on(waiting, store, {"classifier": classifier}, {"metrics": metrics})
+        return pass_on(waiting, store, {"warm": warm}, {"metrics": metrics})
     set_threads(threads)
     data = load_dataset(dataset)
     place = open_store(store)
@@ -57,15 +57,15 @@ def run(
     if len(held):  # of a class that the model does not know: wrong
         figures["validation_accuracy"] = float((classes.columns[predicted] == truth).mean())
     save_classifier(
-        classifier,
+        warm,
         model,
         spec,
         history,
+        data,
+        labels,
         stage="warmup",
         classes=classes.trained,
         unlabelled_classes=classes.missing,
-        dataset=data.id,
-        labels=about["sha256"],
         settings=settings.model_dump(mode="json"),
         seed=seed,
         threads=threads,
@@ -76,7 +76,7 @@ def run(
     )
     write_json(metrics, figures)
     without = {"unlabelled_classes": classes.told()} if classes.missing else {}
-    return {"metrics": figures, "classifier": {"stage": "warmup", "handed_on": False, **without}}
+    return {"metrics": figures, "warm": {"stage": "warmup", "handed_on": False, **without}}
 
 
 def trainable(labels: pa.Table, names: list[str]) -> Classes:

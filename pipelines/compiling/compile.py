@@ -18,6 +18,7 @@ from pipelines.compiling.form import with_form
 from pipelines.compiling.form_picture import form_picture
 from pipelines.compiling.images import OVERRIDES, image_overrides
 from pipelines.compiling.manifests import HEADER, kustomization, mounted_files, pipeline_object, version_object
+from pipelines.compiling.order import with_direct_order
 from pipelines.compiling.picture import picture
 from pipelines.compiling.pods import with_pods
 from pipelines.compiling.variants import CONFIGS, check_stem, refuse_starved, variants
@@ -39,7 +40,7 @@ def compile_config(config: RunConfig, stem: str = PLAIN) -> str:
     pipeline = with_form(with_pods(training, config.resources, config.pools), config, stem)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "training.yaml"
-        compiler.Compiler().compile(pipeline, str(path))
+        compiler.Compiler().compile(with_direct_order(pipeline), str(path))
         text = path.read_text(encoding="utf-8")
     # in the comment on top kfp has these in another order each time
     settings = json.dumps(fill(config)["settings"], sort_keys=True)

@@ -120,17 +120,19 @@ def _intact(artifact: Any) -> bool:
 
 
 def _published(outputs: Outputs, store: str) -> bool:
-    """Whether what a stage left in the store is still there: a dataset's shards, candidates, a release and its
-    championship.
+    """Whether what a stage left in the store is still there: a version of a dataset and its shards, candidates, a
+    release and its championship.
     """
     keys: set[str] = set()
     champions: dict[str, str] = {}
     for artifact in outputs.values():
         if not isinstance(artifact, dsl.Artifact):
             continue
-        about = Path(artifact.uri) / "dataset.json"
-        if about.is_file():
-            keys |= {shard["key"] for shard in read_json(about)["shards"]}
+        described = Path(artifact.uri) / "dataset.json"
+        if described.is_file():
+            about = read_json(described)
+            keys |= {shard["key"] for shard in about["shards"]}
+            keys |= {f"datasets/{about['name']}/{about['id']}/{file}" for file in ("dataset.json", "index.parquet")}
         published = artifact.metadata.get("published")
         if published and isinstance(published, str):
             key = published.removeprefix(f"{store.rstrip('/')}/")

@@ -54,7 +54,7 @@ def main() -> None:
             )
 
 
-ARTIFACTS = (("ingest", "dataset"), ("sample", "labels"), ("warmup", "classifier"))
+ARTIFACTS = (("ingest", "dataset"), ("sample", "labels"), ("warmup", "warm"))
 NAMES = {
     "scratch": "supervised from scratch, same labels",
     "warmup_accuracy": "warm-up (SimCLR encoder, same labels)",

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from components.common.artifacts import SPLITS, TEST, TRAIN, Dataset, load_dataset
+from components.common.data.identity import id_of
 from components.common.data.images import ORIENTATION
 from components.common.data.reader import ShardReader
 from components.common.data.splits import split_of
@@ -46,7 +47,9 @@ def ingest(
     about = run(source, name, store or str(out / "store"), chosen, out / "dataset", out / "report.html")
     html = (out / "report.html").read_text()
     assert (out / "dataset" / "report.html").read_text() == html
-    return load_dataset(out / "dataset"), about["dataset"], html
+    dataset = load_dataset(out / "dataset")
+    assert id_of(dataset) == dataset.id  # by which every later stage verifies its copy
+    return dataset, about["dataset"], html
 
 
 def by_source(dataset: Dataset) -> dict[str, dict[str, Any]]:

@@ -26,7 +26,7 @@ def few(tiny_world: tiny.World, tmp_path_factory: pytest.TempPathFactory) -> tin
     folder = tmp_path_factory.mktemp("few")
     tiny.labels(folder / "labels", tiny_world.data, {**tiny_world.rows, TRAIN: tiny_world.rows[TRAIN][:60]})
     warmup(tiny_world._replace(labels=folder / "labels"), folder / "out", steps=60)
-    return tiny_world._replace(warm=folder / "out" / "classifier")
+    return tiny_world._replace(warm=folder / "out" / "warm")
 
 
 @pytest.fixture(scope="module")

@@ -20,8 +20,6 @@ def world(tiny_world, tiny_evaluated, tmp_path_factory):
     write_json(folder / "evaluation" / "gate.json", {"format": 1, "passed": True, "gates": []})
     (folder / "evaluation" / "metrics.json").write_bytes((tiny_evaluated.evaluation / "metrics.json").read_bytes())
     run(
-        tiny_world.dataset,
-        tiny_world.labels,
         tiny_world.classifier,
         tiny_evaluated.calibration,
         folder / "evaluation",

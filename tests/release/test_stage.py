@@ -23,8 +23,6 @@ def released(
     world: tiny.World, done: tiny.Evaluated, store: str, folder: Path, name: str = "digits", promote: bool = True
 ) -> tuple[dict, dict]:
     metadata = run(
-        world.dataset,
-        world.labels,
         world.classifier,
         done.calibration,
         done.evaluation,
@@ -105,6 +103,16 @@ def test_parts_of_different_models_and_odd_names_are_refused(tiny_world, passing
         )
     with pytest.raises(BadInputError, match="cannot be part of an address"):
         released(tiny_world, passing, str(tmp_path / "store"), tmp_path / "release", name="../up")
+    assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.parametrize(("what", "key"), [("dataset", "id"), ("labels", "sha256")])
+def test_what_was_measured_on_other_images_or_labels_is_not_released(tiny_world, passing, tmp_path, what, key):
+    about = read_json(passing.evaluation / "metrics.json")
+    about["provenance"][what][key] = "0" * 64
+    write_json(passing.evaluation / "metrics.json", about)
+    with pytest.raises(BadInputError, match=f"measured on {what} 000000000000, but .* run evaluate on the {what}"):
+        released(tiny_world, passing, str(tmp_path / "store"), tmp_path / "release")
     assert not (tmp_path / "store").exists()
 
 

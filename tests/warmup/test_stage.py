@@ -32,7 +32,7 @@ def relabelled(world: tiny.World, folder: Path, train: np.ndarray) -> tiny.World
 
 def test_the_artifact_and_the_figures(tiny_world, done):
     folder, metadata = done
-    _, spec, about = load_classifier(folder / "classifier")
+    _, spec, about = load_classifier(folder / "warm")
     figures = metadata["metrics"]
     assert spec == tiny.SPEC
     assert (about["stage"], about["handed_on"], about["dataset"]) == ("warmup", False, tiny_world.data.id)
@@ -45,7 +45,7 @@ def test_the_artifact_and_the_figures(tiny_world, done):
         len(tiny_world.rows["validation"]),
     )
     assert about["validation_accuracy"] == figures["validation_accuracy"] > 0.6
-    assert metadata["classifier"] == {"stage": "warmup", "handed_on": False}
+    assert metadata["warm"] == {"stage": "warmup", "handed_on": False}
 
 
 def test_a_second_run_gives_equal_bytes_and_another_seed_does_not(tiny_world, tmp_path):
@@ -58,15 +58,15 @@ def test_without_validation_labels_no_accuracy_is_claimed(tiny_world, tmp_path):
     tiny.labels(tmp_path / "labels", tiny_world.data, {TRAIN: tiny_world.rows[TRAIN]})
     metadata = warmup(tiny_world._replace(labels=tmp_path / "labels"), tmp_path / "out", steps=1)
     assert metadata["metrics"] == {"labels": len(tiny_world.rows[TRAIN]), "validation_images": 0}
-    assert load_classifier(tmp_path / "out" / "classifier")[2]["validation_accuracy"] is None
+    assert load_classifier(tmp_path / "out" / "warm")[2]["validation_accuracy"] is None
 
 
 def test_a_class_without_a_training_label_is_left_out_and_counts_as_wrong(tiny_world, partial_world, tmp_path, capsys):
     metadata = warmup(partial_world, tmp_path / "out")
-    model, spec, about = load_classifier(tmp_path / "out" / "classifier")
+    model, spec, about = load_classifier(tmp_path / "out" / "warm")
     assert (about["classes"], about["unlabelled_classes"]) == (list("01245689"), ["3", "7"])
     assert model.head.out_features == 8
-    assert metadata["classifier"]["unlabelled_classes"] == "2 of 10 (3, 7)"
+    assert metadata["warm"]["unlabelled_classes"] == "2 of 10 (3, 7)"
     assert "classes without a training label: 2 of 10 (3, 7); none of them can be predicted" in capsys.readouterr().out
     held = tiny_world.rows["validation"]
     images = Images(tiny_world.data, open_store(tiny_world.store), spec.mode, spec.image_size)
@@ -82,7 +82,7 @@ def test_two_classes_are_enough_and_one_is_not(tiny_world, tmp_path):
         world = relabelled(tiny_world, tmp_path / "labels", tiny_world.rows[TRAIN][np.isin(label, names)])
         if len(names) == 2:
             warmup(world, tmp_path / "two", steps=1)
-            assert load_classifier(tmp_path / "two" / "classifier")[2]["classes"] == names
+            assert load_classifier(tmp_path / "two" / "warm")[2]["classes"] == names
             continue
         with pytest.raises(BadInputError, match=r"the training labels are of .*; expected at least two classes"):
             warmup(world, tmp_path / "out")

@@ -1,5 +1,6 @@
 """Shared by stages that train with labels: targets, endless batches, validation, the classifier artifact."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from components.common.artifacts import VALIDATION, Dataset, ModelSpec, load_labels, save_about
+from components.common.artifacts import LABELS_FILES, VALIDATION, Dataset, ModelSpec, load_labels, save_about
 from components.common.data.splits import labelled
 from components.common.files import new_folder, write_jsonl
 from components.common.learning.inference import BATCH, logits
@@ -54,9 +55,21 @@ def validation_set(dataset: Dataset, labels: Path) -> tuple[np.ndarray, np.ndarr
 
 
 def save_classifier(
-    folder: Path, model: Classifier, spec: ModelSpec, history: list[dict[str, Any]], **facts: Any
+    folder: Path,
+    model: Classifier,
+    spec: ModelSpec,
+    history: list[dict[str, Any]],
+    dataset: Dataset,
+    labels: Path,
+    **facts: Any,
 ) -> None:
+    """Write the classifier artifact; it takes the labels along, so that later stages measure by those that it learned
+    from. labels: the artifact of `sample`, or a classifier.
+    """
+    _, known = load_labels(labels)
     with new_folder(folder) as temporary:
         save_weights(temporary / "classifier.safetensors", model)
-        save_about(temporary, "classifier", spec, **facts)
+        save_about(temporary, "classifier", spec, **dataset.reference(), labels=known["sha256"], **facts)
         write_jsonl(temporary / "history.jsonl", history)
+        for name in LABELS_FILES:
+            shutil.copyfile(labels / name, temporary / name)

@@ -13,14 +13,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.common.artifacts import INDEX, SPLITS, Shard
+from components.common.data.identity import ROWS, rows_text, version_id
 from components.common.data.shards import BLOCK, Member, ShardWriter, index_text
-from components.common.files import json_text, new_file, sha256_json
+from components.common.files import new_file
 from components.common.storage import Store
 from components.ingest.pack.packing import upload_shards
 from components.ingest.previous.version import PreviousVersion
 from components.ingest.version.inventory import Inventory
 
-ROWS = 10_000  # of the index that are digested, and written, at a time
 DEAD_SHARE = 0.5  # of a shard, above which its images are packed anew: a version should not fetch what it does not name
 INDEX_QUERY = """SELECT id, holder, offset, size, width, height, split, label, team AS "group", source, text
     FROM images WHERE aside = '' ORDER BY id"""
@@ -90,13 +90,11 @@ def write_version(inventory: Inventory, mode: str, previous: PreviousVersion, pa
     digest = hashlib.sha256()
     with new_file(path) as temporary, pq.ParquetWriter(temporary, INDEX, compression="zstd") as writer:
         for table in _tables(inventory, position):
-            digest.update(json_text((table if has_text else table.drop_columns("text")).to_pydict()).encode())
+            digest.update(rows_text(table, has_text))
             writer.write_table(table)
     named = inventory.rows("SELECT DISTINCT label FROM images WHERE aside = '' AND label IS NOT NULL ORDER BY label")
     classes = tuple(name for (name,) in named)
-    version = sha256_json(
-        {"index": digest.hexdigest(), "shards": [shard.sha256 for shard in shards], "classes": classes, "mode": mode}
-    )
+    version = version_id(digest.hexdigest(), shards, classes, mode)
     counts = dict(inventory.rows("SELECT split, COUNT(*) FROM images WHERE aside = '' GROUP BY split"))
     return Version(
         version,

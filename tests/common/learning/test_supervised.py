@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
+from components.common.artifacts import load_labels
 from components.common.errors import BadInputError
 from components.common.files import sha256_tree
 from components.common.learning.loading import Images
@@ -84,13 +85,25 @@ def test_the_artifact_repeats_and_replaces_what_was_there(tiny_world, tmp_path):
     (tmp_path / "one").mkdir()
     (tmp_path / "one" / "stale").write_text("x")
     for name in ("one", "two"):
-        save_classifier(tmp_path / name, model, spec, records, stage="warmup", classes=["a"] * 10)
+        save_classifier(
+            tmp_path / name,
+            model,
+            spec,
+            records,
+            tiny_world.data,
+            tiny_world.labels,
+            stage="warmup",
+            classes=["a"] * 10,
+        )
     assert sha256_tree(tmp_path / "one") == sha256_tree(tmp_path / "two")
     assert sorted(path.name for path in (tmp_path / "one").iterdir()) == [
         "classifier.json",
         "classifier.safetensors",
         "history.jsonl",
+        "labels.json",
+        "labels.parquet",
     ]
+    assert load_labels(tmp_path / "one") == load_labels(tiny_world.labels)
     assert [json.loads(line) for line in (tmp_path / "one" / "history.jsonl").read_text().splitlines()] == records
     loaded, loaded_spec, about = load_classifier(tmp_path / "one")
     assert (loaded_spec, about["stage"]) == (tiny.SPEC, "warmup")

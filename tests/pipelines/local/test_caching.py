@@ -119,6 +119,19 @@ def test_a_cached_release_is_still_there_and_still_champion(released):
     assert stages.get(key) is None
 
 
+def test_a_cached_dataset_is_still_in_the_store(tiny_world, tmp_path):
+    shutil.copytree(tiny_world.store, tmp_path / "store")
+    stages = StageCache(tmp_path / "cache", lambda stage, outputs: None)
+    key = stages.compute_key("comp-ingest", "image", [], {"store": str(tmp_path / "store")})
+    stages.put(key, {"dataset": dsl.Dataset(name="dataset", uri=str(tiny_world.dataset))})
+    assert stages.get(key) is not None
+    for path in (tmp_path / "store" / "datasets" / "digits" / tiny_world.data.id).iterdir():
+        path.rename(tmp_path / path.name)
+        assert stages.get(key) is None  # later stages find it there: it has to be published again
+        (tmp_path / path.name).rename(path)
+    assert stages.get(key) is not None
+
+
 def test_one_name_for_a_store_wherever_the_user_stands(tmp_path, monkeypatch):
     stages = StageCache(tmp_path / "cache", lambda stage, outputs: None)
     (tmp_path / "a").mkdir()
