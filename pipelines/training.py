@@ -16,11 +16,11 @@ from components.sample.component import sample
 from components.warmup.component import warmup
 
 
-def ingested(parts: Any, **of: Any) -> Any:
+def ingested(parts: Any, settings: Any, **places: Any) -> Any:
     """The dataset: packed by as many workers as there are parts, joined."""
     with dsl.ParallelFor(parts) as part:
-        packed = pack(parts=part, **of).outputs["packed"]
-    return ingest(packed=dsl.Collected(packed), **of).outputs["dataset"]
+        packed = pack(settings=part, **places).outputs["packed"]
+    return ingest(packed=dsl.Collected(packed), settings=settings, **places).outputs["dataset"]
 
 
 @dsl.pipeline(
@@ -65,16 +65,14 @@ def training(
         **places,
     ).outputs
     data = ingested(told["parts"], settings=told["ingest"], **places)
-    common = {"store": store, "threads": told["threads"]}
-    seeded = {"seed": told["seed"], **common}
-    encoder = pretrain(dataset=data, settings=told["pretrain"], **seeded).outputs["encoder"]
-    picks = sample(name=name, encoder=encoder, settings=told["sample"], **seeded).outputs
+    encoder = pretrain(dataset=data, store=store, settings=told["pretrain"]).outputs["encoder"]
+    picks = sample(encoder=encoder, name=name, store=store, settings=told["sample"]).outputs
     known = {"embeddings": picks["embeddings"], "labels": picks["labels"]}
-    warm = warmup(encoder=encoder, settings=told["warmup"], **known, **seeded).outputs["warm"]
-    final = pseudolabel(warm=warm, settings=told["pseudolabel"], **seeded).outputs["classifier"]
-    calibration = calibrate(classifier=final, settings=told["calibrate"], **common).outputs["calibration"]
+    warm = warmup(encoder=encoder, store=store, settings=told["warmup"], **known).outputs["warm"]
+    final = pseudolabel(warm=warm, store=store, settings=told["pseudolabel"]).outputs["classifier"]
+    calibration = calibrate(classifier=final, store=store, settings=told["calibrate"]).outputs["calibration"]
     measured = {"warm": warm, "classifier": final, "calibration": calibration, "embeddings": picks["embeddings"]}
-    evaluation = evaluate(settings=told["evaluate"], **measured, **seeded).outputs["evaluation"]
+    evaluation = evaluate(store=store, settings=told["evaluate"], **measured).outputs["evaluation"]
     release(
         classifier=final,
         calibration=calibration,

@@ -7,7 +7,6 @@ from components.common.component import stage
 def calibrate(
     classifier: Input[Model],
     store: str,
-    threads: int,
     settings: dict,
     calibration: Output[Artifact],
     metrics: Output[Metrics],
@@ -18,7 +17,6 @@ def calibrate(
         image="train",
         classifier=classifier.path,
         store=store,
-        threads=threads,
         settings=settings,
         calibration=calibration.path,
         metrics=metrics.path,

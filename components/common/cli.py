@@ -26,6 +26,7 @@ from components.common.trainjob.spec import VARIABLE as TRAINJOB
 
 Metadata = dict[str, dict[str, Any]]
 T = TypeVar("T")
+WITHIN = ("seed", "threads", "parts")  # arguments that the settings may hold
 
 
 def main(run: Callable[..., Metadata | None], argv: list[str] | None = None, distributed: bool = False) -> None:
@@ -80,34 +81,56 @@ def parse(run: Callable[..., Any], stage: str, argv: list[str] | None) -> tuple[
     """Arguments of `run` from flags: paths (or URIs), strings and integers as they are, a settings model from JSON or
     `@file`. What the other inputs tell may be left out, and is then no key of the result.
 
-    Single settings have flags too; the JSON goes before them.
+    Single settings have flags too; the JSON goes before them. It may hold the arguments of WITHIN as well: `plan` hands
+    each task a single parameter, since Kubeflow's picture of a run has room for one line between two tasks.
     """
+    hints = get_type_hints(run)
+    within = {name for name in WITHIN if hints.get(name) in (str, int)}
+    parser = _parser(run, stage, within)
+    values = vars(parser.parse_args(argv))
+    executor_input = values.pop("executor_input")
+    below = {key.partition(".")[2]: values.pop(key) for key in list(values) if "." in key}
+    held: dict[str, Any] = {}
+    for name in values:
+        if _is_model(hints[name]):
+            given = _json("settings", values[name])
+            held = {key: given.pop(key, None) for key in within - values.keys()} if isinstance(given, dict) else {}
+            values[name] = read_settings(hints[name], given, stage, below)
+        elif get_origin(hints[name]) is dict:
+            values[name] = _json(name, values[name])
+    for key, value in held.items():
+        if value is None:
+            parser.error(f"{flag(key)} is required, or {key!r} in --settings")
+        values[key] = hints[key](value)
+    return values, executor_input
+
+
+def _parser(run: Callable[..., Any], stage: str, within: set[str]) -> argparse.ArgumentParser:
+    """A flag for each argument of `run`, and for each single setting. within: arguments that the settings may hold."""
     parser = argparse.ArgumentParser(
         prog=f"python -m components.{stage}",
         description=inspect.getdoc(run),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     hints = get_type_hints(run)
-    told = known_by_others(inputs_of(run))
+    told = dict.fromkeys(within, "as --settings say")
+    told |= dict.fromkeys(known_by_others(inputs_of(run)), "what the other inputs were made from")
     for name, parameter in inspect.signature(run).parameters.items():
         kind = hints[name]
-        is_model = isinstance(kind, type) and issubclass(kind, BaseModel)
-        default = "{}" if is_model else parameter.default
+        is_json = _is_model(kind) or get_origin(kind) is dict
+        default = "{}" if _is_model(kind) else parameter.default
         required = default is inspect.Parameter.empty and name not in told
-        is_object = get_origin(kind) is dict
-        shown = "JSON|@FILE" if is_model else "JSON" if is_object else kind.__name__.upper()
         parser.add_argument(
             flag(name),
             dest=name,
-            metavar=shown,
+            metavar="JSON|@FILE" if is_json else kind.__name__.upper(),
             required=required,
             default=argparse.SUPPRESS if name in told else None if required else default,
-            help="left out: what the other inputs were made from" if name in told else None,
-            type=str if is_model or is_object else path_or_uri if kind is Path else kind,
+            help=f"left out: {told[name]}" if name in told else None,
+            type=str if is_json else path_or_uri if kind is Path else kind,
         )
-        if is_model:
-            single = [field for field in plain_fields(kind) if field not in hints]
-            for field in single:
+        for field in plain_fields(kind) if _is_model(kind) else ():
+            if field not in hints:
                 parser.add_argument(
                     flag(field),
                     dest=f"{name}.{field}",
@@ -118,15 +141,11 @@ def parse(run: Callable[..., Any], stage: str, argv: list[str] | None) -> tuple[
     parser.add_argument(
         "--executor-input", default="", metavar="JSON", help="Kubeflow's {{$}}: where to write what the UI shows"
     )
-    values = vars(parser.parse_args(argv))
-    executor_input = values.pop("executor_input")
-    below = {key.partition(".")[2]: values.pop(key) for key in list(values) if "." in key}
-    for name in values:
-        if isinstance(hints[name], type) and issubclass(hints[name], BaseModel):
-            values[name] = read_settings(hints[name], values[name], stage, below)
-        elif get_origin(hints[name]) is dict:
-            values[name] = _json(name, values[name])
-    return values, executor_input
+    return parser
+
+
+def _is_model(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 def plain_fields(model: type[BaseModel]) -> list[str]:
@@ -135,11 +154,8 @@ def plain_fields(model: type[BaseModel]) -> list[str]:
     return [name for name, kind in kinds.items() if not (isinstance(kind, type) and issubclass(kind, BaseModel))]
 
 
-def read_settings(model: type[BaseModel], text: str, stage: str, below: dict[str, str]) -> BaseModel:
-    """Settings from JSON or `@file`, over single ones from flags of their own."""
-    if text.startswith("@"):
-        text = Path(text[1:]).read_text(encoding="utf-8")
-    given = _json("settings", text)
+def read_settings(model: type[BaseModel], given: Any, stage: str, below: dict[str, str]) -> BaseModel:
+    """Settings from what JSON gave, over single ones from flags of their own."""
     try:
         singles = {name: _value(model, name, value) for name, value in below.items()}
         return model.model_validate({**singles, **given} if isinstance(given, dict) else given)
@@ -150,6 +166,9 @@ def read_settings(model: type[BaseModel], text: str, stage: str, below: dict[str
 
 
 def _json(name: str, text: str) -> Any:
+    """What JSON, or a file named `@file`, says."""
+    if text.startswith("@"):
+        text = Path(text[1:]).read_text(encoding="utf-8")
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:

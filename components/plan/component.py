@@ -15,9 +15,7 @@ def plan(
     sample_labels_file: str,
     release_promote: str,
     settings: dict,
-    parts: OutputPath(list),  # type: ignore[valid-type]
-    seed: OutputPath(int),  # type: ignore[valid-type]
-    threads: OutputPath(int),  # type: ignore[valid-type]
+    parts: OutputPath(list[dict]),  # type: ignore[valid-type]
     ingest: OutputPath(dict),  # type: ignore[valid-type]
     pretrain: OutputPath(dict),  # type: ignore[valid-type]
     sample: OutputPath(dict),  # type: ignore[valid-type]
@@ -42,8 +40,6 @@ def plan(
         release_promote=release_promote,
         settings=settings,
         parts=parts,
-        seed=seed,
-        threads=threads,
         ingest=ingest,
         pretrain=pretrain,
         sample=sample,

@@ -9,6 +9,10 @@ from components.ingest.plan.work import planned
 from components.plan.form import read
 from components.plan.settings import RunSettings
 
+TRAINING = ("pretrain", "sample", "warmup", "pseudolabel", "evaluate")
+SHARED = {"seed": TRAINING, "threads": (*TRAINING, "calibrate")}
+"""What several stages are told alike, beside their own settings."""
+
 
 def run(
     name: str,
@@ -22,8 +26,6 @@ def run(
     release_promote: str,
     settings: dict[str, Any],
     parts: Path,
-    seed: Path,
-    threads: Path,
     ingest: Path,
     pretrain: Path,
     sample: Path,
@@ -40,9 +42,13 @@ def run(
     given = dict(locals())
     asked = read({name: value for name, value in given.items() if not isinstance(value, Path)})
     labels_version = _labels_version(asked)
-    write_json(parts, planned(asked.source, asked.name, asked.store, asked.ingest, parts.parent))
+    ranges = planned(asked.source, asked.name, asked.store, asked.ingest, parts.parent)
     told = _null_in_words(asked.model_dump(mode="json"))
+    write_json(parts, [{**told["ingest"], "parts": each} for each in ranges])
     told["sample"]["labels_version"] = labels_version
+    for key, stages in SHARED.items():
+        for stage in stages:
+            told[stage][key] = told[key]
     for key, path in given.items():
         if isinstance(path, Path) and key != "parts":
             write_json(path, told[key])

@@ -7,8 +7,6 @@ from components.common.component import stage
 def pretrain(
     dataset: Input[Dataset],
     store: str,
-    seed: int,
-    threads: int,
     settings: dict,
     encoder: Output[Model],
     metrics: Output[Metrics],
@@ -19,8 +17,6 @@ def pretrain(
         image="train",
         dataset=dataset.path,
         store=store,
-        seed=seed,
-        threads=threads,
         settings=settings,
         encoder=encoder.path,
         metrics=metrics.path,

@@ -7,8 +7,6 @@ from components.common.component import stage
 def pseudolabel(
     warm: Input[Model],
     store: str,
-    seed: int,
-    threads: int,
     settings: dict,
     classifier: Output[Model],
     metrics: Output[Metrics],
@@ -19,8 +17,6 @@ def pseudolabel(
         image="train",
         warm=warm.path,
         store=store,
-        seed=seed,
-        threads=threads,
         settings=settings,
         classifier=classifier.path,
         metrics=metrics.path,

@@ -40,7 +40,7 @@ def config(tmp_path: Path, s3_bucket: str) -> Path:
 
 
 def planned(form: Inputs, folder: Path) -> Inputs:
-    given: Inputs = {**form, **{name: folder / name for name in ("parts", "seed", "threads", *STAGES)}}
+    given: Inputs = {**form, **{name: folder / name for name in ("parts", *STAGES)}}
     run_plan(**given)
     return {name: json.loads(given[name].read_text(encoding="utf-8")) for name in given.keys() - form.keys()}
 
@@ -85,7 +85,7 @@ def test_the_first_the_second_a_submitted_and_a_scheduled_run_give_equal_inputs(
             places = form["source"], form["name"], form["store"]
             packed = []
             for number, part in enumerate(told["parts"]):
-                run_pack(*places, part, settings, folder / f"packed-{number}")
+                run_pack(*places, part["parts"], settings, folder / f"packed-{number}")
                 packed.append((folder / f"packed-{number}").read_text(encoding="utf-8"))
             run_ingest(*places, settings, folder / "dataset", folder / "report.html", json.dumps(packed))
             outputs[case] = packed, (folder / "dataset" / "dataset.json").read_bytes()

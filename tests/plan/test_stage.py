@@ -13,7 +13,7 @@ from components.plan.settings import RunSettings
 from components.plan.stage import run
 from pipelines.configuration.config import STAGES
 
-OUTPUTS = ("parts", "seed", "threads", *STAGES)
+OUTPUTS = ("parts", *STAGES)
 
 
 @pytest.fixture
@@ -35,7 +35,12 @@ def planned(form: dict[str, Any], folder: Path) -> dict[str, Any]:
 def test_each_stage_is_told_its_settings(world, tmp_path):
     asked = world.model_copy(update={"seed": 5, "threads": 1})
     told = planned({**fill(asked), "release_promote": "no", "pretrain_epochs": 3}, tmp_path / "out")
-    assert (told["seed"], told["threads"], len(told["parts"])) == (5, 1, 1)
+    alike = {stage: {key: told[stage].pop(key, None) for key in ("seed", "threads")} for stage in STAGES}
+    for stage in ("pretrain", "sample", "warmup", "pseudolabel", "evaluate"):
+        assert alike[stage] == {"seed": 5, "threads": 1}
+    assert alike["calibrate"] == {"seed": None, "threads": 1}
+    assert alike["ingest"] == alike["release"] == {"seed": None, "threads": None}
+    assert [part.keys() - told["ingest"].keys() for part in told["parts"]] == [{"parts"}]
     assert "None" not in str(told), "a parameter cannot hold it"
     for stage in STAGES:
         plain = getattr(world, stage)

@@ -4,7 +4,7 @@ from components.common.component import stage
 
 
 @container_component
-def pack(source: str, name: str, store: str, parts: str, settings: dict, packed: OutputPath(str)) -> ContainerSpec:  # type: ignore[valid-type]
+def pack(source: str, name: str, store: str, settings: dict, packed: OutputPath(str)) -> ContainerSpec:  # type: ignore[valid-type]
     """Check, decode and pack one range of the listing into shards in the store."""
     return stage(
         "ingest.pack",
@@ -12,7 +12,6 @@ def pack(source: str, name: str, store: str, parts: str, settings: dict, packed:
         source=source,
         name=name,
         store=store,
-        parts=parts,
         settings=settings,
         packed=packed,
     )
