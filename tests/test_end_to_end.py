@@ -164,7 +164,10 @@ def test_only_what_changed_runs(worlds):
     folder, _ = worlds[1]
     again = gleaner(folder, "run", "tiny.yaml", "release.promote=false")
     assert again.returncode == 0, again.stderr
-    assert [stage["name"] for stage in record(folder)["stages"] if stage["seconds"] is not None] == ["release"]
+    assert [stage["name"] for stage in record(folder)["stages"] if stage["seconds"] is not None] == [
+        "plan",  # reads the form
+        "release",
+    ]
     assert "not promoted" in closing_table(again.stdout)["release"]
     next((folder / "photos" / "0").iterdir()).touch()  # the source may have changed; its bytes did not
     assert gleaner(folder, "run", "tiny.yaml").returncode == 0
@@ -218,6 +221,6 @@ def test_a_bad_source_is_one_line_and_exit_code_2(tmp_path):
     assert failed.returncode == 2
     assert failed.stdout == ""
     line, log = failed.stderr.splitlines()[-2:]
-    assert line.startswith("error: ingest: nowhere: ")
+    assert line.startswith("error: plan: nowhere: ")
     assert Path(log.removeprefix("log: ")).read_text().rstrip().endswith(line)
     assert "Traceback" not in failed.stderr

@@ -12,6 +12,7 @@ from components.common.cli import main
 from components.common.errors import BadInputError
 from components.common.files import read_json, sha256_tree, write_json
 from components.common.waiting import sentence
+from components.plan.stage import SHARED
 from pipelines.configuration.config import STAGES
 
 AFTER = STAGES[list(STAGES).index("sample") + 1 :]
@@ -35,8 +36,9 @@ def pass_on(stage: str, folder: Path) -> dict[str, dict[str, Any]]:
     run = importlib.import_module(f"components.{stage}.stage").run
     inputs, outputs = declared(stage)
     flags: list[str] = []
+    settings = {key: 1 for key, stages in SHARED.items() if stage in stages}
     for name, kind in inputs.items():
-        plain = {"String": "pets", "Integer": "1", "Dict": "{}", "Boolean": "true"}
+        plain = {"String": "pets", "Integer": "1", "Dict": json.dumps(settings)}
         value = STORE if name == "store" else plain.get(kind) or str(folder / "inputs" / name)
         flags += [f"--{name.replace('_', '-')}", value]
         if kind not in plain and name not in EARLIER:

@@ -78,3 +78,22 @@ def test_help_explains_them(capsys):
     assert "Passes; 5 % of them warm up." in text
     assert text.count("--store") == 2  # usage and list: a stage's own flag is not doubled by a setting of that name
     assert "--inner" not in text
+
+
+def seeded(store: str, seed: int, threads: int, settings: Knobs) -> None:
+    """A stage that draws at random."""
+
+
+def test_the_settings_may_hold_seed_and_threads(capsys):
+    """As `plan` hands them on: whole numbers may come with a point, as protobuf writes them."""
+    values, _ = parse(seeded, "toy", ["--store", "s", "--settings", '{"seed": 7.0, "threads": 2, "epochs": 3}'])
+    assert values == {"store": "s", "seed": 7, "threads": 2, "settings": Knobs(epochs=3)}
+    assert [type(values[name]) for name in ("seed", "threads")] == [int, int]
+    values, _ = parse(seeded, "toy", ["--store", "s", "--seed", "1", "--threads", "1"])
+    assert (values["seed"], values["threads"], values["settings"]) == (1, 1, Knobs())
+    with pytest.raises(SystemExit) as ended:
+        parse(seeded, "toy", ["--store", "s", "--seed", "1"])
+    assert ended.value.code == 2
+    assert "--threads is required, or 'threads' in --settings" in capsys.readouterr().err
+    with pytest.raises(BadInputError, match="seed"):
+        knobs("--settings", '{"seed": 1}')  # of a stage that draws nothing
