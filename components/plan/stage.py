@@ -9,6 +9,7 @@ from components.ingest.plan.work import planned
 from components.plan.form import read
 from components.plan.settings import RunSettings
 
+STAGES = ("ingest", "pretrain", "sample", "warmup", "pseudolabel", "calibrate", "evaluate", "release")
 TRAINING = ("pretrain", "sample", "warmup", "pseudolabel", "evaluate")
 SHARED = {"seed": TRAINING, "threads": (*TRAINING, "calibrate")}
 """What several stages are told alike, beside their own settings."""
@@ -39,8 +40,20 @@ def run(
 
     The first mistake in the form, the source, the store or the answers of people ends the run in one line.
     """
-    given = dict(locals())
-    asked = read({name: value for name, value in given.items() if not isinstance(value, Path)})
+    asked = read(
+        {
+            "name": name,
+            "source": source,
+            "store": store,
+            "pretrain_epochs": pretrain_epochs,
+            "sample_strategy": sample_strategy,
+            "sample_train_budget": sample_train_budget,
+            "sample_label_access": sample_label_access,
+            "sample_labels_file": sample_labels_file,
+            "release_promote": release_promote,
+            "settings": settings,
+        }
+    )
     labels_version = _labels_version(asked)
     ranges = planned(asked.source, asked.name, asked.store, asked.ingest, parts.parent)
     told = _null_in_words(asked.model_dump(mode="json"))
@@ -49,9 +62,9 @@ def run(
     for key, stages in SHARED.items():
         for stage in stages:
             told[stage][key] = told[key]
-    for key, path in given.items():
-        if isinstance(path, Path) and key != "parts":
-            write_json(path, told[key])
+    outputs = (ingest, pretrain, sample, warmup, pseudolabel, calibrate, evaluate, release)
+    for stage, path in zip(STAGES, outputs, strict=True):
+        write_json(path, told[stage])
 
 
 def _labels_version(run: RunSettings) -> str:

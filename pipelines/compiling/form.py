@@ -36,9 +36,7 @@ def with_form(pipeline: GraphComponent, config: RunConfig, stem: str) -> GraphCo
     )(traced)
     for key, parameter in filled.pipeline_spec.root.input_definitions.parameters.items():
         for choice in choices(key):
-            parameter.literals.add(
-                string_value=choice
-            )  # the SDK has no word for it; the UI makes a list to choose from
+            parameter.literals.add(string_value=choice)  # the SDK has no word for it; the UI makes a list of them
     return filled
 
 

@@ -86,3 +86,8 @@ def test_a_mistake_anywhere_ends_before_anything_is_done(world, tmp_path, change
     assert line in str(told.value)
     assert not any((tmp_path / "out").glob("*")) if (tmp_path / "out").exists() else True
     assert not any((tmp_path / "store").rglob("*")) if (tmp_path / "store").exists() else True
+
+
+def test_a_store_that_is_not_there_is_one_line(world, tmp_path, s3_bucket):
+    with pytest.raises(BadInputError, match="there is no bucket 'no-such-bucket'"):
+        planned({**fill(world), "store": "s3://no-such-bucket/store"}, tmp_path / "out")
