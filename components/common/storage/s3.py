@@ -16,7 +16,7 @@ from components.common.storage.cache import cached, let_go
 from components.common.storage.transfer import PART, receive, send
 
 # of one operation, where boto3's own (5, and 500 tokens for a client's life) end in a 503 or cannot see the damage
-ATTEMPTS = 8
+ATTEMPTS = 12
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds; doubled each time, then multiplied by a random number
 WRITER = "gleaner-writer"  # metadata that says whose write an object is
 
