@@ -125,7 +125,7 @@ def test_the_reconciler_runs_in_the_data_image(built, tmp_path):
         assert version_name(built.clone / "pipelines" / "compiled" / "training.yaml") in {
             version.name for version in server.versions
         }
-        assert answers[1].stdout.splitlines()[-1].endswith("as in Git: 0 created, 0 disabled, 0 deleted")
+        assert answers[1].stdout.splitlines()[-1].endswith("as in Git: 0 created, 0 enabled, 0 disabled, 0 deleted")
 
 
 def lay_out(source: dict[str, Any], maps: dict[str, dict[str, str]], folder: Path) -> None:
