@@ -55,7 +55,9 @@ def build(roles: list[str], engine: str, torch: str, registry: str, base: str, e
                 "--target",
                 role,
                 *arguments,
-                *labels(role, commit, base),
+                "--build-arg",
+                f"REVISION={commit}",
+                *labels(role, base),
                 "--tag",
                 reference,
                 folder,
@@ -101,12 +103,11 @@ def pushed(roles: list[str]) -> dict[str, str]:
     return {role: f"{notes[role]['reference']}@{notes[role]['digest']}" for role in roles}
 
 
-def labels(role: str, commit: str, base: str) -> list[str]:
-    """OCI annotations (opencontainers/image-spec, annotations.md) as flags."""
+def labels(role: str, base: str) -> list[str]:
+    """OCI annotations (opencontainers/image-spec, annotations.md) as flags, beside the revision of the Dockerfile."""
     words = {
         "title": f"gleaner-{role}",
         "licenses": "Apache-2.0",
-        "revision": commit,
         "version": version(),
         "base.name": base,
     }

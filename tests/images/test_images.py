@@ -1,5 +1,6 @@
 """What is in the images, and that each stage starts in its own."""
 
+import dataclasses
 import json
 import subprocess
 
@@ -41,6 +42,22 @@ def role(task: str) -> str:
 
 def size(built, image: str) -> float:
     return int(built.podman("image", "inspect", "--format", "{{.Size}}", image).stdout) / 1e6
+
+
+def test_a_commit_that_changes_no_file_of_an_image_is_named_in_it(built, tmp_path):
+    """Though all its layers are in the engine's cache."""
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "clone", "--quiet", str(built.clone), str(clone)], check=True)
+    person = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+    subprocess.run(["git", "-C", clone, *person, "commit", "--quiet", "--allow-empty", "-m", "nothing"], check=True)
+    head = subprocess.run(["git", "-C", clone, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout
+    again = dataclasses.replace(built, clone=clone)
+    answer = again.gleaner(
+        "images", "build", "data", "--engine", "podman", "--base", BASE, "--registry", "localhost/again"
+    )
+    assert answer.returncode == 0, answer.stderr[-2000:]
+    (about,) = json.loads(built.podman("image", "inspect", answer.stdout.split()[1]).stdout)
+    assert about["Config"]["Labels"]["org.opencontainers.image.revision"] == head.strip()
 
 
 @pytest.mark.parametrize("image", ROLES)
