@@ -57,7 +57,7 @@ def build(roles: list[str], engine: str, torch: str, registry: str, base: str, e
                 *arguments,
                 "--build-arg",
                 f"REVISION={commit}",
-                *labels(role, base),
+                *labels(role, commit, base),
                 "--tag",
                 reference,
                 folder,
@@ -103,11 +103,12 @@ def pushed(roles: list[str]) -> dict[str, str]:
     return {role: f"{notes[role]['reference']}@{notes[role]['digest']}" for role in roles}
 
 
-def labels(role: str, base: str) -> list[str]:
-    """OCI annotations (opencontainers/image-spec, annotations.md) as flags, beside the revision of the Dockerfile."""
+def labels(role: str, commit: str, base: str) -> list[str]:
+    """OCI annotations (opencontainers/image-spec, annotations.md) as flags."""
     words = {
         "title": f"gleaner-{role}",
         "licenses": "Apache-2.0",
+        "revision": commit,
         "version": version(),
         "base.name": base,
     }
