@@ -32,7 +32,7 @@ def with_form(pipeline: GraphComponent, config: RunConfig, stem: str) -> GraphCo
         name=pipeline_name(stem),
         display_name=f"{stem}: {needs}",
         description=f"{pipeline.description} Its form is filled in as {stem}.yaml says: {config.name}, from "
-        f"{config.source}. Its largest task asks for {needs}.",
+        f"{config.source}. Its largest task gets {needs}.",
     )(traced)
     for key, parameter in filled.pipeline_spec.root.input_definitions.parameters.items():
         for choice in choices(key):
@@ -41,9 +41,9 @@ def with_form(pipeline: GraphComponent, config: RunConfig, stem: str) -> GraphCo
 
 
 def asks(resources: Resources) -> str:
-    """The most that a task's pods ask for, in words: `2 CPU, 6Gi` or `2 nodes of 40 CPU, 160Gi, 4 nvidia-l4`."""
+    """The most that a task's pods get, in words: `up to 2 CPU, 6Gi` or `2 nodes of up to 40 CPU, 160Gi, 4 nvidia-l4`."""
     tasks: list[TaskResources] = [getattr(resources, task) for task in TASKS]
     most = max(tasks, key=lambda task: (task.nodes * task.gpus if task.gpu else 0, task.nodes, size_bytes(task.memory)))
     nodes = f"{most.nodes} nodes of " if most.nodes > 1 else ""
     gpus = f", {most.gpus} {most.gpu}" if most.gpu else ""
-    return f"{nodes}{most.cpu_limit or most.cpu:g} CPU, {most.memory}{gpus}"
+    return f"{nodes}up to {most.cpu_limit or most.cpu:g} CPU, {most.memory}{gpus}"
