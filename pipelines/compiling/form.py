@@ -41,7 +41,7 @@ def with_form(pipeline: GraphComponent, config: RunConfig, stem: str) -> GraphCo
 
 
 def asks(resources: Resources) -> str:
-    """The most that a task's pods get, in words: `up to 2 CPU, 6Gi` or `2 nodes of up to 40 CPU, 160Gi, 4 nvidia-l4`."""
+    """The most that a task gets, in words: `up to 2 CPU, 6Gi` or `2 nodes of up to 40 CPU, 160Gi, 4 nvidia-l4`."""
     tasks: list[TaskResources] = [getattr(resources, task) for task in TASKS]
     most = max(tasks, key=lambda task: (task.nodes * task.gpus if task.gpu else 0, task.nodes, size_bytes(task.memory)))
     nodes = f"{most.nodes} nodes of " if most.nodes > 1 else ""
