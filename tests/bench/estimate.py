@@ -43,7 +43,7 @@ def _here(run: Path, stage: str) -> Need:
         _network, spec, _ = load_encoder(run / "pretrain" / "encoder")
         held, _ = labelled(data, table, classes.names, VALIDATION)
         return warmup.needed(spec, len(classes.trained), len(held), config.warmup)
-    _model, spec, _ = load_classifier(run / "warmup" / "classifier")
+    _model, spec, _ = load_classifier(run / "warmup" / "warm")
     return pseudolabel.needed(data, spec, len(classes.trained), len(pool), config.pseudolabel)
 
 
