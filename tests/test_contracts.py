@@ -17,8 +17,8 @@ from pydantic import BaseModel
 from components.common.cli import WITHIN, inputs_of
 from components.common.lineage import known_by_others
 from components.plan.form import FIELDS
-from components.plan.settings import RunSettings
-from pipelines.configuration.config import STAGES, RunConfig
+from components.plan.settings import STAGES, RunSettings
+from pipelines.configuration.config import RunConfig
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = sorted(

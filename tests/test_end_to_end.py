@@ -17,7 +17,7 @@ import pytest
 from components.common.files import sha256_file
 from components.common.storage.folder import LOCK
 from components.ingest.example import write_example
-from pipelines.configuration.config import STAGES
+from components.plan.settings import STAGES
 
 ROOT = Path(__file__).parents[1]
 CONFIG = """

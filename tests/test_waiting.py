@@ -12,8 +12,8 @@ from components.common.cli import main
 from components.common.errors import BadInputError
 from components.common.files import read_json, sha256_tree, write_json
 from components.common.waiting import sentence
+from components.plan.settings import STAGES
 from components.plan.stage import SHARED
-from pipelines.configuration.config import STAGES
 
 AFTER = STAGES[list(STAGES).index("sample") + 1 :]
 EARLIER = ("encoder", "embeddings")  # made whether there are labels or not

@@ -4,6 +4,7 @@ A field is named `<stage>_<setting>`; what has no field stands in the JSON objec
 where it differs from the defaults. Nothing may stand in both, so that whatever a person changes takes effect.
 """
 
+import copy
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin
 
@@ -47,7 +48,7 @@ def read(form: dict[str, Any]) -> RunSettings:
         raise BadInputError(f'{FORM}: {REST}: got {settings!r}, expected a JSON object such as {{"seed": 1}}')
     places = dict.fromkeys(_paths(settings), f"{FORM}: {REST}")
     refuse_unknown(RunSettings, places)
-    values = _copy(settings)
+    values = copy.deepcopy(settings)
     for name, path in FIELDS.items():
         value = _out_of_words(form[name], path)
         _refuse_contradiction(settings, path, name, form[name])
@@ -131,10 +132,6 @@ def _paths(values: dict[str, Any], above: KeyPath = ()) -> list[KeyPath]:
         if isinstance(value, dict):
             found += _paths(value, found[-1])
     return found
-
-
-def _copy(values: dict[str, Any]) -> dict[str, Any]:
-    return {key: _copy(value) if isinstance(value, dict) else value for key, value in values.items()}
 
 
 def _plain(default: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from components.calibrate.settings import CalibrateSettings
 from components.common.settings import Count, Settings
@@ -46,3 +46,7 @@ class RunSettings(Settings):
     calibrate: CalibrateSettings = CalibrateSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
     release: ReleaseSettings = ReleaseSettings()
+
+
+STAGES = [name for name, field in RunSettings.model_fields.items() if isinstance(field.default, BaseModel)]
+"""The stages, in the order in which they run."""

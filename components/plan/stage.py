@@ -7,9 +7,8 @@ from components.common.answers import read_answers
 from components.common.files import sha256_bytes, write_json
 from components.ingest.plan.work import planned
 from components.plan.form import read
-from components.plan.settings import RunSettings
+from components.plan.settings import STAGES, RunSettings
 
-STAGES = ("ingest", "pretrain", "sample", "warmup", "pseudolabel", "calibrate", "evaluate", "release")
 TRAINING = ("pretrain", "sample", "warmup", "pseudolabel", "evaluate")
 SHARED = {"seed": TRAINING, "threads": (*TRAINING, "calibrate")}
 """What several stages are told alike, beside their own settings."""

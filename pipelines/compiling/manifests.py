@@ -8,6 +8,8 @@ from typing import Any
 
 import yaml
 
+from pipelines.configuration.version import shown_name
+
 API = "pipelines.kubeflow.org/v2beta1"
 SOURCE = "https://github.com/gleaner-ml/gleaner/blob/main/pipelines/training.py"
 HEADER = "# Written by `gleaner compile`; do not edit.\n"
@@ -42,7 +44,7 @@ def version_object(documents: list[dict[str, Any]], name: str) -> str:
             "metadata": {"name": name, "annotations": annotations},
             "spec": {
                 "pipelineName": info["name"],
-                "displayName": f"{info['displayName']} ({name.rpartition('-')[2]})",
+                "displayName": shown_name(pipeline, name),
                 "codeSourceURL": SOURCE,
                 "description": info["description"],
                 "pipelineSpec": pipeline,

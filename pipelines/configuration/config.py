@@ -41,7 +41,6 @@ class RunConfig(RunSettings):
 
 
 SECTIONS = [name for name, field in RunConfig.model_fields.items() if isinstance(field.default, BaseModel)]
-STAGES = [name for name in SECTIONS if name != "resources"]
 
 
 def load_config(path: Path, overrides: list[str] | None = None) -> RunConfig:

@@ -42,6 +42,11 @@ def parse(compiled: str) -> list[dict[str, Any]]:
     return list(yaml.load_all(compiled, getattr(yaml, "CSafeLoader", yaml.SafeLoader)))  # the C loader is 8x faster
 
 
+def shown_name(compiled: dict[str, Any], name: str) -> str:
+    """What people see of the version `name` of a compiled pipeline (the parsed IR): what it is for, and its digest."""
+    return f"{compiled['pipelineInfo']['displayName']} ({name.rpartition('-')[2]})"
+
+
 def check_version(wanted: str) -> None:
     if not re.match(WANTED, wanted):
         raise BadInputError(

@@ -10,7 +10,16 @@ from typing import Any, TypeVar
 import kfp_server_api
 
 from components.common.errors import BadInputError
-from pipelines.configuration.version import COMMITTED, COMPILED, LATEST, named, parse, pipeline_of, version_name
+from pipelines.configuration.version import (
+    COMMITTED,
+    COMPILED,
+    LATEST,
+    named,
+    parse,
+    pipeline_of,
+    shown_name,
+    version_name,
+)
 from pipelines.kubeflow import server as kubeflow
 from pipelines.kubeflow.server import AbsentError, ConflictError, Kubeflow, TransientError, predicate
 
@@ -112,7 +121,8 @@ def provide_experiment(server: Kubeflow, name: str) -> str:
 def _upload(server: Kubeflow, compiled: Path) -> Reference:
     """The version compiled here, in the server's database; nothing happens where it is there already."""
     name = version_name(compiled)
-    info = parse(compiled.read_text(encoding="utf-8"))[0]["pipelineInfo"]
+    ir = parse(compiled.read_text(encoding="utf-8"))[0]
+    info = ir["pipelineInfo"]
     of = info["name"]
 
     def make_pipeline() -> str:
@@ -126,7 +136,7 @@ def _upload(server: Kubeflow, compiled: Path) -> Reference:
             server.uploads.upload_pipeline_version,
             str(compiled),
             name=name,
-            display_name=f"{info['displayName']} ({name.rpartition('-')[2]})",
+            display_name=shown_name(ir, name),
             description=info["description"],
             pipelineid=pipeline,
         )

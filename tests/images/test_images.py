@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from pipelines.configuration.config import STAGES
+from components.plan.settings import STAGES
 from pipelines.configuration.version import COMPILED, parse
 from pipelines.images.registry import ROLES
 from tests.images.conftest import ROOT

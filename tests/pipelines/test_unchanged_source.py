@@ -10,8 +10,9 @@ import yaml
 from components.ingest.pack.stage import run as run_pack
 from components.ingest.settings import IngestSettings
 from components.ingest.stage import run as run_ingest
+from components.plan.settings import STAGES
 from components.plan.stage import run as run_plan
-from pipelines.configuration.config import STAGES, load_config
+from pipelines.configuration.config import load_config
 from pipelines.configuration.version import COMPILED, parse
 from pipelines.kubeflow.schedules.apply import read_git
 from pipelines.kubeflow.submit import arguments

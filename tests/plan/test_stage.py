@@ -9,9 +9,8 @@ from PIL import Image
 
 from components.common.errors import BadInputError
 from components.plan.form import fill
-from components.plan.settings import RunSettings
+from components.plan.settings import STAGES, RunSettings
 from components.plan.stage import run
-from pipelines.configuration.config import STAGES
 
 OUTPUTS = ("parts", *STAGES)
 

@@ -6,12 +6,13 @@ import pytest
 
 from components.common.errors import BadInputError
 from components.plan.form import FIELDS, fill
+from components.plan.settings import STAGES
 from components.sample.settings import SampleSettings
 from pipelines.compiling.compile import FOLDER, OBJECTS, compile_config, generated, versions, write, write_version
 from pipelines.compiling.form_picture import form_picture
 from pipelines.compiling.picture import picture
 from pipelines.compiling.variants import CONFIGS, compiled_for, variants
-from pipelines.configuration.config import STAGES, load_config
+from pipelines.configuration.config import load_config
 from pipelines.configuration.version import COMPILED, PIPELINE, parse
 
 SVG = "{http://www.w3.org/2000/svg}"

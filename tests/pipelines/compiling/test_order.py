@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kfp import dsl
 
+from components.plan.settings import STAGES
 from pipelines.compiling.order import direct, with_direct_order
-from pipelines.configuration.config import STAGES
 from pipelines.configuration.version import COMPILED, parse
 from pipelines.local.progress import Lines
 from pipelines.local.record import new_run

@@ -11,8 +11,9 @@ from pydantic import ValidationError
 
 from components.common.check import keys_of
 from components.common.errors import BadInputError
+from components.plan.settings import STAGES
 from pipelines.configuration import files
-from pipelines.configuration.config import STAGES, RunConfig, load_config, schema, show
+from pipelines.configuration.config import RunConfig, load_config, schema, show
 
 CONFIGS = Path(__file__).parents[3] / "pipelines" / "configs"
 LEAST = "version: 1\nname: cats\nsource: in\nstore: out\n"
