@@ -28,3 +28,5 @@ class EvaluateSettings(Settings):
     """Most confident mistakes shown."""
     batch_size: Count = 256
     """Images per forward pass."""
+    since: str = ""
+    """Key of the record of the round before, which the report compares with; each run fills it in."""

@@ -1,10 +1,16 @@
 """Settings of sample."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, model_validator
 
 from components.common.settings import Count, Settings
+
+Cold = Literal["typiclust", "random", "kmeans", "kcenter", "probcover", "maxherding"]
+Warm = Literal["margin", "entropy", "bald", "badge", "tcm"]
+Strategy = Literal[Cold, Warm]
+COLD: tuple[str, ...] = get_args(Cold)
+WARM: tuple[str, ...] = get_args(Warm)
 
 
 class SampleSettings(Settings):
@@ -12,10 +18,22 @@ class SampleSettings(Settings):
     is biased.
     """
 
-    strategy: Literal["typiclust", "random"] = "typiclust"
-    """typiclust (Hacohen et al. 2022): the most typical image of each cluster; best at few labels per class."""
+    strategy: Strategy = "typiclust"
+    """How training picks are chosen. From embeddings alone: `typiclust` (the most typical image of each cluster; best
+    at few labels per class), `probcover`, `maxherding`, `kmeans`, `kcenter`, `random`. With a classifier fitted to the
+    labels at hand: `margin`, `entropy`, `bald`, `badge`; `tcm` goes from typicality to margin as labels grow."""
+    ensemble: dict[Strategy, Annotated[float, Field(gt=0)]] = Field(default={})
+    """Splits the training picks among strategies by these shares, in place of `strategy`: {typiclust: 0.8, random: 0.2}
+    lets chance always have some."""
+    balance: bool = False
+    """Spread the picks evenly over the classes that a weak classifier predicts, so that rare ones are found; from the
+    first round with labels on."""
+    propagate: bool = False
+    """Give labels to near neighbours of labelled images too, with a weight; counted apart, never held out."""
     train_budget: Annotated[int, Field(ge=2)] = 200
-    """Training picks."""
+    """Training picks, of all rounds together."""
+    round_size: Annotated[int, Field(ge=1)] | None = None
+    """Training picks of one round of labelling; null asks for all that the budget has left."""
     validation_budget: Annotated[int, Field(ge=0)] = 50
     """Random picks that watch over training."""
     calibration_budget: Annotated[int, Field(ge=0)] = 100
@@ -24,14 +42,25 @@ class SampleSettings(Settings):
     """Random picks to measure on; null takes the whole test split, where labels cost nothing."""
     neighbours: Count = 20
     """k of typicality: the inverse mean distance to the k nearest neighbours in the cluster."""
-    label_access: Literal["oracle", "source", "file"] = "oracle"
+    workers: Count = 1
+    """Tasks that embed the images side by side."""
+    label_access: Literal["oracle", "source", "file", "store"] = "oracle"
     """Who answers. `oracle`: the source's own labels, for the picks alone, as an experiment on a labelled set does;
-    `source`: every label the source carries is already paid for; `file`: people, by `labels_file`."""
+    `source`: every label the source carries is already paid for; `store`: people, through `gleaner label` and `gleaner
+    labels import`, round after round; `file`: people, by `labels_file`."""
     labels_file: str | None = None
     """Path or s3:// URI of people's answers: a CSV with the columns id,label or Label Studio's export as JSON, JSON-MIN
     or CSV. With label_access: file and no file yet, the run succeeds and waits for labels of the candidates."""
     labels_version: str = ""
-    """Names the state of labels_file, which each run fills in by its digest: new answers under an old name are seen."""
+    """Names the state of labels_file or of the label store, which each run fills in: new answers are seen."""
+    contradictions: Literal["majority", "latest"] = "majority"
+    """Which answer holds where people disagree: what more of them say than anything else (the image stays open, and is
+    asked first, where two are said equally often), or what was said last."""
+    candidates_from: str | None = None
+    """Path or s3:// URI of a table (CSV or Parquet) with the column `id` and perhaps `reason`: training picks are taken
+    among these images, such as those that a release was unsure of."""
+    candidates_version: str = ""
+    """Names the state of candidates_from, which each run fills in by its digest."""
 
     @model_validator(mode="after")
     def _file_is_meant(self) -> "SampleSettings":

@@ -1,0 +1,1 @@
+"""The page that people label on, in a browser."""
