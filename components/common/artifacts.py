@@ -188,21 +188,29 @@ def load_about(folder: Path, kind: str) -> tuple[ModelSpec, dict[str, Any]]:
     return ModelSpec(**{**model, "mean": tuple(model["mean"]), "std": tuple(model["std"])}), about
 
 
+def new_embeddings(folder: Path, dataset: Dataset, features: int) -> np.ndarray:
+    """An artifact whose array is yet to be filled, a memory map, so that memory does not grow with the images: float16
+    (images, features), unit length, rows in the order of the index.
+    """
+    shape = (dataset.index.num_rows, features)
+    write_json(folder / "embeddings.json", {"format": 1, **dataset.reference(), "shape": list(shape)})
+    return np.lib.format.open_memmap(folder / "embeddings.npy", "w+", np.float16, shape)
+
+
 def save_embeddings(folder: Path, embeddings: np.ndarray, dataset: Dataset) -> None:
-    """`embeddings`: float16 (images, features), unit length, rows in the order of the index."""
-    with new_file(folder / "embeddings.npy") as path, path.open("wb") as file:
-        np.save(file, embeddings.astype(np.float16), allow_pickle=False)
-    write_json(folder / "embeddings.json", {"format": 1, **dataset.reference(), "shape": list(embeddings.shape)})
+    """`embeddings`: (images, features), unit length, rows in the order of the index."""
+    new_embeddings(folder, dataset, embeddings.shape[1])[:] = embeddings
 
 
 def load_embeddings(folder: Path, dataset: Dataset) -> np.ndarray:
+    """float16 (images, features), read from the file as they are looked at; they cannot be written to."""
     about = read_about(folder, "embeddings.json", writer="sample")
     if about["dataset"] != dataset.id:
         other = about["dataset"][:12]
         raise BadInputError(
             f"{folder}: embeddings of dataset {other}, not of {dataset.id[:12]}; run `sample` on this dataset"
         )
-    return np.load(folder / "embeddings.npy", allow_pickle=False)
+    return np.load(folder / "embeddings.npy", mmap_mode="r", allow_pickle=False).view(np.ndarray)
 
 
 def save_labels(folder: Path, labels: pa.Table, classes: list[str], candidates: str) -> None:
