@@ -38,6 +38,8 @@ class Score(NamedTuple):
     high: float
     spread: float  # standard deviation of the accuracy over the repeats
     balanced: float  # mean of the classes' recalls: guessing gives `chance`
+    balanced_low: float  # 95 % interval of it
+    balanced_high: float
     majority: float  # accuracy of whoever always says the most frequent class
     chance: float  # 1 / classes scored
     recall: dict[int, float]  # by class
@@ -140,13 +142,16 @@ def cross_validate(
     n = len(scored)
     accuracy = float(np.mean(accuracies))
     recall = {place: float(np.mean([one[place] for one in recalls])) for place in recalls[0]}
+    balanced, error = float(np.mean(list(recall.values()))), _error(recall, np.bincount(y[scored]))
     return Score(
         images=n,
         folds=len(parts),
         accuracy=accuracy,
         **dict(zip(("low", "high"), wilson_interval(round(accuracy * n), n), strict=True)),
         spread=float(np.std(accuracies)),
-        balanced=float(np.mean(list(recall.values()))),
+        balanced=balanced,
+        balanced_low=max(0.0, balanced - error),
+        balanced_high=min(1.0, balanced + error),
         majority=float(np.bincount(y[scored]).max() / n),
         chance=1 / len(recall),
         recall={int(classes[place]): share for place, share in recall.items()},
@@ -214,6 +219,12 @@ def _recalls(y: np.ndarray, said: np.ndarray, scored: np.ndarray) -> dict[int, f
     """Of each class that is scored, the share of its images that are found."""
     truth, right = y[scored], said[scored] == y[scored]
     return {int(place): float(right[truth == place].mean()) for place in np.unique(truth)}
+
+
+def _error(recall: dict[int, float], counts: np.ndarray) -> float:
+    """Half the 95 % interval of the mean of the recalls, from those of each (Wilson); counts: images by class."""
+    widths = [np.ptp(wilson_interval(round(share * counts[k]), int(counts[k]))) for k, share in recall.items()]
+    return float(np.sqrt(np.square(widths).sum()) / 2 / len(widths))
 
 
 def _even_part(y: np.ndarray, seed: int) -> np.ndarray:
