@@ -214,8 +214,10 @@ def load_embeddings(folder: Path, dataset: Dataset) -> np.ndarray:
     return np.load(folder / "embeddings.npy", mmap_mode="r", allow_pickle=False).view(np.ndarray)
 
 
-def save_labels(folder: Path, labels: pa.Table, classes: list[str], candidates: str) -> None:
-    """`classes` in the order of the classifier's outputs; `candidates`: where people find the picks."""
+def save_labels(folder: Path, labels: pa.Table, classes: list[str], candidates: str, **facts: Any) -> None:
+    """`classes` in the order of the classifier's outputs; `candidates`: where people find the picks; facts: `round` (of
+    labelling, from 1), and `assumption` (components/sample/assumption.py) where it could be looked at.
+    """
     save_table(folder / "labels.parquet", labels, LABELS)
     spread, purposes = labels.column("source").to_pylist().count(PROPAGATED), labels.column("purpose").to_pylist()
     counts = {split: purposes.count(split) - (spread if split == TRAIN else 0) for split in SPLITS}
@@ -228,6 +230,7 @@ def save_labels(folder: Path, labels: pa.Table, classes: list[str], candidates: 
             "propagated": spread,
             "candidates": candidates,
             "sha256": sha256_file(folder / "labels.parquet"),
+            **facts,
         },
     )
 

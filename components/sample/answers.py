@@ -144,8 +144,10 @@ def _decided(found: Resolved) -> dict[str, list[Vote]]:
 def _listed(conflicts: dict[str, list[Vote]]) -> str:
     told = []
     for image, votes in list(conflicts.items())[:LISTED]:
-        first = {_told(vote): vote for vote in reversed(votes)}  # of each class the first who said it
-        said = [f"{_told(vote)!r} ({vote.task}, {_name(vote)})" for vote in reversed(first.values())]
+        first: dict[str, Vote] = {}  # of each class, whoever said it first
+        for vote in votes:
+            first.setdefault(_told(vote), vote)
+        said = [f"{name!r} ({vote.task}, {_name(vote)})" for name, vote in first.items()]
         told.append(f"image {image[:16]!r} is " + " and ".join(said))
     more = f"; and {len(conflicts) - LISTED:,} more" if len(conflicts) > LISTED else ""
     return "; ".join(told) + more

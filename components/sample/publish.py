@@ -5,12 +5,14 @@ import csv
 import io
 import json
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from components.common.artifacts import CANDIDATES, SPLITS, TRAIN, Dataset
+from components.common.artifacts import CANDIDATES, CLUSTERS, SPLITS, TRAIN, Dataset, save_table
 from components.common.data.reader import ShardReader
+from components.common.files import write_json, write_text
 from components.common.html import escape, note, page, table, thumbnails
 from components.common.labels.studio import IMAGE_ID
 from components.sample.answers import Answer
@@ -18,6 +20,37 @@ from components.sample.picks import Pick, drawn_for
 from components.sample.rounds import Round
 
 SHOWN = 200  # pictures per purpose on the contact sheet
+BESIDE = "the candidates.csv beside this page"
+PEOPLE = ("file", "store")  # who is shown what is known already; what an oracle knows is not handed to people
+
+
+class Asked(NamedTuple):
+    """What a round asks, with all that is needed to write it down."""
+
+    dataset: Dataset
+    reader: ShardReader
+    now: Round
+    nearest: list[int | None]  # for each pick, the row of the nearest labelled image
+    answered: int  # images that had a label before
+
+    @property
+    def filled(self) -> dict[int, Answer]:
+        return self.now.answers if self.now.settings.label_access in PEOPLE else {}
+
+    def page(self, guide: Sequence[str]) -> str:
+        return sheet(self.dataset, self.reader, self.now.picks, self.now.answers, self.answered, guide)
+
+
+def write_candidates(folder: Path, asked: Asked, clusters: pa.Table, guide: Sequence[str]) -> None:
+    """Write what people and their tools read. clusters: of the training pool (CLUSTERS); guide: sentences for them."""
+    data, picks = asked.dataset, asked.now.picks
+    write_text(folder / "candidates.csv", candidates_csv(data, picks, asked.nearest, asked.filled))
+    table = candidates_table(data, picks, asked.nearest, asked.filled, clusters)
+    save_table(folder / "candidates.parquet", table, CANDIDATES)
+    save_table(folder / "clusters.parquet", clusters, CLUSTERS)
+    write_text(folder / "contact_sheet.html", asked.page(guide))
+    write_text(folder / "labelstudio.json", label_studio_json(data, asked.reader, picks))
+    write_json(folder / "summary.json", summary(data, asked.now))
 
 
 def candidates_csv(dataset: Dataset, picks: list[Pick], nearest: list[int | None], labels: dict[int, Answer]) -> str:

@@ -176,8 +176,10 @@ def test_the_store_answers_by_its_rule_and_what_was_passed_over_is_known(tiny_wo
     labels = LabelStore(FolderStore(tmp_path), "digits")
     one, two, three, four, five = ids(tiny_world)[:5]
     labels.append([answered(one, "class", "3", "Ada", 1), answered(two, "class", "4", "Ada", 2)])
-    labels.append([answered(two, "class", "5", "Bob", 3, 2), answered(three, "skip", None, "Bob", 4, 2)])
-    labels.append([answered(four, "none", None, "Ada", 5, 4), answered("f" * 64, "class", "4", "Ada", 6, 9)])
+    labels.append([answered(two, "class", "5", "Bob", 3, 2)])
+    labels.append([answered(three, "skip", None, "Bob", 4, 2)])
+    labels.append([answered(four, "none", None, "Ada", 5, 4)])
+    labels.append([answered("f" * 64, "class", "4", "Ada", 6, 9)])
     labels.append([answered(five, "class", "4", "Ada", 7), answered(five, "withdrawn", None, "Ada", 8)])
     labels.rename("3", "three", "Ada", datetime(2026, 3, 2, tzinfo=UTC))
     version = labels.version()

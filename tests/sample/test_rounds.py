@@ -57,7 +57,7 @@ def test_a_source_whose_picks_are_of_one_class_is_refused_since_nobody_is_asked(
         known = [train if split == TRAIN else "5" for split in splits]
         save_dataset(tmp_path / "dataset", with_labels(tiny_world.data, pa.array(known, pa.string())))
         with pytest.raises(
-            BadInputError, match=rf"{said}.*\(label_access: oracle\); raise .*, or set label_access: file"
+            BadInputError, match=rf"{said}.*\(label_access: oracle\); raise .*, or set label_access: store"
         ):
             sample(tiny_world._replace(dataset=tmp_path / "dataset"), tmp_path / "out")
 
