@@ -1,6 +1,8 @@
 """The first task: all that a form says is checked before anything is done, and each stage is told its settings."""
 
 import json
+from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,8 @@ import pytest
 from PIL import Image
 
 from components.common.errors import BadInputError
+from components.common.storage import open_store
+from components.labels.store import Answer, LabelStore
 from components.plan.form import fill
 from components.plan.settings import STAGES, RunSettings
 from components.plan.stage import run
@@ -75,12 +79,39 @@ def test_new_answers_under_an_old_name_are_seen(world, tmp_path):
     assert {name for name in OUTPUTS if seen[0][name] != seen[1][name]} == {"sample"}
 
 
+def test_new_answers_in_the_store_are_seen_and_nothing_but_sample_is_told(world, tmp_path):
+    labels = LabelStore(open_store(world.store), world.name)
+    form = {**fill(world), "sample_label_access": "store"}
+    seen = [planned(form, tmp_path / "out")]
+    for image, kind in (("ab" * 32, "class"), ("ab" * 32, "withdrawn")):
+        time = datetime(2026, 3, 1, 12, len(seen), tzinfo=UTC)
+        labels.append([Answer(image, kind, "even" if kind == "class" else None, "Ada", time, "the page", 1)])
+        seen.append(planned(form, tmp_path / "out"))
+        assert seen[-1]["sample"]["labels_version"] == labels.version()
+    assert seen[0]["sample"]["labels_version"] == ""
+    assert len({told["sample"]["labels_version"] for told in seen}) == 3
+    for before, after in pairwise(seen):
+        assert {name for name in OUTPUTS if before[name] != after[name]} == {"sample"}
+
+
+def test_another_table_of_wanted_images_under_an_old_name_is_seen(world, tmp_path):
+    table = tmp_path / "asked.csv"
+    form = {**fill(world), "settings": {"sample": {"candidates_from": str(table)}}}
+    seen = []
+    for image in ("ab", "cd"):
+        table.write_text(f"id\n{image * 32}\n", encoding="utf-8")
+        seen.append(planned(form, tmp_path / "out"))
+    assert seen[0]["sample"]["candidates_version"] != seen[1]["sample"]["candidates_version"]
+    assert {name for name in OUTPUTS if seen[0][name] != seen[1][name]} == {"sample"}
+
+
 @pytest.mark.parametrize(
     ("change", "line"),
     [
         ({"sample_strategy": "typiclus"}, "form: sample.strategy: got 'typiclus'"),
         ({"settings": {"warmup": {"stepz": 1}}}, "form: settings: unknown key 'warmup.stepz'"),
         ({"source": "nowhere"}, "nowhere"),
+        ({"settings": {"sample": {"candidates_from": "nowhere.csv"}}}, "sample.candidates_from: nowhere.csv does not"),
         (
             {"sample_label_access": "file", "sample_labels_file": "nowhere.csv"},
             "sample.labels_file: nowhere.csv does not exist",
