@@ -26,6 +26,7 @@ def run(
     release_promote: str,
     settings: dict[str, Any],
     parts: Path,
+    slices: Path,
     ingest: Path,
     pretrain: Path,
     sample: Path,
@@ -58,6 +59,9 @@ def run(
     told = _null_in_words(asked.model_dump(mode="json"))
     write_json(parts, [{**told["ingest"], "parts": each} for each in ranges])
     told["sample"]["labels_version"] = labels_version
+    workers = asked.sample.workers  # what tells the slices apart, and no more: new labels embed nothing again
+    same = {"workers": workers, "threads": asked.threads}
+    write_json(slices, [{**same, "part": number} for number in range(workers)])
     for key, stages in SHARED.items():
         for stage in stages:
             told[stage][key] = told[key]

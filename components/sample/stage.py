@@ -9,21 +9,18 @@ from components.common.artifacts import (
     Waiting,
     load_dataset,
     load_labels,
-    save_embeddings,
     save_labels,
     save_waiting,
 )
 from components.common.cli import Metadata
+from components.common.data.reader import ShardReader
 from components.common.data.splits import unlabelled_pool
 from components.common.files import new_folder, sha256_tree, write_json, write_text
-from components.common.learning.footprint import check_inference
-from components.common.learning.inference import BATCH, embed
-from components.common.learning.loading import Images
-from components.common.learning.models import load_encoder
 from components.common.learning.training import set_threads
 from components.common.storage import Store, announce, open_store
 from components.common.waiting import sentence
 from components.sample.answers import Answers, file_answers, labels_table, purposes_of, source_answers
+from components.sample.embed.joining import join
 from components.sample.picks import Pick, held_out_picks, nearest_labelled, training_picks, with_conflicts
 from components.sample.publish import candidates_csv, label_studio_json, sheet, summary
 from components.sample.rounds import Round, guide, lacking, round_of, waiting_for
@@ -42,17 +39,19 @@ def run(
     candidates: Path,
     labels: Path,
     contact_sheet: Path,
+    embedded: str = "",
 ) -> Metadata:
-    """Embed every image and pick the few whose labels teach most."""
+    """Join the embeddings and pick the few images whose labels teach most.
+
+    `embedded` names the slices that `python -m components.sample.embed` has kept in the store; without it, or where
+    they are gone, the images are embedded here.
+    """
     set_threads(threads)
     data = load_dataset(dataset)
     place = open_store(store)
-    network, spec, _ = load_encoder(encoder)
-    check_inference("sample", spec, min(BATCH, data.index.num_rows))
-    images = Images(data, place, spec.mode, spec.image_size, threads, keep=False)
-    vectors = embed(network, spec, images, np.arange(data.index.num_rows)).astype(np.float16)
+    reader = ShardReader(data, place)
     with new_folder(embeddings) as folder:
-        save_embeddings(folder, vectors, data)
+        vectors = join(folder, embedded, data, encoder, place, threads)
 
     known, conflicts = known_answers(data, settings)
     pool = unlabelled_pool(data)
@@ -69,12 +68,12 @@ def run(
     with new_folder(candidates) as folder:
         write_text(folder / "candidates.csv", candidates_csv(data, now.picks, near, filled))
         told = guide(now, why, "the candidates.csv beside this page")
-        write_text(folder / "contact_sheet.html", sheet(data, images.reader, now.picks, answers, len(known), told))
-        write_text(folder / "labelstudio.json", label_studio_json(data, images.reader, now.picks))
-        write_json(folder / "summary.json", summary(now))
+        write_text(folder / "contact_sheet.html", sheet(data, reader, now.picks, answers, len(known), told))
+        write_text(folder / "labelstudio.json", label_studio_json(data, reader, now.picks))
+        write_json(folder / "summary.json", summary(data, now))
     published = publish(place, candidates, f"candidates/{name}", unnamed=True)
     told = guide(now, why, f"{store.rstrip('/')}/{published}/candidates.csv")
-    write_text(contact_sheet, sheet(data, images.reader, now.picks, answers, len(known), told))
+    write_text(contact_sheet, sheet(data, reader, now.picks, answers, len(known), told))
     waiting = waiting_for(now, why, published) if why else None
     with new_folder(labels) as folder:
         save_labels(folder, table, now.classes.names, published)

@@ -12,7 +12,7 @@ from components.plan.form import fill
 from components.plan.settings import STAGES, RunSettings
 from components.plan.stage import run
 
-OUTPUTS = ("parts", *STAGES)
+OUTPUTS = ("parts", "slices", *STAGES)
 
 
 @pytest.fixture
@@ -52,6 +52,16 @@ def test_a_setting_of_one_stage_leaves_what_the_others_are_told(world, tmp_path)
     before = planned(fill(world), tmp_path / "a")
     after = planned({**fill(world), "settings": {"evaluate": {"gates": {"min_accuracy": 0.5}}}}, tmp_path / "b")
     assert {name for name in OUTPUTS if before[name] != after[name]} == {"evaluate"}
+
+
+def test_those_who_embed_are_told_what_they_need_and_no_more(world, tmp_path):
+    """Whatever else changes in sample's settings, such as the answers of people, embeds nothing again."""
+    plain = planned(fill(world), tmp_path / "a")
+    assert plain["slices"] == [{"part": 0, "workers": 1, "threads": 2}]
+    other = {"settings": {"sample": {"workers": 3, "balance": True}}, "sample_train_budget": 9}
+    three = planned({**fill(world), **other}, tmp_path / "b")
+    assert three["slices"] == [{"part": part, "workers": 3, "threads": 2} for part in range(3)]
+    assert {name for name in OUTPUTS if plain[name] != three[name]} == {"sample", "slices"}
 
 
 def test_new_answers_under_an_old_name_are_seen(world, tmp_path):
