@@ -6,7 +6,7 @@
     embeddings/   embeddings.npy  embeddings.json                   sample      -> warmup, evaluate
     candidates/   candidates.csv  candidates.parquet  clusters.parquet  contact_sheet.html  labelstudio.json
                   summary.json                                      sample      -> people
-    labels/       labels.parquet  labels.json                       sample      -> warmup
+    labels/       labels.parquet  labels.json  label_advice.json    sample      -> warmup
     classifier/   classifier.safetensors  classifier.json  history.jsonl  labels.parquet  labels.json
                                                                     warmup, pseudolabel -> next stages
     calibration/  calibration.json                                  calibrate   -> evaluate, release
@@ -66,7 +66,7 @@ LABELS = pa.schema(
     ]
 )
 PROPAGATED = "propagated"  # source of a label that near neighbours gave, for training alone
-LABELS_FILES = ("labels.parquet", "labels.json")
+LABELS_FILES = ("labels.parquet", "labels.json", "label_advice.json")  # the last where two classes have labels
 
 CANDIDATES = pa.schema(  # what people are asked: by purpose as in SPLITS, then by rank
     [

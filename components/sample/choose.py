@@ -97,7 +97,8 @@ def choose(taught: Taught, free: np.ndarray, budget: int, settings: SampleSettin
     """
     pool = replace(taught.pool, free=free)
     budget = max(0, min(budget, int(free.sum())))
-    shares = dict(settings.ensemble) or {settings.strategy: 1.0}
+    shares: dict[str, float] = {str(name): share for name, share in settings.ensemble.items()}
+    shares = shares or {settings.strategy: 1.0}
     if not taught.is_enough:
         shares = _cold(shares)
     pick = partial(together, taught, shares)

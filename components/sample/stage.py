@@ -6,7 +6,7 @@ from typing import Any
 from components.common.artifacts import Dataset, Waiting, load_dataset, load_labels, save_labels, save_waiting
 from components.common.cli import Metadata
 from components.common.data.reader import ShardReader
-from components.common.files import new_folder, sha256_tree, write_text
+from components.common.files import new_folder, sha256_tree, write_json, write_text
 from components.common.learning.training import set_threads
 from components.common.storage import Store, announce, open_store
 from components.common.waiting import sentence
@@ -60,7 +60,7 @@ def run(
     now = round_of(data, to_label(picks, settings), answers, table, known, settings)
     why = lacking(now)
     clusters = clusters_of(pool, len(now.classes.names))
-    learned = Lessons(table, {}, {}) if why else lessons(data, taught, clusters, known, table, now, settings)
+    learned = Lessons(table, {}, None, {}) if why else lessons(data, taught, clusters, known, table, now, settings)
     asked = Asked(data, ShardReader(data, place), now, nearest_labelled(vectors, now.picks, answered), len(known.given))
     with new_folder(candidates) as folder:
         write_candidates(folder, asked, clusters_table(data, pool, clusters), guide(now, why, BESIDE))
@@ -69,6 +69,8 @@ def run(
     waiting = waiting_for(now, why, published) if why else None
     with new_folder(labels) as folder:
         save_labels(folder, learned.table, now.classes.names, published, round=now.number, **learned.facts)
+        if learned.advice:
+            write_json(folder / "label_advice.json", learned.advice)
         if waiting:
             save_waiting(folder, waiting)
     publish(place, labels, f"labels/{name}")

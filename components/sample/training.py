@@ -37,8 +37,10 @@ def training_picks(dataset: Dataset, taught: Taught, known: Answers, settings: S
     free = pool.free if wanted is None else among(dataset, pool, wanted, known)
     chosen = choose(taught, free, budget, settings)
     rows = pool.rows[chosen.positions].tolist()
-    ids = dataset.column("id") if wanted else []
-    asked = [f"; asked for: {wanted[ids[row]]}" if wanted and wanted[ids[row]] else "" for row in rows]
+    asked = [""] * len(rows)
+    if wanted is not None:
+        reasons = [wanted[image] for image in dataset.column("id")[rows]]
+        asked = [f"; asked for: {reason}" if reason else "" for reason in reasons]
     return [Pick(row, TRAIN, reason + why) for row, reason, why in zip(rows, chosen.reasons, asked, strict=True)]
 
 
