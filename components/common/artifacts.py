@@ -6,8 +6,9 @@
     embeddings/   embeddings.npy  embeddings.json                   sample      -> warmup, evaluate
     candidates/   candidates.csv  candidates.parquet  clusters.parquet  contact_sheet.html  labelstudio.json
                   summary.json                                      sample      -> people
-    labels/       labels.parquet  labels.json                       sample      -> warmup
+    labels/       labels.parquet  labels.json  label_advice.json    sample      -> warmup
     classifier/   classifier.safetensors  classifier.json  history.jsonl  labels.parquet  labels.json
+                  label_advice.json
                                                                     warmup, pseudolabel -> next stages
     calibration/  calibration.json                                  calibrate   -> evaluate, release
     evaluation/   report.ipynb  report.html  metrics.json  gate.json  predictions.parquet
@@ -66,7 +67,7 @@ LABELS = pa.schema(
     ]
 )
 PROPAGATED = "propagated"  # source of a label that near neighbours gave, for training alone
-LABELS_FILES = ("labels.parquet", "labels.json")
+LABELS_FILES = ("labels.parquet", "labels.json", "label_advice.json")  # the last where `sample` gave advice
 
 CANDIDATES = pa.schema(  # what people are asked: by purpose as in SPLITS, then by rank
     [
