@@ -8,6 +8,7 @@
                   summary.json                                      sample      -> people
     labels/       labels.parquet  labels.json  label_advice.json    sample      -> warmup
     classifier/   classifier.safetensors  classifier.json  history.jsonl  labels.parquet  labels.json
+                  label_advice.json
                                                                     warmup, pseudolabel -> next stages
     calibration/  calibration.json                                  calibrate   -> evaluate, release
     evaluation/   report.ipynb  report.html  metrics.json  gate.json  predictions.parquet
@@ -66,7 +67,7 @@ LABELS = pa.schema(
     ]
 )
 PROPAGATED = "propagated"  # source of a label that near neighbours gave, for training alone
-LABELS_FILES = ("labels.parquet", "labels.json", "label_advice.json")  # the last where two classes have labels
+LABELS_FILES = ("labels.parquet", "labels.json", "label_advice.json")  # the last where `sample` gave advice
 
 CANDIDATES = pa.schema(  # what people are asked: by purpose as in SPLITS, then by rank
     [
@@ -190,9 +191,7 @@ def load_about(folder: Path, kind: str) -> tuple[ModelSpec, dict[str, Any]]:
 
 
 def new_embeddings(folder: Path, dataset: Dataset, features: int) -> np.ndarray:
-    """An artifact whose array is yet to be filled, a memory map, so that memory does not grow with the images: float16
-    (images, features), unit length, rows in the order of the index.
-    """
+    """An artifact whose array is yet to be filled, a memory map: float16 (images, features), rows as in the index."""
     shape = (dataset.index.num_rows, features)
     write_json(folder / "embeddings.json", {"format": 1, **dataset.reference(), "shape": list(shape)})
     return np.lib.format.open_memmap(folder / "embeddings.npy", "w+", np.float16, shape)
@@ -205,19 +204,15 @@ def save_embeddings(folder: Path, embeddings: np.ndarray, dataset: Dataset) -> N
 
 def load_embeddings(folder: Path, dataset: Dataset) -> np.ndarray:
     """float16 (images, features), read from the file as they are looked at; they cannot be written to."""
-    about = read_about(folder, "embeddings.json", writer="sample")
-    if about["dataset"] != dataset.id:
-        other = about["dataset"][:12]
-        raise BadInputError(
-            f"{folder}: embeddings of dataset {other}, not of {dataset.id[:12]}; run `sample` on this dataset"
-        )
+    of = read_about(folder, "embeddings.json", writer="sample")["dataset"]
+    if of != dataset.id:
+        wrong = f"embeddings of dataset {of[:12]}, not of {dataset.id[:12]}"
+        raise BadInputError(f"{folder}: {wrong}; run `sample` on this dataset")
     return np.load(folder / "embeddings.npy", mmap_mode="r", allow_pickle=False).view(np.ndarray)
 
 
 def save_labels(folder: Path, labels: pa.Table, classes: list[str], candidates: str, **facts: Any) -> None:
-    """`classes` in the order of the classifier's outputs; `candidates`: where people find the picks; facts: `round` (of
-    labelling, from 1), and `assumption` (components/sample/assumption.py) where it could be looked at.
-    """
+    """classes: in the order of the outputs; candidates: where people find the picks; facts: `round`, `assumption`."""
     save_table(folder / "labels.parquet", labels, LABELS)
     spread, purposes = labels.column("source").to_pylist().count(PROPAGATED), labels.column("purpose").to_pylist()
     counts = {split: purposes.count(split) - (spread if split == TRAIN else 0) for split in SPLITS}

@@ -54,7 +54,12 @@ def summary(run: Run, store: str, object_store: str = "") -> Iterator[Row]:
         yield label, what
     if "unlabelled_classes" in evaluation:
         yield "classes without a training label", evaluation["unlabelled_classes"]
+    if "advice" in labels:
+        yield "labels", labels["advice"]
     yield from _accuracy(stages)
+    if "since" in evaluation:
+        label, _, what = evaluation["since"].partition(": ")
+        yield f"since {label}", what
     yield from _gates(evaluation)
     yield from _release(_figures(stages, "release", "release"), store, object_store)
     for label, stage, output, name in PAGES:
