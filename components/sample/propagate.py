@@ -127,7 +127,10 @@ def guess(x: np.ndarray, clusters: np.ndarray, known: Labelled, themselves: bool
     if len(known.labels) < AGREEING + themselves or not len(x):
         return Guessed(np.full(len(x), -1), np.full(len(x), np.inf, np.float32))
     x, y = np.asarray(x, np.float32), np.asarray(known.vectors, np.float32)
-    squared = (x**2).sum(axis=1)[:, None] + (y**2).sum(axis=1) - 2 * (x @ y.T)
+    squared = x @ y.T
+    squared *= -2
+    squared += (x**2).sum(axis=1)[:, None]
+    squared += (y**2).sum(axis=1)
     if themselves:
         np.fill_diagonal(squared, np.inf)
     nearest = squared.argmin(axis=1)
