@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from components.common.artifacts import CANDIDATES, CLUSTERS, SPLITS, TRAIN, Dataset, save_table
 from components.common.data.reader import ShardReader
@@ -122,7 +123,8 @@ def candidates_table(
 ) -> pa.Table:
     """What is asked, as CANDIDATES says. clusters: those of the training pool (CLUSTERS)."""
     ids = dataset.column("id")
-    cluster = dict(zip(clusters.column("id").to_pylist(), clusters.column("cluster").to_pylist(), strict=True))
+    asked = clusters.filter(pc.is_in(clusters.column("id"), pa.array([ids[pick.row] for pick in picks], pa.string())))
+    cluster = dict(zip(asked.column("id").to_pylist(), asked.column("cluster").to_pylist(), strict=True))
     rows = [
         {
             "id": ids[pick.row],
