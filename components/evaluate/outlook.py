@@ -65,16 +65,18 @@ def since_tables(facts: Evaluation) -> HTML:
         parts.append(note(f"F1 of the classes, the greatest change first.{more}"))
         parts.append(table(["class", f"round {changes['round']}", "now", "points"], rows))
     if changes["labels"]["listed"]:
-        rows = [(line["id"][:16], line["before"], line["after"] or "withdrawn") for line in changes["labels"]["listed"]]
+        listed = [
+            (line["id"][:16], line["before"], line["after"] or "withdrawn") for line in changes["labels"]["listed"]
+        ]
         parts.append(note("Labels that changed or were withdrawn."))
-        parts.append(table(["image", "was", "is"], rows))
+        parts.append(table(["image", "was", "is"], listed))
     before, after = changes["picks"]["before"], changes["picks"]["after"]
     if before and after:
         kinds = sorted(before["kinds"].keys() | after["kinds"].keys())
         if kinds:
             parts.append(note("Images asked for to train on, by why they were picked."))
-            rows = [(name, before["kinds"].get(name, 0), after["kinds"].get(name, 0)) for name in kinds]
-            parts.append(table(["reason", f"round {changes['round']}", "now"], rows))
+            picks = [(name, before["kinds"].get(name, 0), after["kinds"].get(name, 0)) for name in kinds]
+            parts.append(table(["reason", f"round {changes['round']}", "now"], picks))
     return HTML("".join(parts))
 
 

@@ -65,7 +65,7 @@ def advise(
     }
     best = fit(points.sizes, error, deviation)
     about["fit"] = {name: float(f"{value:.6g}") for name, value in best._asdict().items()}
-    return about | _outlook(belief(points.sizes, error, spread, seed), about["labels"])
+    return about | _outlook(belief(points.sizes, error, spread, seed), about["labels"], int(points.sizes[0]))
 
 
 def covariance(points: Tried, labels: int) -> np.ndarray:
@@ -88,8 +88,10 @@ def covariance(points: Tried, labels: int) -> np.ndarray:
     return by_image + by_draw / draws + which + np.diag(law**2 + (0.5 / images) ** 2)
 
 
-def _outlook(known: Belief, labels: int) -> dict[str, Any]:
-    """What the possible curves say of the time to come, in figures and in a sentence."""
+def _outlook(known: Belief, labels: int, first: int) -> dict[str, Any]:
+    """What the possible curves say of the time to come, in figures and in a sentence. first: labels at which the drawn
+    curve begins.
+    """
     now, twice, five = (known.at(times * labels) for times in (1, 2, 5))
     chance = float(np.mean(now - twice >= WORTH))
     verdict = GO_ON if chance >= SURE else STOP if chance <= 1 - SURE else CANNOT_TELL
@@ -98,7 +100,7 @@ def _outlook(known: Belief, labels: int) -> dict[str, Any]:
         "twice": {"labels": 2 * labels, **_interval(twice)},
         "five_times": {"labels": 5 * labels, **_interval(five)},
     }
-    steps = np.geomspace(known.largest / 8, 5 * labels, 40)
+    steps = np.geomspace(first, 5 * labels, 40)
     at, low, high = (expected["twice"][name] for name in ("error", "low", "high"))
     said = (
         f"{verdict}: {labels:,} more would take the error from {100 * expected['now']['error']:.1f} % to about "
