@@ -31,6 +31,7 @@ COLD: dict[str, Callable[[Pool, int], Chosen]] = {
     "kcenter": kcenter,
 }
 GREEDY = ("random", "probcover", "maxherding", "kcenter")  # fewer picks are the first of more
+TAUGHT = 200  # labels of the strategies whose time and memory is measured
 WARM = ("margin", "entropy", "bald", "badge", "tcm")
 
 
@@ -71,6 +72,19 @@ def with_classifier(name: str, pool: Pool, labels: np.ndarray, names: list[str])
         return lambda part, budget: tcm(part, budget, NEIGHBOURS, within(pool, part, said), names, count)
     strategy = {"margin": margin, "entropy": entropy, "badge": badge}[name]
     return lambda part, budget: strategy(part, budget, within(pool, part, said), names)
+
+
+def taught(name: str) -> Callable[[Pool, int], Chosen]:
+    """A strategy with a classifier of TAUGHT images of the pool, with labels that their embeddings can tell."""
+
+    def strategy(pool: Pool, budget: int) -> Chosen:
+        rng = np.random.default_rng(0)
+        pool = buy(pool, np.sort(rng.permutation(len(pool))[:TAUGHT]))
+        vectors = pool.take(pool.labelled)
+        classes, labels = np.unique((vectors @ rng.normal(size=(vectors.shape[1], 10))).argmax(1), return_inverse=True)
+        return with_classifier(name, pool, labels, classes.astype(str).tolist())(pool, budget)
+
+    return strategy
 
 
 def accuracy(vectors: np.ndarray, digits: np.ndarray, test: np.ndarray, test_digits: np.ndarray) -> float:
