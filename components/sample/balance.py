@@ -1,12 +1,18 @@
 """Spread picks evenly over the classes that a weak classifier sees in the pool, so that rare classes are found."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from math import ceil
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from components.sample.shares import even_out
-from components.sample.strategies.pool import Chosen, Pool
+from components.sample.strategies.pool import BLOCK, Chosen, Pool
+
+UNLIKE = 0.02  # share of the pool, the images least like any labelled one, where classes without a label are looked for
+NEW = "class not seen yet"
 
 
 def balanced(
@@ -16,15 +22,22 @@ def balanced(
     predicted: np.ndarray,
     labels: np.ndarray,
     classes: Sequence[str],
+    every_class: bool = False,
 ) -> Chosen:
     """Run a strategy within each predicted class, with the quotas of `even_out`; picks come in the order of quotas.
 
     predicted: (n,) class indices, of each image of the pool; labels: (m,) class indices of `pool.labelled`; classes:
-    names. The strategy sees the images of one class: those predicted to be of it, and those labelled with it. Its pool
+    names. What no label names cannot be predicted: unless `every_class` has a label, the images that are least like the
+    labelled ones are one more class, with as many labels as the rarest.
+
+    The strategy sees the images of one class: those predicted to be of it, and those labelled with it. Its pool
     has fewer rows, so whatever it knows by position in `pool` has to be narrowed by `within`. What a class cannot fill
     goes to the others; picks of one call count as labelled in the next.
     """
     have = np.bincount(labels, minlength=len(classes))
+    if len(labels) and not every_class:
+        predicted = np.where(unlike(pool), len(classes), predicted)
+        have, classes = np.append(have, have[have > 0].min()), [*classes, NEW]
     seen = predicted.copy()
     seen[pool.labelled] = labels
     groups = [np.flatnonzero((predicted == place) | (seen == place)) for place in range(len(classes))]
@@ -47,6 +60,23 @@ def balanced(
                     room[place] = len(found[place])
         order = _in_turn(order, more, found)
     return Chosen(np.array(order, np.int64), [reasons[position] for position in order])
+
+
+def unlike(pool: Pool) -> np.ndarray:
+    """The UNLIKE of the pool that have the least likeness (cosine) to the nearest labelled image, boolean (n,); of
+    equally unlike ones the smaller positions.
+    """
+    known = pool.take(pool.labelled)
+
+    def block(start: int) -> np.ndarray:
+        return (pool.take(np.arange(start, min(start + BLOCK, len(pool)))) @ known.T).max(axis=1)
+
+    with threadpool_limits(1), ThreadPoolExecutor(pool.threads) as threads:
+        likeness = np.concatenate(list(threads.map(block, range(0, len(pool), BLOCK))))
+    likeness[pool.labelled] = np.inf
+    found = np.zeros(len(pool), bool)
+    found[np.argsort(likeness, kind="stable")[: ceil(UNLIKE * len(pool))]] = True
+    return found & np.isfinite(likeness)
 
 
 def within(pool: Pool, part: Pool, values: np.ndarray) -> np.ndarray:

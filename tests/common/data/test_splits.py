@@ -31,7 +31,7 @@ from components.common.artifacts import (
 from components.common.data.images import png
 from components.common.data.reader import ShardReader
 from components.common.data.shards import ShardWriter
-from components.common.data.splits import labelled, split_of, unlabelled_pool
+from components.common.data.splits import label_weights, labelled, split_of, unlabelled_pool
 from components.common.errors import BadInputError
 from components.common.files import read_json, sha256_file
 from components.common.storage import open_store
@@ -99,6 +99,29 @@ def test_labels_of_another_dataset_or_class_are_refused(tiny_world):
         labelled(tiny_world.data, label(tiny_world, row, label="catt"), classes, TRAIN)
     with pytest.raises(ValueError, match="purpose 'training'"):
         labelled(tiny_world.data, label(tiny_world, row), classes, "training")
+
+
+@pytest.mark.parametrize("split", [VALIDATION, CALIBRATION, TEST])
+def test_a_propagated_label_cannot_measure(tiny_world, split):
+    held = label(tiny_world, int(tiny_world.rows[split][0]), source="propagated")
+    with pytest.raises(BadInputError, match=f"has a propagated label for {split}, which people alone label"):
+        labelled(tiny_world.data, held, list(tiny_world.data.classes), split)
+
+
+def test_weights_of_training_labels_have_a_mean_of_one(tiny_world):
+    rows = tiny_world.rows[TRAIN][:3]
+    entries = [
+        label(tiny_world, int(row)).to_pylist()[0] | {"weight": w} for row, w in zip(rows, (1, 1, 0.5), strict=True)
+    ]
+    held = label(tiny_world, int(tiny_world.rows[TEST][0])).to_pylist()[0] | {"weight": 7.0}
+    table = pa.Table.from_pylist([held, *reversed(entries)], schema=LABELS)
+    assert label_weights(tiny_world.data, table, rows) == pytest.approx([1.2, 1.2, 0.6])
+    table, about = load_labels(tiny_world.labels)
+    everything, _ = labelled(tiny_world.data, table, about["classes"], TRAIN)
+    weights = label_weights(tiny_world.data, table, everything)
+    assert weights.dtype == np.float32
+    assert (weights == 1).all()  # to the bit
+    assert len(label_weights(tiny_world.data, table, everything[:0])) == 0
 
 
 def poisoned(world: tiny.World, folder: Path, splits: tuple[str, ...]) -> tiny.World:
