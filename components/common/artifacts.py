@@ -4,8 +4,8 @@
                                                                     ingest      -> pretrain
     encoder/      encoder.safetensors  encoder.json  history.jsonl  pretrain    -> sample, warmup
     embeddings/   embeddings.npy  embeddings.json                   sample      -> warmup, evaluate
-    candidates/   candidates.csv  candidates.parquet  clusters.parquet  contact_sheet.html  labelstudio.json
-                  summary.json                                      sample      -> people
+    candidates/   candidates.csv  candidates.parquet  clusters.html  clusters.parquet  contact_sheet.html
+                  labelstudio.json  summary.json                    sample      -> people
     labels/       labels.parquet  labels.json  label_advice.json    sample      -> warmup
     classifier/   classifier.safetensors  classifier.json  history.jsonl  labels.parquet  labels.json
                   label_advice.json

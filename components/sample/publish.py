@@ -17,12 +17,24 @@ from components.common.files import write_json, write_text
 from components.common.html import escape, note, page, table, thumbnails
 from components.common.labels.studio import IMAGE_ID
 from components.sample.answers import Answer
+from components.sample.cluster_page import clusters_page
+from components.sample.clusters import Clusters, clusters_table
 from components.sample.picks import Pick, drawn_for
 from components.sample.rounds import Round
+from components.sample.shape import Neighbours
+from components.sample.strategies.pool import Pool
 
 SHOWN = 200  # pictures per purpose on the contact sheet
 BESIDE = "the candidates.csv beside this page"
 PEOPLE = ("file", "store")  # who is shown what is known already; what an oracle knows is not handed to people
+
+
+class Shape(NamedTuple):
+    """How the training pool lies."""
+
+    pool: Pool
+    clusters: Clusters
+    neighbours: Neighbours
 
 
 class Asked(NamedTuple):
@@ -33,6 +45,7 @@ class Asked(NamedTuple):
     now: Round
     nearest: list[int | None]  # for each pick, the row of the nearest labelled image
     answered: int  # images that had a label before
+    shape: Shape
 
     @property
     def filled(self) -> dict[int, Answer]:
@@ -42,14 +55,17 @@ class Asked(NamedTuple):
         return sheet(self.dataset, self.reader, self.now.picks, self.now.answers, self.answered, guide)
 
 
-def write_candidates(folder: Path, asked: Asked, clusters: pa.Table, guide: Sequence[str]) -> None:
-    """Write what people and their tools read. clusters: of the training pool (CLUSTERS); guide: sentences for them."""
-    data, picks = asked.dataset, asked.now.picks
+def write_candidates(folder: Path, asked: Asked, guide: Sequence[str]) -> None:
+    """Write what people and their tools read. guide: sentences for them."""
+    data, picks, shape = asked.dataset, asked.now.picks, asked.shape
+    clusters = clusters_table(data, shape.pool, shape.clusters)
     write_text(folder / "candidates.csv", candidates_csv(data, picks, asked.nearest, asked.filled))
     table = candidates_table(data, picks, asked.nearest, asked.filled, clusters)
     save_table(folder / "candidates.parquet", table, CANDIDATES)
     save_table(folder / "clusters.parquet", clusters, CLUSTERS)
     write_text(folder / "contact_sheet.html", asked.page(guide))
+    page = clusters_page(data, asked.reader, shape.pool, shape.clusters, shape.neighbours)
+    write_text(folder / "clusters.html", page)
     write_text(folder / "labelstudio.json", label_studio_json(data, asked.reader, picks))
     write_json(folder / "summary.json", summary(data, asked.now))
 

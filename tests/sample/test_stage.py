@@ -62,6 +62,7 @@ def test_the_outputs_are_what_the_contract_says(tiny_world, done):
     assert {path.name for path in (folder / "candidates").iterdir()} == {
         "candidates.csv",
         "candidates.parquet",
+        "clusters.html",
         "clusters.parquet",
         "contact_sheet.html",
         "labelstudio.json",
