@@ -17,7 +17,6 @@ from components.evaluate.notebook import OPTIONAL
 from components.sample.advice.advise import advise
 from tests import tiny
 
-
 TOGETHER = "Of the 10 nearest neighbours of an image, 58 % lie in its own cluster."
 
 
