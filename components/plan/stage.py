@@ -5,6 +5,7 @@ from typing import Any
 
 from components.common.answers import read_answers
 from components.common.files import sha256_bytes, write_json
+from components.common.rounds import newest_before
 from components.common.storage import open_store
 from components.common.wanted import read_wanted
 from components.ingest.plan.work import planned
@@ -61,9 +62,14 @@ def run(
     ranges = planned(asked.source, asked.name, asked.store, asked.ingest, parts.parent)
     told = _null_in_words(asked.model_dump(mode="json"))
     write_json(parts, [{**told["ingest"], "parts": each} for each in ranges])
+    place = open_store(asked.store)
+    number = 1  # of the round of labelling: one more than the highest that has an answer
     if asked.sample.label_access == "store":
-        seen["labels_version"] = LabelStore(open_store(asked.store), asked.name).version()
+        people = LabelStore(place, asked.name)
+        seen["labels_version"] = people.version()
+        number += max((answer.round for answer in people.read(seen["labels_version"]).answers), default=0)
     told["sample"] |= seen
+    told["evaluate"]["since"] = newest_before(place, asked.name, number)
     workers = asked.sample.workers  # what tells the slices apart, and no more: new labels embed nothing again
     same = {"workers": workers, "threads": asked.threads}
     write_json(slices, [{**same, "part": number} for number in range(workers)])

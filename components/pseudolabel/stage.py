@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from components.common.artifacts import TRAIN, load_dataset, load_labels
+from components.common.artifacts import load_dataset, load_labels
 from components.common.cli import Metadata
 from components.common.data.classes import check_trained, classes_of
-from components.common.data.splits import label_weights, labelled, unlabelled_pool
+from components.common.data.splits import training_labels, unlabelled_pool
 from components.common.files import write_json
 from components.common.learning.inference import BATCH, logits
 from components.common.learning.loading import Images, load_size
@@ -50,8 +50,7 @@ def run(
     check_memory(data, spec, len(classes.trained), len(pool), settings)
     held, truth = validation_set(data, labels)
     images = Images(data, open_store(store), spec.mode, load_size(spec.image_size), threads)
-    rows, known_classes = labelled(data, table, classes.trained, TRAIN)
-    trained = Labelled(rows, known_classes, label_weights(data, table, rows))
+    trained = Labelled(*training_labels(data, table, classes.trained))
     plain = Images(data, open_store(store), spec.mode, spec.image_size, threads)
     compared = np.concatenate([held, np.sort(seeded(seed, "watched")[0].permutation(pool)[:WATCHED])])
     n = len(held)

@@ -1,14 +1,13 @@
 """Spread picks evenly over the classes that a weak classifier sees in the pool, so that rare classes are found."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from math import ceil
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from components.sample.shares import even_out
+from components.sample.strategies.distances import spans, workers
 from components.sample.strategies.pool import BLOCK, Chosen, Pool
 
 UNLIKE = 0.02  # share of the pool, the images least like any labelled one, where classes without a label are looked for
@@ -68,11 +67,9 @@ def unlike(pool: Pool) -> np.ndarray:
     """
     known = pool.take(pool.labelled)
 
-    def block(start: int) -> np.ndarray:
-        return (pool.take(np.arange(start, min(start + BLOCK, len(pool)))) @ known.T).max(axis=1)
-
-    with threadpool_limits(1), ThreadPoolExecutor(pool.threads) as threads:
-        likeness = np.concatenate(list(threads.map(block, range(0, len(pool), BLOCK))))
+    with workers(pool.threads) as each:
+        parts = each(lambda span: (pool.take(span) @ known.T).max(axis=1), spans(len(pool), BLOCK))
+        likeness = np.concatenate(list(parts))
     likeness[pool.labelled] = np.inf
     found = np.zeros(len(pool), bool)
     found[np.argsort(likeness, kind="stable")[: ceil(UNLIKE * len(pool))]] = True

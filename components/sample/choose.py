@@ -27,14 +27,14 @@ from components.sample.strategies.typiclust import typiclust
 from components.sample.weak import Weak, predict, weak_classifier
 
 COLD_INSTEAD = "typiclust"  # of a strategy that needs a classifier, while there is none
-GUESSED = 10  # classes, where nobody has named any
+GUESSED = 10  # classes
 Pick = Callable[[Pool, int], Chosen]
 
 
 @dataclass(frozen=True)
 class Taught:
     """What labels say of a pool. labels: (m,) class indices of `pool.labelled`; classes: names of those with a label;
-    all_classes: how many there are, known or guessed; neighbours: k of typicality.
+    all_classes: how many there are, 0 where nobody has named any; neighbours: k of typicality.
     """
 
     pool: Pool
@@ -73,7 +73,7 @@ STRATEGIES: Mapping[str, Callable[[Taught, Pool, int], Chosen]] = {
     "kmeans": lambda _, pool, budget: kmeans(pool, budget),
     "kcenter": lambda _, pool, budget: kcenter(pool, budget),
     "typiclust": lambda taught, pool, budget: typiclust(pool, budget, taught.neighbours),
-    "probcover": lambda taught, pool, budget: probcover(pool, budget, taught.all_classes),
+    "probcover": lambda taught, pool, budget: probcover(pool, budget, taught.all_classes or GUESSED),
     "maxherding": lambda _, pool, budget: maxherding(pool, budget),
     "margin": lambda taught, pool, budget: margin(pool, budget, taught.said_of(pool), taught.classes),
     "entropy": lambda taught, pool, budget: entropy(pool, budget, taught.said_of(pool), taught.classes),
@@ -104,7 +104,9 @@ def choose(taught: Taught, free: np.ndarray, budget: int, settings: SampleSettin
     pick = partial(together, taught, shares)
     if not (settings.balance and taught.is_enough) or not budget:
         return pick(pool, budget)
-    return balanced(pick, pool, budget, predict(taught.weak, pool), taught.labels, taught.classes)
+    predicted = predict(taught.weak, pool)
+    every_class = len(taught.classes) == taught.all_classes
+    return balanced(pick, pool, budget, predicted, taught.labels, taught.classes, every_class)
 
 
 def together(taught: Taught, shares: Mapping[str, float], pool: Pool, budget: int) -> Chosen:

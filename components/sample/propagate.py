@@ -1,7 +1,6 @@
 """Give labels to near neighbours of labelled images, as far as held-out labels say that this is right."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +9,7 @@ from threadpoolctl import threadpool_limits
 
 from components.common.artifacts import LABELS, PROPAGATED, TRAIN, VALIDATION, Dataset
 from components.common.data.splits import labelled
+from components.sample.strategies.distances import spans, squared, squares, workers
 from components.sample.strategies.pool import BLOCK, Pool
 
 AGREEING = 3  # nearest labelled images, which must all be of one class
@@ -110,9 +110,9 @@ def propagate(pool: Pool, known: Labelled, clusters: np.ndarray, allowed: np.nda
         return Spread(np.empty(0, np.int64), np.empty(0, np.int64), 0.0, bound, checked, correct)
     positions = np.flatnonzero(allowed)
     size = max(1, min(BLOCK, AT_ONCE // len(known.labels)))
-    parts = [positions[start : start + size] for start in range(0, len(positions), size)]
-    with threadpool_limits(1), ThreadPoolExecutor(pool.threads) as threads:
-        guesses = list(threads.map(lambda part: guess(pool.take(part), clusters[part], known), parts))
+    parts = [positions[span] for span in spans(len(positions), size)]
+    with workers(pool.threads) as each:
+        guesses = list(each(lambda part: guess(pool.take(part), clusters[part], known), parts))
     labels = np.concatenate([np.where(each.distance <= bound, each.labels, -1) for each in guesses] or [positions])
     kept = labels >= 0
     return Spread(positions[kept], labels[kept].astype(np.int64), precision, bound, checked, correct)
@@ -127,24 +127,20 @@ def guess(x: np.ndarray, clusters: np.ndarray, known: Labelled, themselves: bool
     if len(known.labels) < AGREEING + themselves or not len(x):
         return Guessed(np.full(len(x), -1), np.full(len(x), np.inf, np.float32))
     x, y = np.asarray(x, np.float32), np.asarray(known.vectors, np.float32)
-    squared = x @ y.T
-    squared *= -2
-    squared += (x**2).sum(axis=1)[:, None]
-    squared += (y**2).sum(axis=1)
+    apart = squared(x, y)
     if themselves:
-        np.fill_diagonal(squared, np.inf)
-    nearest = squared.argmin(axis=1)
-    near = squared <= np.partition(squared, AGREEING - 1, axis=1)[:, AGREEING - 1 : AGREEING]
+        np.fill_diagonal(apart, np.inf)
+    nearest = apart.argmin(axis=1)
+    near = apart <= np.partition(apart, AGREEING - 1, axis=1)[:, AGREEING - 1 : AGREEING]
     said = known.labels[nearest]
     agreed = ~(near & (known.labels != said[:, None])).any(axis=1) & (known.clusters[nearest] == clusters)
-    distance = np.sqrt(np.maximum(squared[np.arange(len(x)), nearest], 0))
-    return Guessed(np.where(agreed, said, -1), distance)
+    return Guessed(np.where(agreed, said, -1), np.sqrt(apart[np.arange(len(x)), nearest]))
 
 
 def nearest_centre(x: np.ndarray, centres: np.ndarray) -> np.ndarray:
     """The cluster whose centre is nearest to each of x, (n, features); of equally near ones the first."""
     with threadpool_limits(1):
-        return ((centres**2).sum(axis=1) / 2 - x @ centres.T).argmin(axis=1)
+        return (squares(centres) / 2 - x @ centres.T).argmin(axis=1)
 
 
 def learned_bound(distance: np.ndarray, right: np.ndarray) -> tuple[float, float]:

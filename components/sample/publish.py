@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from components.common.artifacts import CANDIDATES, CLUSTERS, SPLITS, TRAIN, Dataset, save_table
 from components.common.data.reader import ShardReader
@@ -16,13 +17,25 @@ from components.common.files import write_json, write_text
 from components.common.html import escape, note, page, table, thumbnails
 from components.common.labels.studio import IMAGE_ID
 from components.sample.answers import Answer
+from components.sample.cluster_page import clusters_page
+from components.sample.clusters import Clusters, clusters_table
 from components.sample.picks import Pick, drawn_for
 from components.sample.rounds import Round
+from components.sample.shape import Neighbours
+from components.sample.strategies.pool import Pool
 
 SHOWN = 200  # pictures per purpose on the contact sheet
 BESIDE = "the candidates.csv beside this page"
 CLUSTERS_PAGE = "clusters.html"  # beside the contact sheet in the store
 PEOPLE = ("file", "store")  # who is shown what is known already; what an oracle knows is not handed to people
+
+
+class Shape(NamedTuple):
+    """How the training pool lies."""
+
+    pool: Pool
+    clusters: Clusters
+    neighbours: Neighbours
 
 
 class Asked(NamedTuple):
@@ -33,6 +46,7 @@ class Asked(NamedTuple):
     now: Round
     nearest: list[int | None]  # for each pick, the row of the nearest labelled image
     answered: int  # images that had a label before
+    shape: Shape
 
     @property
     def filled(self) -> dict[int, Answer]:
@@ -43,14 +57,17 @@ class Asked(NamedTuple):
         return sheet(self.dataset, self.reader, self.now.picks, self.now.answers, self.answered, guide, beside)
 
 
-def write_candidates(folder: Path, asked: Asked, clusters: pa.Table, guide: Sequence[str]) -> None:
-    """Write what people and their tools read. clusters: of the training pool (CLUSTERS); guide: sentences for them."""
-    data, picks = asked.dataset, asked.now.picks
+def write_candidates(folder: Path, asked: Asked, guide: Sequence[str]) -> None:
+    """Write what people and their tools read. guide: sentences for them."""
+    data, picks, shape = asked.dataset, asked.now.picks, asked.shape
+    clusters = clusters_table(data, shape.pool, shape.clusters)
     write_text(folder / "candidates.csv", candidates_csv(data, picks, asked.nearest, asked.filled))
     table = candidates_table(data, picks, asked.nearest, asked.filled, clusters)
     save_table(folder / "candidates.parquet", table, CANDIDATES)
     save_table(folder / "clusters.parquet", clusters, CLUSTERS)
     write_text(folder / "contact_sheet.html", asked.page(guide, CLUSTERS_PAGE))
+    page = clusters_page(data, asked.reader, shape.pool, shape.clusters, shape.neighbours)
+    write_text(folder / CLUSTERS_PAGE, page)
     write_text(folder / "labelstudio.json", label_studio_json(data, asked.reader, picks))
     write_json(folder / "summary.json", summary(data, asked.now))
 
@@ -124,7 +141,8 @@ def candidates_table(
 ) -> pa.Table:
     """What is asked, as CANDIDATES says. clusters: those of the training pool (CLUSTERS)."""
     ids = dataset.column("id")
-    cluster = dict(zip(clusters.column("id").to_pylist(), clusters.column("cluster").to_pylist(), strict=True))
+    asked = clusters.filter(pc.is_in(clusters.column("id"), pa.array([ids[pick.row] for pick in picks], pa.string())))
+    cluster = dict(zip(asked.column("id").to_pylist(), asked.column("cluster").to_pylist(), strict=True))
     rows = [
         {
             "id": ids[pick.row],

@@ -36,11 +36,6 @@ class Neighbours(NamedTuple):
         rounded = {name: round(value, 4) for name, value in figures.items()}
         return {"k": self.k, "images": len(self.share), **rounded, "sentence": said}
 
-    def facts(self) -> dict[str, Any]:
-        """The same under its name in labels.json."""
-        about = self.about()
-        return {"neighbours": about} if about else {}
-
 
 def neighbours_of(pool: Pool, cluster: np.ndarray) -> Neighbours:
     """How consistent the clusters (n,) are among nearest neighbours, as SCAN relies on them (Van Gansbeke et al. 2020,

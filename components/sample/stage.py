@@ -11,14 +11,13 @@ from components.common.learning.training import set_threads
 from components.common.storage import Store, announce, open_store
 from components.common.waiting import sentence
 from components.sample.answers import Answer, Answers, labels_table, purposes_of, source_answers
-from components.sample.cluster_page import clusters_page
-from components.sample.clusters import clusters_of, clusters_table
+from components.sample.clusters import clusters_of
 from components.sample.embed.joining import join
 from components.sample.known import known_answers
 from components.sample.lessons import Lessons, lessons
 from components.sample.picks import Pick, held_out_picks, nearest_labelled, with_conflicts
 from components.sample.pools import pool_of
-from components.sample.publish import BESIDE, CLUSTERS_PAGE, Asked, write_candidates
+from components.sample.publish import BESIDE, Asked, Shape, write_candidates
 from components.sample.rounds import Round, guide, lacking, round_of, waiting_for
 from components.sample.settings import SampleSettings
 from components.sample.shape import neighbours_of
@@ -62,19 +61,18 @@ def run(
     now = round_of(data, to_label(picks, settings), answers, table, known, settings)
     why = lacking(now)
     clusters = clusters_of(pool, len(now.classes.names))
-    near = neighbours_of(pool, clusters.of)
     learned = Lessons(table, {}, None, {}) if why else lessons(data, taught, clusters, known, table, now, settings)
-    asked = Asked(data, ShardReader(data, place), now, nearest_labelled(vectors, now.picks, answered), len(known.given))
+    shape = Shape(pool, clusters, neighbours_of(pool, clusters.of))
+    near = nearest_labelled(vectors, now.picks, answered)
+    asked = Asked(data, ShardReader(data, place), now, near, len(known.given), shape)
     with new_folder(candidates) as folder:
-        write_candidates(folder, asked, clusters_table(data, pool, clusters), guide(now, why, BESIDE))
-        write_text(folder / CLUSTERS_PAGE, clusters_page(data, asked.reader, pool, clusters, near))
+        write_candidates(folder, asked, guide(now, why, BESIDE))
     published = publish(place, candidates, f"candidates/{name}", unnamed=True)
     write_text(contact_sheet, asked.page(guide(now, why, f"{store.rstrip('/')}/{published}/candidates.csv")))
     waiting = waiting_for(now, why, published) if why else None
     with new_folder(labels) as folder:
-        save_labels(
-            folder, learned.table, now.classes.names, published, round=now.number, **near.facts(), **learned.facts
-        )
+        facts = {"round": now.number, "neighbours": shape.neighbours.about(), **learned.facts}
+        save_labels(folder, learned.table, now.classes.names, published, **facts)
         if learned.advice:
             write_json(folder / "label_advice.json", learned.advice)
         if waiting:

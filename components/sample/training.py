@@ -7,7 +7,7 @@ import numpy as np
 from components.common.artifacts import TRAIN, Dataset
 from components.common.wanted import read_wanted
 from components.sample.answers import Answers
-from components.sample.choose import GUESSED, Taught, choose
+from components.sample.choose import Taught, choose
 from components.sample.picks import Pick
 from components.sample.pools import among
 from components.sample.settings import SampleSettings
@@ -21,7 +21,7 @@ def taught_by(labels: Mapping[int, str], pool: Pool, names: list[str], neighbour
     said = [labels[int(row)] for row in pool.rows[pool.labelled]]
     classes = [name for name in names if name in set(said)] if names else sorted(set(said))
     index = {name: place for place, name in enumerate(classes)}
-    return Taught(pool, np.array([index[name] for name in said], np.int64), classes, len(names) or GUESSED, neighbours)
+    return Taught(pool, np.array([index[name] for name in said], np.int64), classes, len(names), neighbours)
 
 
 def training_picks(dataset: Dataset, taught: Taught, known: Answers, settings: SampleSettings) -> list[Pick]:

@@ -3,7 +3,6 @@ machine or logistic regression, whichever cross-validates best.
 """
 
 import warnings
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,6 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from components.common.metrics import wilson_interval
 from components.sample.shares import even_out
+from components.sample.strategies.distances import spans, squares, workers
 from components.sample.strategies.pool import BLOCK, Pool
 
 TRIALS = 30  # of hyperparameters, at most
@@ -90,14 +90,14 @@ def weak_classifier(vectors: np.ndarray, labels: np.ndarray, seed: int) -> Weak:
 def predict(weak: Weak, pool: Pool) -> np.ndarray:
     """The class that each image of the pool seems to be of, int64 (n,): one of `weak.classes`; by blocks."""
 
-    def block(start: int) -> np.ndarray:
-        x = pool.take(np.arange(start, min(start + BLOCK, len(pool))))
+    def block(span: slice) -> np.ndarray:
+        x = pool.take(span)
         if weak.support is not None:
             x = _kernel(x, weak.support, weak.gamma)
         return (x @ weak.weights + weak.bias).argmax(axis=1)
 
-    with threadpool_limits(1), ThreadPoolExecutor(pool.threads) as workers:
-        parts = list(workers.map(block, range(0, len(pool), BLOCK)))
+    with workers(pool.threads) as each:
+        parts = list(each(block, spans(len(pool), BLOCK)))
     return weak.classes[np.concatenate(parts)] if parts else np.empty(0, np.int64)
 
 
@@ -239,8 +239,7 @@ def _even_part(y: np.ndarray, seed: int) -> np.ndarray:
 
 def _kernel(a: np.ndarray, b: np.ndarray, gamma: float) -> np.ndarray:
     """exp(-gamma |a - b|²) of each pair, (len(a), len(b))."""
-    squared = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1) - 2 * (a @ b.T)
-    return np.exp(-gamma * np.maximum(squared, 0))
+    return np.exp(-gamma * np.maximum(squares(a)[:, None] + squares(b) - 2 * (a @ b.T), 0))
 
 
 def _unscaled(

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from components.common.artifacts import TRAIN, load_dataset, load_embeddings, load_labels
+from components.common.artifacts import load_dataset, load_embeddings, load_labels
 from components.common.cli import Metadata
 from components.common.data.classes import Classes, classes_of
-from components.common.data.splits import label_weights, labelled
+from components.common.data.splits import training_labels
 from components.common.errors import BadInputError
 from components.common.files import write_json
 from components.common.learning.loading import Images, load_size
@@ -41,13 +41,12 @@ def run(
     place = open_store(store)
     table, about = load_labels(labels)
     classes = trainable(table, about["classes"])
-    rows, known = labelled(data, table, classes.trained, TRAIN)
+    rows, known, weights = training_labels(data, table, classes.trained)
     network, spec, _ = load_encoder(encoder)
     held, truth = validation_set(data, labels)
     check_memory(spec, len(classes.trained), len(held), settings)
     model = initialise(lambda: Classifier(network, len(classes.trained)), seed)
     assert isinstance(model, Classifier)
-    weights = label_weights(data, table, rows)
     fit_head(model, load_embeddings(embeddings, data)[rows], known, settings, weights)
     images = Images(data, place, spec.mode, load_size(spec.image_size), threads)
     history = finetune(model, spec, images, rows, known, settings, seed, weights)

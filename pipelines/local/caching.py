@@ -21,7 +21,11 @@ from components.common.storage import open_store
 ROOT = Path(__file__).parents[2]
 TOOLS = ("local", "dev", "bench")  # extras that compute nothing which a stage writes
 FILES = ("settings", "_file")  # arguments that may name files which a stage reads
-BESIDE = {"sample": ("labels",), "evaluate": ("labels",), "plan": ("ingest", "labels")}  # packages that a stage's code takes beside its own
+BESIDE = {
+    "sample": ("labels",),
+    "evaluate": ("labels",),
+    "plan": ("ingest", "labels"),
+}  # packages that a stage's code takes beside its own
 Outputs = dict[str, Any]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from components.common import rounds
 from components.common.errors import BadInputError
 from components.common.storage import open_store
 from components.labels.store import Answer, LabelStore
@@ -92,6 +93,17 @@ def test_new_answers_in_the_store_are_seen_and_nothing_but_sample_is_told(world,
     assert len({told["sample"]["labels_version"] for told in seen}) == 3
     for before, after in pairwise(seen):
         assert {name for name in OUTPUTS if before[name] != after[name]} == {"sample"}
+
+
+def test_the_report_is_told_the_record_of_the_round_before(world, tmp_path):
+    store = open_store(world.store)
+    labels = LabelStore(store, world.name)
+    form = {**fill(world), "sample_label_access": "store"}
+    assert planned(form, tmp_path / "out")["evaluate"]["since"] == ""
+    keys = [rounds.save(store, world.name, {"format": 1, "round": number}) for number in (1, 2, 3)]
+    assert planned(form, tmp_path / "out")["evaluate"]["since"] == "", "this is round 1"
+    labels.append([Answer("ab" * 32, "class", "even", "Ada", datetime(2026, 3, 1, tzinfo=UTC), "the page", 2)])
+    assert planned(form, tmp_path / "out")["evaluate"]["since"] == keys[1], "this is round 3"
 
 
 def test_another_table_of_wanted_images_under_an_old_name_is_seen(world, tmp_path):

@@ -56,12 +56,14 @@ def labelled(dataset: Dataset, labels: pa.Table, classes: list[str], purpose: st
     return pairs[:, 0], pairs[:, 1]
 
 
-def label_weights(dataset: Dataset, labels: pa.Table, rows: np.ndarray) -> np.ndarray:
-    """How much the training label of each row counts, float32 (rows,), of mean 1: all 1 where people gave all of them.
-    rows: of `labelled`.
+def training_labels(
+    dataset: Dataset, labels: pa.Table, classes: list[str]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows (ascending) and class indices to train on, both int64, and how much each label counts, float32 of mean 1:
+    all 1 where people gave all of them. Raises BadInputError as `labelled` does.
     """
-    trains = [purpose == TRAIN for purpose in labels.column("purpose").to_pylist()]
-    kept = labels.filter(pa.array(trains))
+    rows, known = labelled(dataset, labels, classes, TRAIN)
+    kept = labels.filter(pa.array([purpose == TRAIN for purpose in labels.column("purpose").to_pylist()], pa.bool_()))
     weight_of = dict(zip(kept.column("id").to_pylist(), kept.column("weight").to_pylist(), strict=True))
     weights = np.array([weight_of[image] for image in dataset.column("id")[rows]], dtype=np.float32)
-    return weights / weights.mean() if len(weights) else weights
+    return rows, known, weights / weights.mean() if len(weights) else weights

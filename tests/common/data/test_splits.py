@@ -31,7 +31,7 @@ from components.common.artifacts import (
 from components.common.data.images import png
 from components.common.data.reader import ShardReader
 from components.common.data.shards import ShardWriter
-from components.common.data.splits import label_weights, labelled, split_of, unlabelled_pool
+from components.common.data.splits import labelled, split_of, training_labels, unlabelled_pool
 from components.common.errors import BadInputError
 from components.common.files import read_json, sha256_file
 from components.common.storage import open_store
@@ -109,19 +109,24 @@ def test_a_propagated_label_cannot_measure(tiny_world, split):
 
 
 def test_weights_of_training_labels_have_a_mean_of_one(tiny_world):
+    classes = list(tiny_world.data.classes)
     rows = tiny_world.rows[TRAIN][:3]
     entries = [
-        label(tiny_world, int(row)).to_pylist()[0] | {"weight": w} for row, w in zip(rows, (1, 1, 0.5), strict=True)
+        label(tiny_world, int(row)).to_pylist()[0] | {"weight": weight}
+        for row, weight in zip(rows, (1, 1, 0.5), strict=True)
     ]
     held = label(tiny_world, int(tiny_world.rows[TEST][0])).to_pylist()[0] | {"weight": 7.0}
     table = pa.Table.from_pylist([held, *reversed(entries)], schema=LABELS)
-    assert label_weights(tiny_world.data, table, rows) == pytest.approx([1.2, 1.2, 0.6])
+    found, known, weights = training_labels(tiny_world.data, table, classes)
+    assert (found.tolist(), known.tolist()) == (rows.tolist(), [3, 3, 3])
+    assert weights == pytest.approx([1.2, 1.2, 0.6])
     table, about = load_labels(tiny_world.labels)
-    everything, _ = labelled(tiny_world.data, table, about["classes"], TRAIN)
-    weights = label_weights(tiny_world.data, table, everything)
+    *pairs, weights = training_labels(tiny_world.data, table, about["classes"])
+    for one, other in zip(pairs, labelled(tiny_world.data, table, about["classes"], TRAIN), strict=True):
+        assert np.array_equal(one, other)
     assert weights.dtype == np.float32
     assert (weights == 1).all()  # to the bit
-    assert len(label_weights(tiny_world.data, table, everything[:0])) == 0
+    assert [len(part) for part in training_labels(tiny_world.data, LABELS.empty_table(), classes)] == [0, 0, 0]
 
 
 def poisoned(world: tiny.World, folder: Path, splits: tuple[str, ...]) -> tiny.World:
@@ -223,4 +228,4 @@ def test_stages_that_learn_ask_splits_for_their_images(stage):
     assert reads(stage, "rows") == measured.get(stage, set())
     assert reads(stage, "label") == ({"stage.py: data.column('label')"} if stage == "pretrain" else set())
     sources = "".join(path.read_text(encoding="utf-8") for path in (COMPONENTS / stage).glob("*.py"))
-    assert "unlabelled_pool(" in sources or "labelled(" in sources
+    assert "unlabelled_pool(" in sources or "training_labels(" in sources
