@@ -212,7 +212,9 @@ def load_embeddings(folder: Path, dataset: Dataset) -> np.ndarray:
 
 
 def save_labels(folder: Path, labels: pa.Table, classes: list[str], candidates: str, **facts: Any) -> None:
-    """classes: in the order of the outputs; candidates: where people find the picks; facts: `round`, `assumption`."""
+    """classes: in the order of the outputs; candidates: where people find the picks; facts: `round`, `neighbours`,
+    `assumption`.
+    """
     save_table(folder / "labels.parquet", labels, LABELS)
     spread, purposes = labels.column("source").to_pylist().count(PROPAGATED), labels.column("purpose").to_pylist()
     counts = {split: purposes.count(split) - (spread if split == TRAIN else 0) for split in SPLITS}

@@ -26,6 +26,7 @@ from components.sample.strategies.pool import Pool
 
 SHOWN = 200  # pictures per purpose on the contact sheet
 BESIDE = "the candidates.csv beside this page"
+CLUSTERS_PAGE = "clusters.html"  # beside the contact sheet in the store
 PEOPLE = ("file", "store")  # who is shown what is known already; what an oracle knows is not handed to people
 
 
@@ -51,8 +52,9 @@ class Asked(NamedTuple):
     def filled(self) -> dict[int, Answer]:
         return self.now.answers if self.now.settings.label_access in PEOPLE else {}
 
-    def page(self, guide: Sequence[str]) -> str:
-        return sheet(self.dataset, self.reader, self.now.picks, self.now.answers, self.answered, guide)
+    def page(self, guide: Sequence[str], beside: str = "") -> str:
+        """The contact sheet. beside: the page of clusters, where it lies beside this one."""
+        return sheet(self.dataset, self.reader, self.now.picks, self.now.answers, self.answered, guide, beside)
 
 
 def write_candidates(folder: Path, asked: Asked, guide: Sequence[str]) -> None:
@@ -63,9 +65,9 @@ def write_candidates(folder: Path, asked: Asked, guide: Sequence[str]) -> None:
     table = candidates_table(data, picks, asked.nearest, asked.filled, clusters)
     save_table(folder / "candidates.parquet", table, CANDIDATES)
     save_table(folder / "clusters.parquet", clusters, CLUSTERS)
-    write_text(folder / "contact_sheet.html", asked.page(guide))
+    write_text(folder / "contact_sheet.html", asked.page(guide, CLUSTERS_PAGE))
     page = clusters_page(data, asked.reader, shape.pool, shape.clusters, shape.neighbours)
-    write_text(folder / "clusters.html", page)
+    write_text(folder / CLUSTERS_PAGE, page)
     write_text(folder / "labelstudio.json", label_studio_json(data, asked.reader, picks))
     write_json(folder / "summary.json", summary(data, asked.now))
 
@@ -195,14 +197,16 @@ def sheet(
     labels: dict[int, Answer],
     answered: int,
     guide: Sequence[str] = (),
+    clusters: str = "",
 ) -> str:
     """A page with every pick's picture, in the order of picking; the label is shown where it is known. guide: sentences
-    at its top.
+    at its top; clusters: a link to the page of clusters.
     """
     counts = tally(picks, labels)
     rows = [[split, str(images), str(labelled)] for split, (images, labelled) in counts.items() if images]
     sections = [("", "".join(map(note, guide)))] if guide else []
-    sections.append(("Picks", table(["purpose", "images", "labelled"], rows)))
+    link = f'<p><a href="{escape(clusters)}">The shape of the data: all images by cluster</a></p>' if clusters else ""
+    sections.append(("Picks", table(["purpose", "images", "labelled"], rows) + link))
     for split in SPLITS:
         shown = [(rank, pick) for rank, pick in ranked(picks) if pick.purpose == split][:SHOWN]
         if shown:

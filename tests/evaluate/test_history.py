@@ -17,6 +17,8 @@ from components.evaluate.notebook import OPTIONAL
 from components.sample.advice.advise import advise
 from tests import tiny
 
+TOGETHER = "Of the 10 nearest neighbours of an image, 58 % lie in its own cluster."
+
 
 def people(world: tiny.World, folder: Path, count: int, number: int, **changed: str) -> tiny.World:
     """The world with `count` training labels of people in a round, as a store has them; changed: label of the image at
@@ -30,7 +32,9 @@ def people(world: tiny.World, folder: Path, count: int, number: int, **changed: 
     for place, label in changed.items():
         entries[int(place.removeprefix("at"))]["label"] = label
     table = pa.Table.from_pylist([{**entry, "source": "store"} for entry in entries], schema=LABELS)
-    save_labels(folder / "labels", table, about["classes"], about["candidates"], round=number)
+    save_labels(
+        folder / "labels", table, about["classes"], about["candidates"], round=number, neighbours={"sentence": TOGETHER}
+    )
     x = load_embeddings(world.embeddings, world.data)
     y = world.data.column("label")
     held_out = world.rows["validation"]
@@ -74,6 +78,7 @@ def test_the_first_round_leaves_a_record_and_compares_with_nothing(world, two):
     page = two[0].report.read_text(encoding="utf-8")
     assert "since the round before" not in page
     assert "Would more labels help?" in page
+    assert TOGETHER in page
 
 
 def test_the_next_one_says_what_changed(two):

@@ -19,7 +19,7 @@ from components.common.artifacts import (
     save_dataset,
 )
 from components.common.cli import Metadata
-from components.common.files import sha256_tree
+from components.common.files import read_json, sha256_tree
 from components.common.storage import FolderStore
 from components.sample.settings import SampleSettings
 from components.sample.stage import publish
@@ -56,6 +56,13 @@ def answer(folder: Path, world: tiny.World, rows: list[dict[str, str]]) -> Path:
     return path
 
 
+def without_link(page: str) -> str:
+    """A contact sheet without the link to the page of clusters, which only lies beside it in the store."""
+    link = '<p><a href="clusters.html">The shape of the data: all images by cluster</a></p>'
+    assert page.count(link) == 1
+    return page.replace(link, "")
+
+
 def test_the_outputs_are_what_the_contract_says(tiny_world, done):
     folder, metadata = done
     assert {path.name for path in folder.iterdir()} == OUTPUTS
@@ -68,7 +75,11 @@ def test_the_outputs_are_what_the_contract_says(tiny_world, done):
         "labelstudio.json",
         "summary.json",
     }
-    assert (folder / "sheet.html").read_bytes() == (folder / "candidates" / "contact_sheet.html").read_bytes()
+    kept = (folder / "candidates" / "contact_sheet.html").read_text()
+    assert (folder / "sheet.html").read_text() == without_link(kept)
+    neighbours = read_json(folder / "labels" / "labels.json")["neighbours"]
+    assert 0 <= neighbours["chance"] < neighbours["share"] <= 1
+    assert neighbours["sentence"] in (folder / "candidates" / "clusters.html").read_text()
     embeddings = load_embeddings(folder / "embeddings", tiny_world.data)
     assert (embeddings.dtype, embeddings.shape) == (np.float16, (900, 32))
     np.testing.assert_allclose(np.linalg.norm(embeddings.astype(float), axis=1), 1, atol=2e-3)
