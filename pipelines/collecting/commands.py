@@ -112,16 +112,9 @@ def _gc(options: argparse.Namespace) -> int:
 
 def _opened(uri: str, object_store: Path | None) -> Store:
     if object_store is not None:
-        from pipelines.local.objectstore import attach, find_weed, plain_folder
+        from pipelines.local.objectstore import reachable
 
-        if not object_store.is_dir():
-            raise BadInputError(
-                f"{object_store}: no such folder; expected the one that `object_store` names in a run configuration"
-            )
-        if find_weed() is None:
-            uri = plain_folder(uri, object_store) if uri.startswith("s3://") else uri
-        else:
-            attach(object_store)
+        [uri] = reachable(object_store, [uri])
     store = open_store(uri)
     if isinstance(store, FolderStore) and not store.root.is_dir():
         raise BadInputError(f"{uri}: no such folder; expected the `store` of a run configuration")
