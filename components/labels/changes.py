@@ -6,9 +6,10 @@ import argparse
 from typing import Any
 
 from components.common.errors import BadInputError
+from components.common.labels.answers import PERSON
 from components.common.names import class_name
 from components.labels.nearest import listed, proposal
-from components.labels.options import PERSON, add_command, now, opened
+from components.labels.options import add_command, now, opened
 from components.labels.rules import renamed
 from components.labels.store import CLASS
 

@@ -9,7 +9,6 @@ from components.common.storage import open_store
 from components.labels.rules import MAJORITY, RULES
 from components.labels.store import LabelStore
 
-PERSON = "person"  # an annotator whose name nobody gave
 WHERE = "give -c my.yaml, a run configuration, or --name NAME --store STORE"
 
 
