@@ -5,11 +5,15 @@ import sys
 from collections.abc import Callable, Sequence
 
 from components.common.errors import BadInputError, FailedError
-from components.labels import changes
+from components.labels import changes, exporting, importing, status
 from components.labels.options import shared
 
 EXAMPLES = """examples:
+  gleaner labels import candidates.csv -c my.yaml      what people answered; also Label Studio, CVAT, class folders
+  gleaner labels status -c my.yaml                     who said what, where people disagree, what waits
+  gleaner labels export -c my.yaml -o csv              the answers that hold
   gleaner labels rename kat cat -c my.yaml             whoever said kat meant cat
+  gleaner labels withdraw 3f9c12ab -c my.yaml          take answers back
 
 -c my.yaml says which labels: `name`, `store` and `object_store` of a run configuration; --name and --store do too.
 """
@@ -50,5 +54,9 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = made.add_subparsers(metavar="COMMAND")
     common = shared()
+    importing.add_import(commands, common)
+    exporting.add_export(commands, common)
+    status.add_status(commands, common)
     changes.add_rename(commands, common)
+    changes.add_withdraw(commands, common)
     return made

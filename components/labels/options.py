@@ -52,3 +52,10 @@ def opened(options: argparse.Namespace) -> LabelStore:
 
 def now() -> datetime:
     return datetime.now(UTC)
+
+
+def whole(text: str) -> int:
+    """A number from 1, for argparse."""
+    if not text.isdecimal() or not 0 < int(text) < 10_000:
+        raise argparse.ArgumentTypeError(f"got {text!r}; expected a number from 1 to 9999")
+    return int(text)

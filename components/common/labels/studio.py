@@ -126,9 +126,8 @@ def _lines(export: Export, name: str) -> list[Line]:
         wrong = "an answer of a kind that is no class; expected a choice" if is_strange else _wrong(labels)
         if labels or entry.is_skipped:
             wrong = entry.wrong or wrong
-        lines.append(
-            Line(entry.where, entry.image, *labels[:1] or [""], kind, entry.annotator, entry.time, wrong=wrong)
-        )
+        label = labels[0] if labels else ""
+        lines.append(Line(entry.where, entry.image, label, kind, entry.annotator, entry.time, wrong=wrong))
     return lines
 
 
