@@ -30,8 +30,8 @@ def zip_members(path: Path) -> Iterator[tuple[str, Stretch, str]]:
         infos = sorted(archive.infolist(), key=lambda info: info.header_offset)
         if sum(info.file_size for info in infos) > BOMB_FREE + BOMB_RATIO * total:
             raise RefusedError(f"a bomb: unpacks to more than {BOMB_RATIO} times its size")
-        ends = [*(info.header_offset for info in infos[1:]), total]
-        for info, end in zip(infos, ends, strict=True):
+        ends = [*(info.header_offset for info in infos[1:]), total]  # one too many of an empty archive
+        for info, end in zip(infos, ends, strict=False):
             if info.is_dir():
                 yield info.filename, None, ""
                 continue

@@ -104,8 +104,11 @@ def _withdraw(options: argparse.Namespace) -> int:
         name = file_name(options.not_in)
         lines = lines_of(options.not_in, name)
         given = Given(name, options.annotator, 1, False, now())
-        missing = {*judge(lines, images_of(labels.store, options.name), state, given).missing}
-        answers = [one for one in answers if one in missing]
+        judged = judge(lines, images_of(labels.store, options.name), state, given)
+        if judged.elsewhere:
+            raise BadInputError(f"withdraw: {judged.elsewhere}")
+        missing = {(one.id, one.annotator) for one in judged.missing}
+        answers = [one for one in answers if (one.id, one.annotator) in missing]
     if not answers:
         raise BadInputError("withdraw: no answer that holds fits; gleaner labels export --all lists them")
     moment = max([now(), *(one.time + TICK for one in answers)])

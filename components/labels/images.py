@@ -88,6 +88,6 @@ def _names(line: Line) -> list[str]:
 def misnamed(line: Line, image: str) -> str:
     """Why a file is refused whose contents and name are two images; empty where they are not."""
     stem = PurePosixPath(line.image).name.partition(".")[0].lower()
-    if line.digest == image and ID.fullmatch(stem) and stem != image:
+    if line.digest and line.digest == image and ID.fullmatch(stem) and stem != image:
         return f"its contents are image {image[:12]}, its name is of {stem[:12]}"
     return ""

@@ -16,6 +16,7 @@ SKEW = timedelta(days=1)  # clocks of people are that far ahead at most
 TICK = timedelta(microseconds=1)
 
 Pair = tuple[str, str]  # an image's id, an annotator
+ANYONE = ""  # in place of the annotator, where neither file nor command names one
 ELSEWHERE, FEW = 0.5, 3  # share and least number of unknown images that make a file one of another project
 
 
@@ -77,7 +78,7 @@ def judge(lines: Sequence[Line], images: Images, state: State, given: Given) -> 
             unknown += 1
             reason = f"no image {line.image[:LONG]!r} in dataset {images.name}{images.proposal(line.image)}"
         who = line.annotator or given.annotator or PERSON
-        seen.add((image, who))
+        seen |= {(image, who), (image, who if line.annotator or given.annotator else ANYONE)}
         reason = reason or _wrong_class(line, kind, classes, bool(images.classes), given) or _wrong_time(line, given)
         if reason:
             refused.append(Refused(line.where, line.image, line.label, reason))
@@ -139,7 +140,7 @@ def _compared(taken: list[Taken], said: dict[Pair, list[Answer]], state: State, 
 
 def _missing(said: dict[Pair, list[Answer]], seen: set[Pair], file: str) -> list[Answer]:
     """Standing answers that an earlier import of a file of this name gave, and that are not in it now."""
-    last = (history[-1] for pair, history in said.items() if pair not in seen)
+    last = (history[-1] for pair, history in said.items() if not {pair, (pair[0], ANYONE)} & seen)
     return [one for one in last if one.kind != WITHDRAWN and one.task.startswith(f"{file}:")]
 
 
