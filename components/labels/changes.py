@@ -7,13 +7,14 @@ from typing import Any
 
 from components.common.errors import BadInputError
 from components.common.labels.answers import PERSON
+from components.common.lineage import newest_dataset
 from components.common.names import class_name
 from components.labels.images import images_of
 from components.labels.importing import file_name, lines_of
 from components.labels.judging import TICK, Given, judge
 from components.labels.nearest import PREFIX, listed, proposal
 from components.labels.options import add_command, now, opened
-from components.labels.rules import renamed, standing
+from components.labels.rules import called, renamed, standing
 from components.labels.store import CLASS, WITHDRAWN
 
 RENAME = """\
@@ -51,13 +52,16 @@ def _rename(options: argparse.Namespace) -> int:
     old, new = class_name(options.old), class_name(options.new)
     state = labels.read()
     answers = [one for one in renamed(state.answers, state.renamings) if one.kind == CLASS]
-    classes = {one.label or "" for one in answers}
+    dataset = newest_dataset(options.name, labels.store)
+    now_called = called(state.renamings)
+    classes = {now_called.get(name, name) for name in dataset.classes} if dataset else set()
+    classes |= {one.label or "" for one in answers}
     if not new or old == new:
         raise BadInputError(f"rename: got {options.old!r} and {options.new!r}; expected two names of classes")
     if old not in classes:
         raise BadInputError(
-            f"rename: nobody has answered {old!r} yet{proposal(old, classes)}; the answers so far are "
-            f"{listed(sorted(classes)) or 'none'}"
+            f"rename: there is no class {old!r}{proposal(old, classes)}; expected one of "
+            f"{listed(sorted(classes)) or 'those that people answer, of which there are none yet'}"
         )
     labels.rename(old, new, options.annotator, now())
     count = sum(one.label == old for one in answers)

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from pathlib import PurePosixPath
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -78,7 +77,7 @@ def images_of(store: Store, name: str) -> Images:
 def _names(line: Line) -> list[str]:
     """What the image of a line may be called, the surest first: contents, an id in its name, a path in the source."""
     path = line.image.replace("\\", "/").removeprefix("./")
-    stem = PurePosixPath(path).name.partition(".")[0].lower()
+    stem = _stem(path)
     names = [line.digest, stem if ID.fullmatch(stem) else "", line.image, path]
     if line.digest:  # of a file below a folder that is its class
         names.append(path.partition("/")[2])
@@ -87,7 +86,12 @@ def _names(line: Line) -> list[str]:
 
 def misnamed(line: Line, image: str) -> str:
     """Why a file is refused whose contents and name are two images; empty where they are not."""
-    stem = PurePosixPath(line.image).name.partition(".")[0].lower()
+    stem = _stem(line.image)
     if line.digest and line.digest == image and ID.fullmatch(stem) and stem != image:
         return f"its contents are image {image[:12]}, its name is of {stem[:12]}"
     return ""
+
+
+def _stem(path: str) -> str:
+    """The name of a file without folders and extensions, in small letters, as ids are."""
+    return path.rpartition("/")[2].partition(".")[0].lower()

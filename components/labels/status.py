@@ -13,7 +13,7 @@ from components.labels.agreement import Agreement, agreements
 from components.labels.candidates import Candidates, newest_candidates
 from components.labels.images import Images
 from components.labels.options import add_command, opened
-from components.labels.rules import Resolved, renamed, resolve, standing
+from components.labels.rules import Resolved, called, renamed, resolve, standing
 from components.labels.store import WITHDRAWN, Answer, State
 
 ELSEWHERE = "elsewhere"  # labelled images that the newest version of the dataset does not have
@@ -76,7 +76,9 @@ def status_of(state: State, rule: str, images: Images | None, asked: Candidates 
     found = resolve(state, rule)
     about = images.about(stands) if images else {}
     split = {image: about[image][0] if image in about else ELSEWHERE for image in stands}
-    classes: dict[str, Counter[str]] = {name: Counter() for name in images.classes} if images else {}
+    now = called(state.renamings)
+    names = {now.get(name, name) for name in images.classes} if images else set()
+    classes: dict[str, Counter[str]] = {name: Counter() for name in names}
     for image, answer in found.held.items():
         classes.setdefault(answer.label or "", Counter())[split[image]] += 1
     apart: dict[str, Iterable[str]] = {"none of these": found.none, "skipped": found.skipped, "open": found.open}

@@ -49,7 +49,7 @@ def test_every_two_people_are_compared_on_what_both_answered() -> None:
         images[2]: [answer(images[2], "dog", 0, "ann"), skip],
     }
     assert agreements(stands) == [
-        Agreement(("ann", "bob"), 2, 1, pytest.approx(1 / 3)),
+        Agreement(("ann", "bob"), 2, 1, 1 / 3),
         Agreement(("ann", "cy"), 1, 1, None),
         Agreement(("bob", "cy"), 1, 0, 0.0),
     ]

@@ -12,6 +12,7 @@ from components.labels.commands import main
 from components.labels.store import Renaming
 from pipelines.local.seaweedfs import find_weed
 from tests.labels.test_store import answer, labels
+from tests.labels.world import World
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
 SEED = """
@@ -65,7 +66,7 @@ def test_the_object_store_of_a_configuration_is_served(tmp_path, temporary):
         done = gleaner(tmp_path, "labels", "rename", "kit", "cat", "-c", "my.yaml", *folder)
         assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr == (
-            "error: labels: rename: nobody has answered 'kit' yet; did you mean 'kat'?; the answers so far are 'kat'\n"
+            "error: labels: rename: there is no class 'kit'; did you mean 'kat'?; expected one of 'kat'\n"
         )
 
 
@@ -87,7 +88,7 @@ def test_help_needs_no_labels(tmp_path, words):
     done = gleaner(tmp_path, "labels", *words)
     assert done.returncode == 0
     assert done.stdout.startswith("usage: gleaner labels")
-    assert "examples:\n  gleaner labels rename" in done.stdout
+    assert "examples:\n  gleaner labels " in done.stdout
 
 
 def test_a_class_is_renamed_and_merged_and_answers_stay(tmp_path, capsys):
@@ -103,7 +104,7 @@ def test_a_class_is_renamed_and_merged_and_answers_stay(tmp_path, capsys):
     [
         (
             ["kat", "cat"],
-            "error: labels: rename: nobody has answered 'kat' yet; did you mean 'cat'?; the answers so far",
+            "error: labels: rename: there is no class 'kat'; did you mean 'cat'?; expected one of 'cat'",
         ),
         (["cat", "cat"], "error: labels: rename: got 'cat' and 'cat'; expected two names of classes"),
         (["cat", " "], "error: labels: rename: got 'cat' and ' '; expected two names"),
@@ -115,3 +116,11 @@ def test_a_renaming_that_means_nothing_is_refused(tmp_path, capsys, words, said)
     assert call(tmp_path, "rename", *words) == 2
     assert capsys.readouterr().err.startswith(said)
     assert store.read().renamings == []
+
+
+def test_a_class_of_the_source_is_renamed_before_anybody_answers(tmp_path, capsys):
+    world = World(tmp_path)
+    assert world.call("rename", "dog", "hound") == 0
+    assert world.call("rename", "dog", "wolf") == 2
+    assert "there is no class 'dog'; " in capsys.readouterr().err
+    assert world.call("import", world.csv("a.csv", [(0, "dog"), (1, "hound")])) == 0
