@@ -3,6 +3,7 @@ nothing any more, is added.
 """
 
 import argparse
+from collections.abc import Sequence
 from typing import Any
 
 from components.common.errors import BadInputError
@@ -14,8 +15,8 @@ from components.labels.importing import file_name, lines_of
 from components.labels.judging import TICK, Given, judge
 from components.labels.nearest import PREFIX, listed, proposal
 from components.labels.options import add_command, now, opened
-from components.labels.rules import called, renamed, standing
-from components.labels.store import CLASS, WITHDRAWN
+from components.labels.rules import called_now, renamed, standing
+from components.labels.store import CLASS, WITHDRAWN, Answer, LabelStore
 
 RENAME = """\
   gleaner labels rename kat cat -c my.yaml           a class was misspelt
@@ -53,8 +54,8 @@ def _rename(options: argparse.Namespace) -> int:
     state = labels.read()
     answers = [one for one in renamed(state.answers, state.renamings) if one.kind == CLASS]
     dataset = newest_dataset(options.name, labels.store)
-    now_called = called(state.renamings)
-    classes = {now_called.get(name, name) for name in dataset.classes} if dataset else set()
+    called = called_now(state.renamings)
+    classes = {called.get(name, name) for name in dataset.classes} if dataset else set()
     classes |= {one.label or "" for one in answers}
     if not new or old == new:
         raise BadInputError(f"rename: got {options.old!r} and {options.new!r}; expected two names of classes")
@@ -115,14 +116,19 @@ def _withdraw(options: argparse.Namespace) -> int:
         answers = [one for one in answers if (one.id, one.annotator) in missing]
     if not answers:
         raise BadInputError("withdraw: no answer that holds fits; gleaner labels export --all lists them")
-    moment = max([now(), *(one.time + TICK for one in answers)])
     if not options.dry_run:
-        labels.append(
-            [one._replace(kind=WITHDRAWN, label=None, time=moment, task=f"withdrawn {one.task}") for one in answers]
-        )
+        take_back(labels, answers)
     done = "would be withdrawn: --dry-run" if options.dry_run else "are withdrawn"
     print(f"{len(answers):,} answers about {len({one.id for one in answers}):,} images {done}")
     return 0
+
+
+def take_back(labels: LabelStore, answers: Sequence[Answer]) -> None:
+    """Record that these answers are withdrawn."""
+    moment = max([now(), *(one.time + TICK for one in answers)])
+    labels.append(
+        [one._replace(kind=WITHDRAWN, label=None, time=moment, task=f"withdrawn {one.task}") for one in answers]
+    )
 
 
 def _meant(given: list[str], ids: list[str]) -> set[str]:

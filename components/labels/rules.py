@@ -58,17 +58,17 @@ def standing(answers: Iterable[Answer]) -> dict[str, list[Answer]]:
 
 def renamed(answers: Iterable[Answer], renamings: Sequence[Renaming]) -> list[Answer]:
     """The answers with their classes as they are called now."""
-    now = called(renamings)
-    return [answer._replace(label=now.get(answer.label or "", answer.label)) for answer in answers]
+    called = called_now(renamings)
+    return [answer._replace(label=called.get(answer.label or "", answer.label)) for answer in answers]
 
 
-def called(renamings: Sequence[Renaming]) -> dict[str, str]:
-    """What each renamed class is called now; the renamings are followed in their order."""
-    now: dict[str, str] = {}
+def called_now(renamings: Sequence[Renaming]) -> dict[str, str]:
+    """What each class that was renamed is called now; the renamings are followed in their order."""
+    called: dict[str, str] = {}
     for renaming in renamings:
-        now = {old: renaming.new if new == renaming.old else new for old, new in now.items()}
-        now[renaming.old] = renaming.new
-    return now
+        called = {old: renaming.new if new == renaming.old else new for old, new in called.items()}
+        called[renaming.old] = renaming.new
+    return called
 
 
 def meaning(answer: Answer) -> tuple[str, str | None]:

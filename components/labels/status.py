@@ -13,7 +13,7 @@ from components.labels.agreement import Agreement, agreements
 from components.labels.candidates import Candidates, newest_candidates
 from components.labels.images import Images
 from components.labels.options import add_command, opened
-from components.labels.rules import Resolved, called, renamed, resolve, standing
+from components.labels.rules import Resolved, called_now, renamed, resolve, standing
 from components.labels.store import WITHDRAWN, Answer, State
 
 ELSEWHERE = "elsewhere"  # labelled images that the newest version of the dataset does not have
@@ -76,7 +76,7 @@ def status_of(state: State, rule: str, images: Images | None, asked: Candidates 
     found = resolve(state, rule)
     about = images.about(stands) if images else {}
     split = {image: about[image][0] if image in about else ELSEWHERE for image in stands}
-    now = called(state.renamings)
+    now = called_now(state.renamings)
     names = {now.get(name, name) for name in images.classes} if images else set()
     classes: dict[str, Counter[str]] = {name: Counter() for name in names}
     for image, answer in found.held.items():
