@@ -8,10 +8,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from components.common.files import new_file
 from components.common.lineage import newest_dataset
 from components.labels.images import Images
-from components.labels.options import add_command, opened
+from components.labels.options import add_command, opened, write_to
 from components.labels.rules import renamed, resolve, standing
 from components.labels.store import Answer, State
 
@@ -49,8 +48,7 @@ def _export(options: argparse.Namespace) -> int:
     else:
         text = _csv(rows, (*COLUMNS, "task") if options.output == "wide" else COLUMNS)
     if options.to:
-        with new_file(options.to) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+        write_to(options.to, text)
     else:
         sys.stdout.write(text)
     if left := 0 if options.all else len(resolve(state, options.rule).open):

@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+import io
 import json
 import sys
 import tempfile
@@ -9,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from components.common.errors import BadInputError
-from components.common.files import new_file
 from components.common.labels.answers import PERSON, Line
 from components.common.labels.lines import read_lines
 from components.common.storage import open_store
 from components.labels.candidates import newest_candidates
 from components.labels.images import Images, images_of
 from components.labels.judging import Given, Judged, Refused, judge
-from components.labels.options import add_command, now, opened, whole
+from components.labels.options import add_command, now, opened, whole, write_to
 from components.labels.rules import resolve
 from components.labels.store import LabelStore
 
@@ -62,9 +62,11 @@ def _import(options: argparse.Namespace) -> int:
     images = images_of(labels.store, options.name)
     turn = options.round or newest_round(labels, options.name)
     given = Given(name, options.annotator, turn, options.round is None, now(), options.new_classes, options.again)
-    judged = take(labels, lines, images, given, options.keep_going, options.dry_run)
+    judged = judge(lines, images, labels.read(), given)
     if options.refused:
-        write_refused(options.refused, judged.refused)
+        write_to(options.refused, refused_csv(judged.refused))
+    if not options.dry_run:
+        accept(labels, judged, options.keep_going)
     tell(labels, name, len(lines), judged, options)
     if judged.refused and not options.keep_going:
         raise BadInputError(
@@ -77,11 +79,17 @@ def _import(options: argparse.Namespace) -> int:
 def take(
     labels: LabelStore, lines: list[Line], images: Images, given: Given, keep_going: bool, dry_run: bool = False
 ) -> Judged:
-    """Judge the entries, and append the accepted as one batch; nothing where one is refused, unless `keep_going`."""
+    """Judge the entries, and accept what is to be accepted."""
     judged = judge(lines, images, labels.read(), given)
-    if judged.accepted and (keep_going or not judged.refused) and not dry_run:
-        labels.append(judged.accepted)
+    if not dry_run:
+        accept(labels, judged, keep_going)
     return judged
+
+
+def accept(labels: LabelStore, judged: Judged, keep_going: bool) -> None:
+    """Append the accepted as one batch; nothing where an entry is refused, unless `keep_going`."""
+    if judged.accepted and (keep_going or not judged.refused):
+        labels.append(judged.accepted)
 
 
 def file_name(path: str) -> str:
@@ -92,6 +100,8 @@ def file_name(path: str) -> str:
 def lines_of(path: str, name: str) -> list[Line]:
     """Every entry of a file or folder, or of an object at an s3:// URI."""
     if "://" not in path:
+        if not Path(path).expanduser().exists():
+            raise BadInputError(f"{path}: no such file or folder; expected one of answers")
         return read_lines(Path(path).expanduser(), name)
     folder, _, key = path.rpartition("/")
     with tempfile.TemporaryDirectory(prefix="gleaner-labels-") as scratch:
@@ -108,11 +118,12 @@ def newest_round(labels: LabelStore, name: str) -> int:
     return candidates.round if candidates else 1
 
 
-def write_refused(path: Path, refused: list[Refused]) -> None:
-    with new_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["where", "image", "label", "reason"])
-        writer.writerows(refused)
+def refused_csv(refused: list[Refused]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(Refused._fields)
+    writer.writerows(refused)
+    return text.getvalue()
 
 
 def tell(labels: LabelStore, name: str, entries: int, judged: Judged, options: argparse.Namespace) -> None:

@@ -2,9 +2,11 @@
 
 import argparse
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from components.common.errors import BadInputError
+from components.common.files import write_text
 from components.common.storage import open_store
 from components.labels.rules import MAJORITY, RULES
 from components.labels.store import LabelStore
@@ -52,6 +54,14 @@ def opened(options: argparse.Namespace) -> LabelStore:
 
 def now() -> datetime:
     return datetime.now(UTC)
+
+
+def write_to(path: Path, text: str) -> None:
+    """Write a file that a flag names, whole or not at all; BadInputError where it cannot be written."""
+    try:
+        write_text(path, text)
+    except OSError as error:
+        raise BadInputError(f"{path}: cannot be written: {error.strerror}; name another file") from None
 
 
 def whole(text: str) -> int:

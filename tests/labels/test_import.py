@@ -162,6 +162,23 @@ def test_an_export_of_another_project_is_told_in_one_line(world, capsys):
     )
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["{0}/nowhere.csv"], "error: labels: {0}/nowhere.csv: no such file or folder; expected one of answers\n"),
+        (
+            ["{0}/a.csv", "--refused", "{0}"],
+            "error: labels: {0}: cannot be written: Is a directory; name another file\n",
+        ),
+    ],
+)
+def test_files_that_are_not_there_or_cannot_be_written_are_one_line(world, capsys, words, said):
+    world.csv("a.csv", [(0, "cat")])
+    assert world.call("import", *(word.format(world.folder) for word in words)) == 2
+    assert capsys.readouterr().err.startswith(said.format(world.folder))
+    assert world.said() == []
+
+
 def test_a_table_without_id_is_told(world, capsys):
     assert world.call("import", world.file("a.csv", "name,class\nx,cat\n")) == 2
     assert capsys.readouterr().err == (
