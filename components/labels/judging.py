@@ -1,7 +1,7 @@
 """Decide what becomes of each entry of a file: accepted, known already, not answered, or refused with a reason."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from components.labels.store import WITHDRAWN, Answer, Renaming, State
 RESERVED = {"skip": SKIP, "none of these": NONE}  # labels that are no class, unless a class is called so
 SKEW = timedelta(days=1)  # clocks of people are that far ahead at most
 TICK = timedelta(microseconds=1)
+NEVER = 1_000_000  # a round that never comes
 
 Pair = tuple[str, str]  # an image's id, an annotator
 ANYONE = ""  # in place of the annotator, where neither file nor command names one
@@ -37,7 +38,7 @@ class Taken(NamedTuple):
 
     answer: Answer
     is_noted: bool  # whether its time is the entry's own
-    is_anyones: bool  # whether it says nothing new where anybody says the same: nobody is named, or a run filled it in
+    before: int  # the round before which an equal answer of somebody else makes it nothing new
 
 
 class Refused(NamedTuple):
@@ -86,8 +87,7 @@ def judge(lines: Sequence[Line], images: Images, state: State, given: Given) -> 
         label = classes.get(line.label, line.label) if kind == CLASS else None
         turn = line.round if line.round and given.own_round else given.round
         answer = Answer(image, kind, label, who, line.time or given.now, line.where, turn)
-        is_anyones = line.is_prefilled or not (line.annotator or given.annotator)
-        taken.append(Taken(answer, line.time is not None, is_anyones))
+        taken.append(Taken(answer, line.time is not None, _before(line, turn, given)))
     named = len(lines) - unanswered - sum(bool(line.wrong) for line in lines)
     is_elsewhere = unknown >= FEW and unknown > ELSEWHERE * named
     said: dict[Pair, list[Answer]] = defaultdict(list)
@@ -104,14 +104,14 @@ def judge(lines: Sequence[Line], images: Images, state: State, given: Given) -> 
 
 def _compared(taken: list[Taken], said: dict[Pair, list[Answer]], state: State, given: Given) -> Judged:
     """The entries beside what the same people said before, in the file and elsewhere."""
-    stands = {
-        (image, meaning(one))
-        for image, told in standing(renamed(state.answers, state.renamings)).items()
-        for one in told
-    }
+    first: dict[tuple[str, Hashable], int] = {}  # image, meaning -> first round of the answers that stand
+    for told in standing(renamed(state.answers, state.renamings)).values():
+        for one in told:
+            key = (one.id, meaning(one))
+            first[key] = min(one.round, first.get(key, NEVER))
     entries: dict[Pair, list[Taken]] = defaultdict(list)
-    for one in taken:
-        entries[one.answer.id, one.answer.annotator].append(one)
+    for entry in taken:
+        entries[entry.answer.id, entry.answer.annotator].append(entry)
     accepted: list[Answer] = []
     refused: list[Refused] = []
     known = changed = withdrawn = 0
@@ -120,11 +120,11 @@ def _compared(taken: list[Taken], said: dict[Pair, list[Answer]], state: State, 
             refused += [Refused(one.task, one.id, one.label or "", why) for one, *_ in group]
             continue
         history = list(said.get(pair, ()))
-        for answer, is_noted, is_anyones in sorted(group, key=lambda one: one.answer.time):
+        for answer, is_noted, before in sorted(group, key=lambda one: one.answer.time):
             now = renamed([answer], state.renamings)[0]
             is_back = bool(history) and history[-1].kind == WITHDRAWN
             is_known = _is_known(now, is_noted, history, given.file) or (
-                is_anyones and not history and (now.id, meaning(now)) in stands
+                not history and first.get((now.id, meaning(now)), NEVER) < before
             )
             if is_known and not (is_back and given.again):
                 known += 1
@@ -136,6 +136,13 @@ def _compared(taken: list[Taken], said: dict[Pair, list[Answer]], state: State, 
             accepted.append(answer)
             history = sorted([*history, now._replace(time=answer.time)], key=lambda one: one.time)
     return Judged(accepted, refused, known, 0, changed, withdrawn, [], "")
+
+
+def _before(line: Line, turn: int, given: Given) -> int:
+    """A run fills in what was answered in earlier rounds, whoever said it; and whoever gives no name may be anybody."""
+    if not (line.annotator or given.annotator):
+        return NEVER
+    return turn if line.is_prefilled else 0
 
 
 def _missing(said: dict[Pair, list[Answer]], seen: set[Pair], file: str) -> list[Answer]:

@@ -104,18 +104,22 @@ def test_nobody_by_name_who_repeats_what_holds_says_nothing_new(world):
 
 
 def test_candidates_as_the_sampler_writes_them_are_read(world, capsys):
-    """Empty where nobody has answered; what is known stands there already, whoever says it."""
+    """Empty where nobody has answered; what was known in earlier rounds stands there already, whoever said it. What two
+    people say in one round is kept of both.
+    """
     world.call("import", world.csv("a.csv", [(2, "owl")]), "--annotator", "ann")
     row = {image: row for row, image in enumerate(world.data.column("id"))}
     picks = [Pick(row[world.id(number)], "train", "typical") for number in (0, 1, 2)]
     table = candidates_csv(world.data, picks, [None] * 3, {row[world.id(2)]: Known("owl", "ann")})
     file = world.file("candidates.csv", table.replace(",in/0000.png,", ",in/0000.png,cat"))
     capsys.readouterr()
-    assert world.call("import", file, "--annotator", "bob") == 0
-    assert capsys.readouterr().out == (
-        "candidates.csv: 3 entries = 1 accepted + 1 known already + 1 not answered + 0 refused\n"
-    )
-    assert [(one.annotator, one.label) for one in world.labels.read().answers] == [("ann", "owl"), ("bob", "cat")]
+    for who in ("bob", "ann"):
+        assert world.call("import", file, "--annotator", who, "--round", "2") == 0
+        assert capsys.readouterr().out.startswith(
+            "candidates.csv: 3 entries = 1 accepted + 1 known already + 1 not answered + 0 refused\n"
+        )
+    said = [(one.annotator, one.label) for one in world.labels.read().answers]
+    assert said == [("ann", "owl"), ("bob", "cat"), ("ann", "cat")]
 
 
 def test_skip_and_none_are_answers(world):

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from components.common.labels.folders import TOOLS
 from components.common.labels.lines import read_lines
 from components.labels.images import Images
 from components.labels.judging import Given, judge
@@ -35,6 +36,12 @@ PEOPLE = st.sampled_from(["ann", "bob", ""])
 TIMES = st.sampled_from(["", "2026-02-01T10:00:00Z", "2026-02-02", "9999-01-01", "soon"])
 ROWS = st.lists(st.tuples(NAMES, LABELS, PEOPLE, TIMES), max_size=12)
 Row = tuple[str, str, str, str]
+
+
+def class_folder(label: str) -> str:
+    """A folder that a file system and a zip can hold, and no tool leaves behind."""
+    name = label.strip("./\\:\0").replace("/", "_")
+    return name if name and name not in TOOLS else "no_label"
 
 
 def as_csv(folder: Path, rows: list[Row], separator: str = ",", end: str = "\n", encoding: str = "utf-8") -> int:
@@ -96,7 +103,7 @@ def as_folders(folder: Path, rows: list[Row]) -> int:
     (folder / "f" / "cat").mkdir(parents=True)
     (folder / "f" / "cat" / "last.png").write_bytes(b"unknown")
     for number, (name, label, who, _) in enumerate(rows):
-        place = folder / "f" / (label.strip("./\0") or "no_label") / str(number)
+        place = folder / "f" / class_folder(label) / str(number)
         place.mkdir(parents=True, exist_ok=True)
         stem = name.replace("/", "_").replace("\0", "").strip(".") or "x"
         (place / f"{stem}.png").write_bytes(content(number) if who else b"unknown")
@@ -108,8 +115,7 @@ def as_zip(folder: Path, rows: list[Row]) -> int:
         archive.writestr("../cat/x.png", b"out of it")
         for number, (name, label, who, _) in enumerate(rows):
             data = content(number) if who else b"unknown"
-            place = label.strip("./\\:\0") or "no_label"
-            archive.writestr(f"{place}/{number}/x{name.replace('/', '_')}.png", data)
+            archive.writestr(f"{class_folder(label)}/{number}/x{name.replace('/', '_')}.png", data)
     return 1 + len(rows)
 
 

@@ -31,7 +31,7 @@ class Line(NamedTuple):
     time: datetime | None = None
     round: int = 0  # 0 where the file does not say
     digest: str = ""  # sha256 of the image's file, where that is at hand
-    is_prefilled: bool = False  # in a table of candidates, which comes with the labels that are known
+    is_prefilled: bool = False  # perhaps: in a table of candidates, which comes with the labels that are known
     wrong: str = ""  # why the entry is refused
 
 
