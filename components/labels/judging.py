@@ -38,7 +38,8 @@ class Taken(NamedTuple):
 
     answer: Answer
     is_noted: bool  # whether its time is the entry's own
-    before: int  # the round before which an equal answer of somebody else makes it nothing new
+    is_named: bool  # whether file or command say who gave it; if not, it is nothing new where anybody says the same
+    before: int  # round before which anybody's equal answer makes it nothing new: a run filled it in
 
 
 class Refused(NamedTuple):
@@ -87,7 +88,8 @@ def judge(lines: Sequence[Line], images: Images, state: State, given: Given) -> 
         label = classes.get(line.label, line.label) if kind == CLASS else None
         turn = line.round if line.round and given.own_round else given.round
         answer = Answer(image, kind, label, who, line.time or given.now, line.where, turn)
-        taken.append(Taken(answer, line.time is not None, _before(line, turn, given)))
+        is_named = bool(line.annotator or given.annotator)
+        taken.append(Taken(answer, line.time is not None, is_named, turn if line.is_prefilled else 0))
     named = len(lines) - unanswered - sum(bool(line.wrong) for line in lines)
     is_elsewhere = unknown >= FEW and unknown > ELSEWHERE * named
     said: dict[Pair, list[Answer]] = defaultdict(list)
@@ -120,12 +122,11 @@ def _compared(taken: list[Taken], said: dict[Pair, list[Answer]], state: State, 
             refused += [Refused(one.task, one.id, one.label or "", why) for one, *_ in group]
             continue
         history = list(said.get(pair, ()))
-        for answer, is_noted, before in sorted(group, key=lambda one: one.answer.time):
+        for answer, is_noted, is_named, before in sorted(group, key=lambda one: one.answer.time):
             now = renamed([answer], state.renamings)[0]
             is_back = bool(history) and history[-1].kind == WITHDRAWN
-            is_known = _is_known(now, is_noted, history, given.file) or (
-                not history and first.get((now.id, meaning(now)), NEVER) < before
-            )
+            is_anyones = first.get((now.id, meaning(now)), NEVER) < (NEVER if not is_named and not history else before)
+            is_known = is_anyones or _is_known(now, is_noted, history, given.file)
             if is_known and not (is_back and given.again):
                 known += 1
                 withdrawn += is_back
@@ -136,13 +137,6 @@ def _compared(taken: list[Taken], said: dict[Pair, list[Answer]], state: State, 
             accepted.append(answer)
             history = sorted([*history, now._replace(time=answer.time)], key=lambda one: one.time)
     return Judged(accepted, refused, known, 0, changed, withdrawn, [], "")
-
-
-def _before(line: Line, turn: int, given: Given) -> int:
-    """A run fills in what was answered in earlier rounds, whoever said it; and whoever gives no name may be anybody."""
-    if not (line.annotator or given.annotator):
-        return NEVER
-    return turn if line.is_prefilled else 0
 
 
 def _missing(said: dict[Pair, list[Answer]], seen: set[Pair], file: str) -> list[Answer]:

@@ -104,3 +104,13 @@ def test_what_was_withdrawn_comes_back_on_demand_alone(world, capsys):
     assert resolve(world.labels.read()).held == {}
     world.call("import", file, "--again")
     assert [*resolve(world.labels.read()).held] == [world.id(0)]
+
+
+def test_what_a_run_filled_in_is_not_the_word_of_whoever_hands_the_table_in(world):
+    """Two said dog, ann cat: the table of the next round comes with dog, and ann does not change her mind by it."""
+    rows = [(0, "cat,ann"), (0, "dog,bob"), (0, "dog,cy")]
+    world.call("import", world.csv("a.csv", rows, "id,label,annotator"))
+    row = {image: row for row, image in enumerate(world.data.column("id"))}[world.id(0)]
+    table = candidates_csv(world.data, [Pick(row, "train", "typical")], [None], {row: Known("dog", "cy")})
+    world.call("import", world.file("candidates.csv", table), "--annotator", "ann", "--round", "2")
+    assert world.said() == [(0, "cat"), (0, "dog"), (0, "dog")]
