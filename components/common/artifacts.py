@@ -4,8 +4,8 @@
                                                                     ingest      -> pretrain
     encoder/      encoder.safetensors  encoder.json  history.jsonl  pretrain    -> sample, warmup
     embeddings/   embeddings.npy  embeddings.json                   sample      -> warmup, evaluate
-    candidates/   candidates.csv  contact_sheet.html  labelstudio.json  summary.json
-                                                                    sample      -> people
+    candidates/   candidates.csv  candidates.parquet  clusters.parquet  contact_sheet.html  labelstudio.json
+                  summary.json                                      sample      -> people
     labels/       labels.parquet  labels.json                       sample      -> warmup
     classifier/   classifier.safetensors  classifier.json  history.jsonl  labels.parquet  labels.json
                                                                     warmup, pseudolabel -> next stages
@@ -66,6 +66,25 @@ LABELS = pa.schema(
     ]
 )
 LABELS_FILES = ("labels.parquet", "labels.json")
+
+CANDIDATES = pa.schema(  # what people are asked: by purpose as in SPLITS, then by rank
+    [
+        ("id", pa.string()),
+        ("rank", pa.int32()),  # within its purpose, from 1
+        ("purpose", pa.string()),
+        ("reason", pa.string()),
+        ("nearest", pa.string()),  # id of the nearest image that has a label or was picked before it, or null
+        ("cluster", pa.int32()),  # as in CLUSTERS; -1 outside the training pool
+        ("label", pa.string()),  # known already, or null
+    ]
+)
+CLUSTERS = pa.schema(  # the whole training pool, by id: like images, to be labelled at a stroke
+    [
+        ("id", pa.string()),
+        ("cluster", pa.int32()),  # of the embeddings, by k-means, from 0
+        ("distance", pa.float32()),  # to the centre of the cluster
+    ]
+)
 
 
 @dataclass(frozen=True)

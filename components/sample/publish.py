@@ -7,7 +7,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from components.common.artifacts import SPLITS, Dataset
+import pyarrow as pa
+
+from components.common.artifacts import CANDIDATES, SPLITS, TRAIN, Dataset
 from components.common.data.reader import ShardReader
 from components.common.html import escape, note, page, table, thumbnails
 from components.common.labels.studio import IMAGE_ID
@@ -82,12 +84,42 @@ def label_studio_json(dataset: Dataset, reader: ShardReader, picks: list[Pick]) 
     return json.dumps(tasks, indent=1) + "\n"
 
 
-def summary(now: Round) -> dict[str, Any]:
+def candidates_table(
+    dataset: Dataset, picks: list[Pick], nearest: list[int | None], labels: dict[int, Answer], clusters: pa.Table
+) -> pa.Table:
+    """What is asked, as CANDIDATES says. clusters: those of the training pool (CLUSTERS)."""
+    ids = dataset.column("id")
+    cluster = dict(zip(clusters.column("id").to_pylist(), clusters.column("cluster").to_pylist(), strict=True))
+    rows = [
+        {
+            "id": ids[pick.row],
+            "rank": rank,
+            "purpose": pick.purpose,
+            "reason": pick.reason,
+            "nearest": None if near is None else ids[near],
+            "cluster": cluster.get(ids[pick.row], -1),
+            "label": labels[pick.row].label if pick.row in labels else None,
+        }
+        for (rank, pick), near in zip(ranked(picks), nearest, strict=True)
+    ]
+    rows.sort(key=lambda row: SPLITS.index(row["purpose"]))
+    return pa.Table.from_pylist(rows, schema=CANDIDATES)
+
+
+def summary(dataset: Dataset, now: Round) -> dict[str, Any]:
     """summary.json: what is asked in this round, and which classes still lack a training label."""
     counts = tally(now.picks, now.answers)
     asked = {split: {"images": images, "labelled": labelled} for split, (images, labelled) in counts.items()}
     return {
         "format": 1,
+        "round": now.number,
+        "dataset": {"name": dataset.name, "id": dataset.id},
+        "labels_version": now.settings.labels_version if now.settings.label_access == "store" else "",
+        "budget": {
+            "train": now.settings.train_budget,
+            "spent": now.training_labels,
+            "round": sum(pick.purpose == TRAIN for pick in now.unanswered),
+        },
         "picks": asked,
         "classes": now.classes.names,
         "unlabelled_classes": now.classes.missing,

@@ -25,6 +25,7 @@ class Round:
     classes: Classes
     training_labels: int
     settings: SampleSettings
+    number: int = 1  # of the round: one more than the highest that has an answer
 
     @property
     def unanswered(self) -> list[Pick]:

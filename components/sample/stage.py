@@ -71,7 +71,7 @@ def run(
         told = guide(now, why, "the candidates.csv beside this page")
         write_text(folder / "contact_sheet.html", sheet(data, images.reader, now.picks, answers, len(known), told))
         write_text(folder / "labelstudio.json", label_studio_json(data, images.reader, now.picks))
-        write_json(folder / "summary.json", summary(now))
+        write_json(folder / "summary.json", summary(data, now))
     published = publish(place, candidates, f"candidates/{name}", unnamed=True)
     told = guide(now, why, f"{store.rstrip('/')}/{published}/candidates.csv")
     write_text(contact_sheet, sheet(data, images.reader, now.picks, answers, len(known), told))

@@ -72,6 +72,9 @@ def test_the_next_round_is_told_which_classes_to_look_for(tiny_world, tmp_path):
     summary = read_json(tmp_path / "out" / "candidates" / "summary.json")
     assert summary["unlabelled_classes"] == missing
     assert summary["picks"][TRAIN] == {"images": 4, "labelled": 4}
+    assert summary["budget"] == {"train": 4, "spent": 4, "round": 0}
+    assert (summary["round"], summary["labels_version"]) == (1, "")
+    assert summary["dataset"] == {"name": "digits", "id": tiny_world.data.id}
     page = (tmp_path / "out" / "sheet.html").read_text()
     assert f"Look for the classes without a training label, {told}" in page
     assert "raise sample.train_budget (now 4) to be asked for more images" in page
