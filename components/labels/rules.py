@@ -57,12 +57,18 @@ def standing(answers: Iterable[Answer]) -> dict[str, list[Answer]]:
 
 
 def renamed(answers: Iterable[Answer], renamings: Sequence[Renaming]) -> list[Answer]:
-    """The answers with their classes as they are called now; the renamings are followed in their order."""
+    """The answers with their classes as they are called now."""
+    called = called_now(renamings)
+    return [answer._replace(label=called.get(answer.label or "", answer.label)) for answer in answers]
+
+
+def called_now(renamings: Sequence[Renaming]) -> dict[str, str]:
+    """What each class that was renamed is called now; the renamings are followed in their order."""
     called: dict[str, str] = {}
     for renaming in renamings:
         called = {old: renaming.new if new == renaming.old else new for old, new in called.items()}
         called[renaming.old] = renaming.new
-    return [answer._replace(label=called.get(answer.label or "", answer.label)) for answer in answers]
+    return called
 
 
 def _meaning(answer: Answer) -> tuple[str, str | None]:
