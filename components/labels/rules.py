@@ -32,15 +32,15 @@ def resolve(state: State, rule: str = MAJORITY) -> Resolved:
         if not said:
             found.skipped[image] = answers[-1]
             continue
-        votes = Counter(_meaning(answer) for answer in said)
+        votes = Counter(meaning(answer) for answer in said)
         if len(votes) > 1:
             found.conflicts[image] = said
         best = votes.most_common(2)
         if rule == MAJORITY and len(best) > 1 and best[0][1] == best[1][1]:
             found.open[image] = said
             continue
-        winner = _meaning(said[-1]) if rule == LATEST else best[0][0]
-        held = next(answer for answer in reversed(said) if _meaning(answer) == winner)
+        winner = meaning(said[-1]) if rule == LATEST else best[0][0]
+        held = next(answer for answer in reversed(said) if meaning(answer) == winner)
         (found.held if held.kind == CLASS else found.none)[image] = held
     return found
 
@@ -71,5 +71,5 @@ def called_now(renamings: Sequence[Renaming]) -> dict[str, str]:
     return called
 
 
-def _meaning(answer: Answer) -> tuple[str, str | None]:
+def meaning(answer: Answer) -> tuple[str, str | None]:
     return answer.kind, answer.label
