@@ -5,6 +5,7 @@ Each classifier is a ResNet-9 of random weights whose head scikit-learn fits in 
 five are right.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -84,11 +85,17 @@ def build(folder: Path, budgets: dict[str, int] | None = None, images: int = 900
     )
 
 
-def dataset(folder: Path, store: str, pixels: np.ndarray, names: np.ndarray) -> tuple[Dataset, np.ndarray]:
+def dataset(
+    folder: Path,
+    store: str,
+    pixels: np.ndarray,
+    names: np.ndarray,
+    encode: Callable[[np.ndarray], bytes] = lambda image: png(Image.fromarray(image)),
+) -> tuple[Dataset, np.ndarray]:
     """The dataset, and the order in which its rows hold the images (by id). names: their classes, None where the source
-    says nothing.
+    says nothing; encode: makes the file of an image.
     """
-    data = [png(Image.fromarray(image)) for image in pixels]
+    data = [encode(image) for image in pixels]
     ids = np.array([sha256_bytes(each) for each in data])
     order = np.argsort(ids)
     (folder / "shards").mkdir(parents=True)
