@@ -16,6 +16,10 @@ EMBEDDINGS = f"embeddings/pets/dddddddddddd/0-256-{'d' * 64}.npy"
 OTHERS = {  # beside datasets: key -> whether it is named
     "labels/pets/cccccccccccc/labels.json": True,
     "labels/pets/cccccccccccc/labels.parquet": True,
+    "labels/pets/0001-0123456789abcdef.parquet": True,  # a batch of answers
+    "labels/pets/renamings/0001.json": True,
+    f"labels/pets/versions/{'3' * 64}.json": True,
+    "rounds/pets/0001-0123456789ab.json": True,
     f"{CANDIDATES[0]}/candidates.csv": True,
     f"{CANDIDATES[1]}/candidates.csv": False,
     f"{CANDIDATES[1]}/contact_sheet.html": False,
