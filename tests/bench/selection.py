@@ -20,8 +20,8 @@ from tests.sample.strategies.textbook import dense_kcenter, dense_maxherding, de
 
 FEATURES, BLOBS = 512, 2000
 RUNS = 5
-PICKS = 100  # beside the textbook
-DENSE = {"k-center": 10_000, "MaxHerding": 5_000}  # images, at which the textbook takes seconds
+PICKS = 200  # beside the textbook; the default budget
+DENSE = {"k-center": 10_000, "MaxHerding": 4_000}  # images, at which the textbook takes seconds
 TYPICLUST = (5_000, 40_000)
 SIZES, BUDGET = (250_000, 1_000_000), 1_000
 MOST, GROWTH = 1.3e9, 4.5  # bytes that are resident, and times the seconds: what every strategy must keep to
@@ -34,6 +34,10 @@ STRATEGIES = {
     "typiclust": "from components.sample.strategies.typiclust import typiclust as strategy",
     "probcover": "from components.sample.strategies.probcover import probcover as strategy",
     "maxherding": "from components.sample.strategies.maxherding import maxherding as strategy",
+    **{
+        name: f"from tests.bench.picking import taught; strategy = taught({name!r})"
+        for name in ("margin", "entropy", "bald", "badge")
+    },
 }
 MEASURED = """
 import hashlib, sys, time
