@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from components.common.errors import BadInputError, FailedError
+from pipelines import labelling
 from pipelines.collecting import commands as collecting
 from pipelines.compiling import commands as compiling
 from pipelines.configuration import commands as configuration
@@ -24,6 +25,7 @@ EXAMPLES = """examples:
   gleaner schedules apply --file FILE           make recurring runs equal to a file in Git
   gleaner images build                          the images that pods run in, from the last commit
   gleaner predict --object-store demo/objects s3://gleaner/releases/mnist photo.png
+  gleaner labels status -c my.yaml              what people answered, where they disagree, what waits
   gleaner store demo/objects aws s3 ls s3://gleaner --recursive
   gleaner store gc s3://bucket/prefix           what nothing names any more; --delete removes it
 """
@@ -38,6 +40,8 @@ def main(argv: list[str] | None = None) -> None:
                 {"example": "components.ingest.example", "predict": "components.release.predict"}[words[0]],
                 _reached(words[1:]),
             )
+        if words[:1] in (["label"], ["labels"]):
+            _become(*labelling.command(words[0], words[1:]))
         options = _parser().parse_args(collecting.one_word(words))
         run: Callable[[argparse.Namespace], int] = options.run
         raise SystemExit(run(options))
@@ -86,6 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     images.add_commands(commands)
     commands.add_parser("example", help="write an example data set as a folder: gleaner example NAME DIR")
     commands.add_parser("predict", help="classify images with a release: gleaner predict RELEASE IMAGE…")
+    commands.add_parser("labels", help="what people answered: gleaner labels import|export|status|rename|withdraw")
     commands.add_parser("version", help="print the version").set_defaults(run=_version)
     return parser
 
@@ -108,17 +113,12 @@ def _reached(words: list[str]) -> list[str]:
     found, rest = only.parse_known_args(words)
     if found.object_store is None:
         return words
-    from pipelines.local.objectstore import attach, find_weed, plain_folder
+    from pipelines.local.objectstore import reachable
 
-    if not found.object_store.is_dir():
-        raise BadInputError(
-            f"predict: {found.object_store}: no such folder; expected the `object_store` of the run that made "
-            "the release"
-        )
-    if find_weed() is None:
-        return [plain_folder(word, found.object_store) if word.startswith("s3://") else word for word in rest]
-    attach(found.object_store)
-    return rest
+    try:
+        return reachable(found.object_store, rest, "the `object_store` of the run that made the release")
+    except BadInputError as error:
+        raise BadInputError(f"predict: {error}") from None
 
 
 def _become(module: str, words: list[str]) -> NoReturn:

@@ -5,6 +5,7 @@ Each classifier is a ResNet-9 of random weights whose head scikit-learn fits in 
 five are right.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,6 +29,7 @@ from components.common.artifacts import (
     ModelSpec,
     Shard,
     load_embeddings,
+    load_labels,
     save_dataset,
     save_embeddings,
     save_labels,
@@ -42,6 +44,7 @@ from components.common.learning.supervised import save_classifier
 from components.common.storage import open_store
 from components.evaluate.settings import EvaluateSettings
 from components.evaluate.stage import run as run_evaluate
+from components.sample.propagate import with_propagated
 
 SPEC = ModelSpec("resnet9", 4, "3x3", 8, "L", (0.3,), (0.35,))
 
@@ -84,9 +87,17 @@ def build(folder: Path, budgets: dict[str, int] | None = None, images: int = 900
     )
 
 
-def dataset(folder: Path, store: str, pixels: np.ndarray, names: np.ndarray) -> tuple[Dataset, np.ndarray]:
-    """The dataset, and the order in which its rows hold the images (by id)."""
-    data = [png(Image.fromarray(image)) for image in pixels]
+def dataset(
+    folder: Path,
+    store: str,
+    pixels: np.ndarray,
+    names: np.ndarray,
+    encode: Callable[[np.ndarray], bytes] = lambda image: png(Image.fromarray(image)),
+) -> tuple[Dataset, np.ndarray]:
+    """The dataset, and the order in which its rows hold the images (by id). names: their classes, None where the source
+    says nothing; encode: makes the file of an image.
+    """
+    data = [encode(image) for image in pixels]
     ids = np.array([sha256_bytes(each) for each in data])
     order = np.argsort(ids)
     (folder / "shards").mkdir(parents=True)
@@ -115,7 +126,7 @@ def dataset(folder: Path, store: str, pixels: np.ndarray, names: np.ndarray) -> 
             "text": pa.nulls(len(order), pa.string()),
         }
     ).cast(INDEX)
-    made = Dataset("digits", "", "L", tuple(sorted(set(names))), tuple(shards), index)
+    made = Dataset("digits", "", "L", tuple(sorted(set(names) - {None})), tuple(shards), index)
     made = replace(made, id=id_of(made))
     save_dataset(folder / "dataset", made)
     for path in (folder / "dataset").iterdir():  # as ingest publishes a version
@@ -140,6 +151,16 @@ def labels(folder: Path, data: Dataset, rows: dict[str, np.ndarray]) -> None:
         }
     )
     save_labels(folder, table.cast(LABELS), list(data.classes), "candidates/digits/")
+
+
+def propagated(world: World, folder: Path, count: int, weight: float = 0.9) -> World:
+    """The world where all but `count` of the training labels came from near neighbours."""
+    given, others = np.split(world.rows[TRAIN], [count])
+    labels(folder / "people", world.data, {**world.rows, TRAIN: given})
+    table, about = load_labels(folder / "people")
+    table = with_propagated(table, world.data, others, world.data.column("label")[others], weight)
+    save_labels(folder / "labels", table, about["classes"], about["candidates"])
+    return world._replace(labels=folder / "labels")
 
 
 def embed(pixels: np.ndarray) -> torch.Tensor:

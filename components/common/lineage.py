@@ -4,13 +4,14 @@ Encoder, embeddings, classifier and calibration record the dataset's name and id
 the store; a classifier holds the labels that it learned from. So neither has to be handed to every stage.
 """
 
+import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from components.common.artifacts import load_dataset, read_about
+from components.common.artifacts import Dataset, load_dataset, read_about
 from components.common.data.identity import id_of
 from components.common.errors import BadInputError
 from components.common.files import new_folder, read_json
@@ -82,6 +83,17 @@ def fetch_dataset(name: str, version: str, store: Store, folder: Path) -> None:
         raise IntegrityError(
             f"{store.uri}/{root}: expected dataset {name} of id {version}, found {found}; {REMEDY.format(root=root)}"
         )
+
+
+def newest_dataset(name: str, store: Store) -> Dataset | None:
+    """The version that the pointer of a dataset names, verified; None where nothing was ingested under that name."""
+    try:
+        version = json.loads(store.read(f"datasets/{name}/latest.json"))["id"]
+    except KeyError:
+        return None
+    with tempfile.TemporaryDirectory(prefix="gleaner-") as scratch:
+        fetch_dataset(name, version, store, Path(scratch) / "dataset")
+        return load_dataset(Path(scratch) / "dataset")
 
 
 def origins(folder: Path) -> dict[str, str]:

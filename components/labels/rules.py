@@ -32,15 +32,15 @@ def resolve(state: State, rule: str = MAJORITY) -> Resolved:
         if not said:
             found.skipped[image] = answers[-1]
             continue
-        votes = Counter(_meaning(answer) for answer in said)
+        votes = Counter(meaning(answer) for answer in said)
         if len(votes) > 1:
             found.conflicts[image] = said
         best = votes.most_common(2)
         if rule == MAJORITY and len(best) > 1 and best[0][1] == best[1][1]:
             found.open[image] = said
             continue
-        winner = _meaning(said[-1]) if rule == LATEST else best[0][0]
-        held = next(answer for answer in reversed(said) if _meaning(answer) == winner)
+        winner = meaning(said[-1]) if rule == LATEST else best[0][0]
+        held = next(answer for answer in reversed(said) if meaning(answer) == winner)
         (found.held if held.kind == CLASS else found.none)[image] = held
     return found
 
@@ -57,13 +57,19 @@ def standing(answers: Iterable[Answer]) -> dict[str, list[Answer]]:
 
 
 def renamed(answers: Iterable[Answer], renamings: Sequence[Renaming]) -> list[Answer]:
-    """The answers with their classes as they are called now; the renamings are followed in their order."""
+    """The answers with their classes as they are called now."""
+    called = called_now(renamings)
+    return [answer._replace(label=called.get(answer.label or "", answer.label)) for answer in answers]
+
+
+def called_now(renamings: Sequence[Renaming]) -> dict[str, str]:
+    """What each class that was renamed is called now; the renamings are followed in their order."""
     called: dict[str, str] = {}
     for renaming in renamings:
         called = {old: renaming.new if new == renaming.old else new for old, new in called.items()}
         called[renaming.old] = renaming.new
-    return [answer._replace(label=called.get(answer.label or "", answer.label)) for answer in answers]
+    return called
 
 
-def _meaning(answer: Answer) -> tuple[str, str | None]:
+def meaning(answer: Answer) -> tuple[str, str | None]:
     return answer.kind, answer.label

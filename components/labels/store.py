@@ -20,9 +20,11 @@ import pyarrow.parquet as pq
 
 from components.common.errors import BadInputError
 from components.common.files import json_text, sha256_json
+from components.common.labels.answers import CLASS, NONE, SKIP
 from components.common.storage import IntegrityError, Store
 
-CLASS, NONE, SKIP, WITHDRAWN = KINDS = ("class", "none", "skip", "withdrawn")
+WITHDRAWN = "withdrawn"
+KINDS = (CLASS, NONE, SKIP, WITHDRAWN)
 """Of an answer: a class; none of the classes; passed over; and one's earlier answer taken back."""
 
 ANSWERS = pa.schema(
@@ -73,13 +75,12 @@ class LabelStore:
         self.root = f"labels/{name}"
 
     def append(self, answers: Sequence[Answer]) -> str:
-        """Add answers of one round as a batch; returns its key. The same ones again add nothing."""
-        rounds = {answer.round for answer in answers}
-        if len(rounds) != 1:
-            raise ValueError(f"a batch is of one round, not of {sorted(rounds)}")
+        """Add answers as a batch, which all stand or none; returns its key, which has their last round. The same ones
+        again add nothing.
+        """
         rows = [answer._asdict() for answer in answers]
         digest = sha256_json([[*map(str, row.values())] for row in rows])[:16]
-        key = f"{self.root}/{rounds.pop():04d}-{digest}.parquet"
+        key = f"{self.root}/{max(answer.round for answer in answers):04d}-{digest}.parquet"
         text = io.BytesIO()
         pq.write_table(pa.Table.from_pylist(rows, schema=ANSWERS), text, compression="zstd")
         self.store.write_if_absent(key, text.getvalue())
@@ -119,6 +120,17 @@ class LabelStore:
             read = list(readers.map(self._batch, names["batches"]))
         answers = sorted((answer for batch in read for answer in batch), key=lambda answer: answer.time)
         return State(answers, [self._renaming(key) for key in names["renamings"]])
+
+    def read_more(self, known: set[str]) -> State:
+        """What has been added since: answers of the batches that are not among `known`, to which their keys are added,
+        and all renamings.
+        """
+        new = [key for key in self._batches() if key not in known]
+        with ThreadPoolExecutor(READERS) as readers:
+            read = list(readers.map(self._batch, new))
+        known.update(new)
+        answers = sorted((answer for batch in read for answer in batch), key=lambda answer: answer.time)
+        return State(answers, [self._renaming(key) for key in self._renamings()])
 
     def _batches(self) -> list[str]:
         """Keys of all batches, sorted."""

@@ -10,27 +10,21 @@ from typing import Any
 
 from components.common.errors import BadInputError
 from components.common.storage import FolderStore, Store, collection, open_store
+from pipelines.collecting.contents import PREFIXES
 from pipelines.collecting.machine import Runs
 from pipelines.collecting.sweep import DAY, Found, Sweep
 
 NAME = "store gc"
 WORKDIR = Path(".gleaner")
-PREFIXES = (
-    "datasets/",
-    "candidates/",
-    "checkpoints/",
-    "jobs/",
-    "labels/",
-    "releases/",
-)  # where uploads may be unfinished
 EXAMPLES = """examples:
   gleaner store gc s3://bucket/prefix                                 list what nothing names any more
   gleaner store gc s3://bucket/prefix --delete                        remove it
   gleaner store gc --object-store demo/objects s3://gleaner --delete  in the store of the demo
   gleaner store gc demo/store --keep-versions 3 --keep-days 30 --delete
 
-Versions of datasets, labels, releases, and the candidates that labels name stay. With --keep-versions, an older
-version goes too, unless a release or a run on this machine is made of it, or Kubeflow's cache gave it to a run lately.
+Versions of datasets, what people answered, labels, records of rounds, releases, and the candidates that labels name
+stay. With --keep-versions, an older version goes too, unless a release or a run on this machine is made of it, or
+Kubeflow's cache gave it to a run lately.
 An ingest in flight keeps all of its dataset.
 Choose --keep-days longer than your longest run. A bucket that keeps versions of objects itself keeps what is removed.
 A version that was removed is made again by the next run of its source, whatever Kubeflow's cache holds.
@@ -112,16 +106,9 @@ def _gc(options: argparse.Namespace) -> int:
 
 def _opened(uri: str, object_store: Path | None) -> Store:
     if object_store is not None:
-        from pipelines.local.objectstore import attach, find_weed, plain_folder
+        from pipelines.local.objectstore import reachable
 
-        if not object_store.is_dir():
-            raise BadInputError(
-                f"{object_store}: no such folder; expected the one that `object_store` names in a run configuration"
-            )
-        if find_weed() is None:
-            uri = plain_folder(uri, object_store) if uri.startswith("s3://") else uri
-        else:
-            attach(object_store)
+        [uri] = reachable(object_store, [uri])
     store = open_store(uri)
     if isinstance(store, FolderStore) and not store.root.is_dir():
         raise BadInputError(f"{uri}: no such folder; expected the `store` of a run configuration")

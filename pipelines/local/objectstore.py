@@ -31,6 +31,7 @@ MISLEADING = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_S3", "AWS_IG
 ORDERLY = 20.0  # seconds for the server to end in good order; it takes one
 LINGER = 5.0  # seconds without users before the server ends: commands come one after another
 TICK = 0.05  # seconds between two looks
+NAMED = "the one that `object_store` names in a run configuration"
 
 
 class Server(NamedTuple):
@@ -70,6 +71,20 @@ def reach(uri: str, folder: Path) -> str:
     store.make_bucket()
     print(f"object store: {uri} at {server.endpoint}, kept in {folder}", file=sys.stderr)
     return uri
+
+
+def reachable(folder: Path, words: list[str], expected: str = NAMED) -> list[str]:
+    """Words of a command, for which the object store in `folder`, which must be there, is served from here on; without
+    SeaweedFS, s3:// addresses among them become plain folders.
+
+    Raises BadInputError, which tells what was `expected`, where there is no such folder.
+    """
+    if not folder.is_dir():
+        raise BadInputError(f"{folder}: no such folder; expected {expected}")
+    if find_weed() is None:
+        return [plain_folder(word, folder) if word.startswith("s3://") else word for word in words]
+    attach(folder)
+    return words
 
 
 def plain_folder(uri: str, folder: Path) -> str:

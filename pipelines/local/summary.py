@@ -13,6 +13,7 @@ from pipelines.local.record import Run, Stage, peak_memory
 
 Row = tuple[str, str]
 PURPOSES = ("train", "validation", "calibration", "test")
+TOLD = {"advice": "more labels", "assumption": "labels and clusters"}  # sentences of sample
 PAGES = (
     ("report", "evaluate", "evaluation", "report.html"),
     ("data report", "ingest", "dataset", "report.html"),
@@ -47,12 +48,18 @@ def summary(run: Run, store: str, object_store: str = "") -> Iterator[Row]:
     labels = _figures(stages, "sample", "labels")
     evaluation = _figures(stages, "evaluate", "evaluation")
     yield from _labels(_figures(stages, "ingest", "dataset"), labels)
+    yield from ((row, labels[key]) for key, row in TOLD.items() if key in labels)
     if "waiting" in labels:
         label, _, what = labels["waiting"].partition(": ")
         yield label, what
     if "unlabelled_classes" in evaluation:
         yield "classes without a training label", evaluation["unlabelled_classes"]
+    if "advice" in labels:
+        yield "labels", labels["advice"]
     yield from _accuracy(stages)
+    if "since" in evaluation:
+        label, _, what = evaluation["since"].partition(": ")
+        yield f"since {label}", what
     yield from _gates(evaluation)
     yield from _release(_figures(stages, "release", "release"), store, object_store)
     for label, stage, output, name in PAGES:
@@ -88,7 +95,8 @@ def _labels(dataset: dict[str, Any], labels: dict[str, Any]) -> Iterator[Row]:
     if dataset.get("missing_classes"):
         yield "never learned", f"{dataset['missing_classes']}: none known in the train split"
     if "train" in labels:
-        source = f" (answered by: {labels['source']})" if "source" in labels else ""
+        source = f" (+ {labels['propagated']:g} propagated)" if labels.get("propagated") else ""
+        source += f" (answered by: {labels['source']})" if "source" in labels else ""
         if labels.get("conflicts"):
             source += f"; {labels['conflicts']:g} left open: annotators disagree"
         yield (

@@ -53,6 +53,14 @@ def test_the_same_batch_twice_is_one(tmp_path):
     assert len(store.read().answers) == 1
 
 
+def test_answers_of_several_rounds_are_one_batch(tmp_path):
+    """So that an import stands as a whole."""
+    store = labels(tmp_path)
+    key = store.append([answer("a" * 64, "cat", round=3), answer("b" * 64, "cat", 1, round=1)])
+    assert key.startswith("labels/digits/0003-")
+    assert [one.round for one in store.read().answers] == [3, 1]
+
+
 def test_many_at_once_lose_nothing(tmp_path):
     store = labels(tmp_path)
     with ThreadPoolExecutor(8) as people:

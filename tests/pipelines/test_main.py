@@ -67,7 +67,7 @@ def test_compile_refuses_pods_that_no_node_can_run_and_writes_nothing(capsys, tm
 def test_help_names_every_command(capsys):
     assert call("--help") == 0
     text = capsys.readouterr().out
-    for command in ("run", "compile", "config", "store", "example", "predict", "version"):
+    for command in ("run", "compile", "config", "store", "example", "predict", "labels", "version"):
         assert f"    {command} " in text
     assert "gleaner run pipelines/configs/mnist.yaml" in text
     assert max(map(len, text.splitlines())) <= 110

@@ -9,12 +9,12 @@ from dataclasses import replace
 import pyarrow as pa
 import pytest
 
-from components.common.artifacts import Dataset
+from components.common.artifacts import CANDIDATES, CLUSTERS, Dataset
 from components.common.data.reader import ShardReader
 from components.common.storage import open_store
 from components.sample.answers import Answer
 from components.sample.picks import Pick
-from components.sample.publish import SHOWN, candidates_csv, label_studio_json, sheet
+from components.sample.publish import SHOWN, candidates_csv, candidates_table, label_studio_json, sheet
 from tests import tiny
 
 PICKS = [
@@ -49,6 +49,19 @@ def test_the_table_has_a_line_per_pick_with_all_its_fields(tiny_world):
         [ids[11], "", tiny_world.data.column("split")[11], "labelled before", "", sources[11], "3"],
     ]
     assert list(rows[0]) == ["id", "rank", "purpose", "reason", "nearest_labelled", "source", "label"]
+
+
+def test_the_same_is_a_table_for_machines_by_purpose_with_clusters(tiny_world):
+    ids = tiny_world.data.column("id")
+    clusters = pa.Table.from_pylist([{"id": ids[4], "cluster": 6}, {"id": ids[2], "cluster": 0}], schema=CLUSTERS)
+    picks = [PICKS[2], *PICKS[:2]]
+    table = candidates_table(tiny_world.data, picks, [2, None, 4], {2: Answer("7", "ann")}, clusters)
+    assert table.schema == CANDIDATES
+    assert [list(row.values()) for row in table.to_pylist()] == [
+        [ids[4], 1, "train", PICKS[0].reason, None, 6, None],
+        [ids[2], 2, "train", "random draw", ids[4], 0, "7"],
+        [ids[8], 1, "validation", "random draw for validation", ids[2], -1, None],
+    ]
 
 
 def test_a_hostile_path_stays_in_its_field(tiny_world):

@@ -1,7 +1,14 @@
-"""Merge the answers of annotators: equal answers about an image count once, different ones leave it open."""
+"""What answers are, as files hold them; and merge those of annotators: equal answers about an image count once,
+different ones leave it open.
+"""
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
+
+CLASS, NONE, SKIP, OPEN = "class", "none", "skip", "open"
+"""A class; none of the classes; passed over; not answered yet."""
+PERSON = "person"  # an annotator whose name nobody gave
 
 
 class Said(NamedTuple):
@@ -11,6 +18,21 @@ class Said(NamedTuple):
     image: str
     label: str
     annotator: str
+
+
+class Line(NamedTuple):
+    """One entry of a file that is imported: a row, an annotation, a task without any, a tagged image, a file."""
+
+    where: str  # for people, beginning with the name of the file
+    image: str  # as the file names it: an id, a path in the source
+    label: str = ""
+    kind: str = ""  # one of the four above; nothing: as the label says
+    annotator: str = ""  # nothing where the file does not say
+    time: datetime | None = None
+    round: int = 0  # 0 where the file does not say
+    digest: str = ""  # sha256 of the image's file, where that is at hand
+    is_prefilled: bool = False  # perhaps: in a table of candidates, which comes with the labels that are known
+    wrong: str = ""  # why the entry is refused
 
 
 class Settled(NamedTuple):
@@ -35,7 +57,7 @@ def person(value: Any) -> str:
     if isinstance(value, dict):
         value = value.get("email") or value.get("id")
     name = " ".join(str(value).split()) if isinstance(value, str | int) else ""
-    return name if name and is_text(name) else "person"
+    return name if name and is_text(name) else PERSON
 
 
 def is_text(value: str) -> bool:
@@ -45,3 +67,9 @@ def is_text(value: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def moment(text: str) -> datetime:
+    """A time in ISO 8601, of UTC where it names no zone. Raises ValueError."""
+    time = datetime.fromisoformat(text.strip())
+    return (time.replace(tzinfo=UTC) if time.tzinfo is None else time).astimezone(UTC)

@@ -8,7 +8,7 @@ than a line may be.
 """
 
 import csv
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import IO, NamedTuple
 
 from components.common.errors import BadInputError
@@ -25,11 +25,13 @@ class Table(NamedTuple):
     rows: Iterator[tuple[int, dict[str, str]]]
 
 
-def read_table(file: IO[bytes], name: str, *shapes: Collection[str]) -> Table:
+def read_table(
+    file: IO[bytes], name: str, *shapes: Collection[str], refused: Callable[[int, str], None] | None = None
+) -> Table:
     """A table that has all columns of one of the `shapes`, the first of which errors ask for; rows are read as they are
-    needed.
+    needed. refused: called with line and reason for each row that has too many fields, which is left out.
 
-    Raises BadInputError, with file and line, where it is no such table.
+    Raises BadInputError, with file and line, where it is no such table, or nobody wants to know of such a row.
     """
     csv.field_size_limit(LINE_BYTES)  # for the whole process; Python's own limit is below a picture's size
     lines = text_lines(file, name)
@@ -48,7 +50,7 @@ def read_table(file: IO[bytes], name: str, *shapes: Collection[str]) -> Table:
     twice = [column for column in shape if columns.count(column) > 1]
     if twice:
         raise BadInputError(f"{name}:{number}: the column {twice[0]!r} is there twice; keep one")
-    return Table(columns, _rows(lines, name, number, columns, separator))
+    return Table(columns, _rows(lines, name, number, columns, separator, refused))
 
 
 def _fields(header: str, separator: str) -> list[str]:
@@ -56,7 +58,12 @@ def _fields(header: str, separator: str) -> list[str]:
 
 
 def _rows(
-    lines: Iterator[str], name: str, above: int, columns: tuple[str, ...], separator: str
+    lines: Iterator[str],
+    name: str,
+    above: int,
+    columns: tuple[str, ...],
+    separator: str,
+    refused: Callable[[int, str], None] | None,
 ) -> Iterator[tuple[int, dict[str, str]]]:
     """above: lines that were read before these."""
     reader = csv.reader(lines, delimiter=separator, strict=True)
@@ -73,9 +80,13 @@ def _rows(
         if not any(field.strip() for field in fields):
             continue
         if any(field.strip() for field in fields[len(columns) :]):
-            raise BadInputError(
-                f"{name}:{line}: {len(fields)} fields, expected {len(columns)} as in the header; "
+            reason = (
+                f"{len(fields)} fields, expected {len(columns)} as in the header; "
                 f"put a field that holds {separator!r} in quotes"
             )
+            if refused is None:
+                raise BadInputError(f"{name}:{line}: {reason}")
+            refused(line, reason)
+            continue
         padded = fields[: len(columns)] + [""] * (len(columns) - len(fields))
         yield line, dict(zip(columns, padded, strict=True))

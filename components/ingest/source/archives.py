@@ -6,7 +6,6 @@ and whatever unpacks to many times its size.
 
 import gzip
 import io
-import stat
 import struct
 import tarfile
 import zipfile
@@ -17,18 +16,14 @@ from typing import IO, NamedTuple
 
 from components.common.files import new_file, sha256_bytes
 from components.common.storage import open_store
+from components.common.zips import BOMB_FREE, BOMB_RATIO, RefusedError, Stretch, wrong_name, zip_members
 from components.ingest.source.locations import Location
 
 EXTENSIONS = (".tar", ".tar.gz", ".tgz", ".zip")
-BOMB_RATIO, BOMB_FREE = 200, 64 << 20  # unpacked bytes per packed byte, and beyond that: image files hardly shrink
 HEADER_BYTES = 1 << 20  # longest extended header of a tar that is read at once
 PIECE = 8 << 20  # bytes copied at a time
 GZIP = b"\x1f\x8b"
 FOLDER = "archives"  # of copies, in a scratch folder
-LOCAL_HEADER = struct.Struct("<4s22xHH")  # of a zip member: signature, length of its name and of its extra field
-
-
-Stretch = tuple[int, int, int, int] | None  # start, size, unpacked, crc of a Location; None: a folder
 
 
 class Member(NamedTuple):
@@ -38,10 +33,6 @@ class Member(NamedTuple):
     location: Location | None
     reason: str = ""
     is_folder: bool = False
-
-
-class RefusedError(Exception):
-    """Why a whole archive, or the rest of it, is not read."""
 
 
 def is_archive(key: str) -> bool:
@@ -57,8 +48,8 @@ def members(store: str, key: str, scratch: Path) -> Iterator[Member]:
     try:
         gzipped = _is_gzipped(_local(store, key, scratch)) and not key.lower().endswith(".zip")
         path = _opened(store, key, gzipped, scratch)
-        for name, stretch, reason in _zip(path) if key.lower().endswith(".zip") else _tar(path):
-            wrong = reason or _wrong_name(name)
+        for name, stretch, reason in zip_members(path) if key.lower().endswith(".zip") else _tar(path):
+            wrong = reason or wrong_name(name)
             if stretch is None:
                 if not wrong:
                     yield Member(_normal(name), None, is_folder=True)
@@ -193,54 +184,6 @@ def _unpacked(path: Path, target: Path) -> Path:
                 raise RefusedError(f"a bomb: unpacks to more than {BOMB_RATIO} times its size")
             file.write(piece)
     return target
-
-
-def _zip(path: Path) -> Iterator[tuple[str, Stretch, str]]:
-    total = path.stat().st_size
-    with path.open("rb") as file, zipfile.ZipFile(file) as archive:
-        infos = sorted(archive.infolist(), key=lambda info: info.header_offset)
-        if sum(info.file_size for info in infos) > BOMB_FREE + BOMB_RATIO * total:
-            raise RefusedError(f"a bomb: unpacks to more than {BOMB_RATIO} times its size")
-        ends = [*(info.header_offset for info in infos[1:]), total]
-        for info, end in zip(infos, ends, strict=True):
-            if info.is_dir():
-                yield info.filename, None, ""
-                continue
-            file.seek(info.header_offset)
-            signature, name, extra = LOCAL_HEADER.unpack(file.read(LOCAL_HEADER.size))
-            start = info.header_offset + LOCAL_HEADER.size + name + extra
-            reason = _wrong_member(info) or (
-                "overlaps another member of its archive" if start + info.compress_size > end else ""
-            )
-            if signature != b"PK\x03\x04":
-                reason = "broken: nothing is where its archive says"
-            deflated = info.compress_type == zipfile.ZIP_DEFLATED
-            unpacked = (info.file_size, info.CRC) if deflated else (-1, 0)
-            yield info.filename, (start, info.compress_size, *unpacked), reason
-
-
-def _wrong_member(info: zipfile.ZipInfo) -> str:
-    kind = stat.S_IFMT(info.external_attr >> 16)
-    if kind == stat.S_IFLNK:
-        return "a link in an archive"
-    if kind not in (0, stat.S_IFREG):
-        return "a device or pipe in an archive"
-    if info.flag_bits & 1:
-        return "encrypted"
-    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        return "packed in a way that is not read: expected stored or deflated"
-    if info.file_size > BOMB_FREE + BOMB_RATIO * info.compress_size:
-        return f"a bomb: unpacks to more than {BOMB_RATIO} times its size"
-    return ""
-
-
-def _wrong_name(name: str) -> str:
-    parts = name.replace("\\", "/").split("/")
-    if ".." in parts:
-        return "its name leads out of its archive"
-    if not parts[0] or parts[0].endswith(":"):
-        return "an absolute name in an archive"
-    return "a name with a NUL in it" if "\0" in name else ""
 
 
 def _normal(name: str) -> str:

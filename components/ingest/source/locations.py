@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from components.common.data.images import ImageError
 from components.common.storage import open_store
+from components.common.zips import inflated
 
 BROKEN = "broken: its archive does not unpack here"
 store_of = cache(open_store)  # one connection per process
@@ -80,11 +81,7 @@ def read_head(location: Location, size: int, count: int) -> bytes:
 
 
 def _inflated(data: bytes, location: Location) -> bytes:
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
-        unpacked = inflater.decompress(data, location.unpacked + 1)
-    except zlib.error:
-        raise ImageError(BROKEN) from None
-    if len(unpacked) != location.unpacked or zlib.crc32(unpacked) != location.crc:
-        raise ImageError("broken: it does not unpack to the bytes that its archive promises")
-    return unpacked
+        return inflated(data, location.unpacked, location.crc)
+    except ValueError as error:
+        raise ImageError(f"broken: {error}") from None

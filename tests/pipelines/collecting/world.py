@@ -12,12 +12,18 @@ from components.common.storage import FolderStore, Stat, Store, collection, open
 from pipelines.collecting.sweep import DAY, Found, Sweep
 
 CANDIDATES = ("candidates/pets/aaaaaaaaaaaa", "candidates/pets/bbbbbbbbbbbb")  # the first is named by labels
+EMBEDDINGS = f"embeddings/pets/dddddddddddd/0-256-{'d' * 64}.npy"
 OTHERS = {  # beside datasets: key -> whether it is named
     "labels/pets/cccccccccccc/labels.json": True,
     "labels/pets/cccccccccccc/labels.parquet": True,
+    "labels/pets/0001-0123456789abcdef.parquet": True,  # a batch of answers
+    "labels/pets/renamings/0001.json": True,
+    f"labels/pets/versions/{'3' * 64}.json": True,
+    "rounds/pets/0001-0123456789ab.json": True,
     f"{CANDIDATES[0]}/candidates.csv": True,
     f"{CANDIDATES[1]}/candidates.csv": False,
     f"{CANDIDATES[1]}/contact_sheet.html": False,
+    EMBEDDINGS: False,
     f"checkpoints/pretrain/{'1' * 64}.safetensors": False,
     "jobs/pretrain/222222222222-a-b/encoder/manifest.json": False,
     "releases/pets/0123456789abcdef/release.json": True,
