@@ -1,12 +1,17 @@
 """What every strategy is given, and what it answers."""
 
+import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 BLOCK = 8192  # images that are held as float32 at a time: 16 MiB of 512 features
+READ = (
+    1024  # images that are read from a memory map before its pages are given back: scattered rows bring in 64 KiB each
+)
 
 
 @dataclass(frozen=True)
@@ -29,14 +34,30 @@ class Pool:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def take(self, positions: np.ndarray) -> np.ndarray:
-        """The embeddings of these positions, float32 (k, features)."""
-        return np.asarray(self.vectors[self.rows[positions]], dtype=np.float32)
+    def take(self, positions: np.ndarray | slice, dtype: DTypeLike = np.float32) -> np.ndarray:
+        """The embeddings of these positions, (k, features), as float32 or another type.
+
+        Pages of a read-only memory map are given back at once, since they count as memory of this process.
+        """
+        rows = self.rows[positions]
+        taken = np.empty((len(rows), self.vectors.shape[1]), dtype)
+        for start in range(0, len(rows), READ):
+            taken[start : start + READ] = self.vectors[rows[start : start + READ]]
+            give_back(self.vectors)
+        return taken
 
     def blocks(self, size: int = BLOCK) -> Iterator[tuple[int, np.ndarray]]:
         """The whole pool in order: the first position of each block, and its embeddings, float32 (size, features)."""
         for start in range(0, len(self), size):
-            yield start, np.asarray(self.vectors[self.rows[start : start + size]], dtype=np.float32)
+            yield start, self.take(slice(start, start + size))
+
+
+def give_back(vectors: np.ndarray) -> None:
+    """Let go of the pages of a read-only memory map; they are read again where they are asked for again."""
+    if isinstance(vectors, np.memmap) and vectors.mode == "r":
+        file: mmap.mmap | None = vectors._mmap  # type: ignore[attr-defined]
+        if file is not None:
+            file.madvise(mmap.MADV_DONTNEED)
 
 
 class Chosen(NamedTuple):
