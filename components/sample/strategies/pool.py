@@ -8,6 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike
 
+from components.common.seeding import seeded
+
 BLOCK = 8192  # images that are held as float32 at a time: 16 MiB of 512 features
 READ = (
     1024  # images that are read from a memory map before its pages are given back: scattered rows bring in 64 KiB each
@@ -50,6 +52,13 @@ class Pool:
         """The whole pool in order: the first position of each block, and its embeddings, float32 (size, features)."""
         for start in range(0, len(self), size):
             yield start, self.take(slice(start, start + size))
+
+
+def drawn(pool: Pool, positions: np.ndarray, most: int, purpose: str) -> np.ndarray:
+    """All of these positions, or at most so many of them, drawn uniformly by the pool's seed and ascending."""
+    if len(positions) <= most:
+        return positions
+    return np.sort(seeded(pool.seed, purpose)[0].choice(positions, most, replace=False))
 
 
 def give_back(vectors: np.ndarray) -> None:

@@ -61,3 +61,53 @@ def dense_typicality(x: np.ndarray, neighbours: int) -> np.ndarray:
         nearest = np.partition(squared, k, axis=1)[:, : k + 1]
         result[start : start + 1024] = np.sqrt(nearest).sum(axis=1) / k
     return 1 / np.maximum(np.round(result, 9), 1e-9)
+
+
+def dense_kcenter(x: np.ndarray, budget: int, labelled: list[int], free: np.ndarray) -> list[int]:
+    """k-center greedy (Sener and Savarese 2018, algorithm 1) on the whole matrix of distances, which is looked up for
+    all chosen images at each pick; the image nearest to the mean comes first where nothing is chosen.
+    """
+    squared = distances(x)
+    chosen = list(labelled)
+    picks: list[int] = []
+    while len(picks) < min(budget, free.sum()):
+        if chosen:
+            nearest = squared[:, chosen].min(axis=1)
+        else:
+            nearest = -((x.astype(np.float64) - x.mean(axis=0, dtype=np.float64)) ** 2).sum(axis=1).round(12)
+        left = free.copy()
+        left[picks] = False
+        picks.append(int(np.where(left, nearest, -np.inf).argmax()))
+        chosen.append(picks[-1])
+    return picks
+
+
+def dense_maxherding(x: np.ndarray, budget: int, labelled: list[int], free: np.ndarray, sigma: float) -> list[int]:
+    """MaxHerding (Bae et al. 2024): at each pick the gain in coverage of every image from the whole matrix."""
+    kernel = np.exp(-distances(x) / sigma**2)
+    covered = kernel[:, labelled].max(axis=1, initial=0)
+    picks: list[int] = []
+    while len(picks) < min(budget, free.sum()):
+        gain = np.maximum(kernel - covered, 0).sum(axis=1)
+        left = free.copy()
+        left[picks] = False
+        picks.append(int(np.where(left, gain.round(9), -np.inf).argmax()))
+        covered = np.maximum(covered, kernel[picks[-1]])
+    return picks
+
+
+def dense_probcover(x: np.ndarray, budget: int, labelled: list[int], free: np.ndarray, delta: float) -> list[int]:
+    """ProbCover (Yehuda et al. 2022, algorithm 1) on the whole graph; coverage begins anew once nothing is left."""
+    near = distances(x) <= delta**2
+    covered = near[:, labelled].any(axis=1)
+    picks: list[int] = []
+    while len(picks) < min(budget, free.sum()):
+        left = free.copy()
+        left[picks] = False
+        out = np.where(left, (near & ~covered[:, None]).sum(axis=0), -1)
+        if out.max() == 0:
+            covered[:] = False
+            continue
+        picks.append(int(out.argmax()))
+        covered |= near[:, picks[-1]]
+    return picks
