@@ -64,21 +64,21 @@ def dense_typicality(x: np.ndarray, neighbours: int) -> np.ndarray:
 
 
 def dense_kcenter(x: np.ndarray, budget: int, labelled: list[int], free: np.ndarray) -> list[int]:
-    """k-center greedy (Sener and Savarese 2018, algorithm 1) on the whole matrix of distances, which is looked up for
-    all chosen images at each pick; the image nearest to the mean comes first where nothing is chosen.
+    """k-center greedy (Sener and Savarese 2018, algorithm 1) on the whole matrix of distances; the image nearest to the
+    mean comes first where nothing is chosen.
     """
     squared = distances(x)
-    chosen = list(labelled)
+    left = free.copy()
+    nearest = squared[:, labelled].min(axis=1, initial=np.inf)
     picks: list[int] = []
     while len(picks) < min(budget, free.sum()):
-        if chosen:
-            nearest = squared[:, chosen].min(axis=1)
+        if not picks and not len(labelled):
+            mean = x.mean(axis=0, dtype=np.float64)
+            picks.append(int(np.where(left, ((x - mean) ** 2).sum(axis=1).round(12), np.inf).argmin()))
         else:
-            nearest = -((x.astype(np.float64) - x.mean(axis=0, dtype=np.float64)) ** 2).sum(axis=1).round(12)
-        left = free.copy()
-        left[picks] = False
-        picks.append(int(np.where(left, nearest, -np.inf).argmax()))
-        chosen.append(picks[-1])
+            picks.append(int(np.where(left, nearest, -np.inf).argmax()))
+        left[picks[-1]] = False
+        nearest = np.minimum(nearest, squared[:, picks[-1]])
     return picks
 
 
@@ -98,8 +98,8 @@ def dense_maxherding(x: np.ndarray, budget: int, labelled: list[int], free: np.n
 
 def dense_probcover(x: np.ndarray, budget: int, labelled: list[int], free: np.ndarray, delta: float) -> list[int]:
     """ProbCover (Yehuda et al. 2022, algorithm 1) on the whole graph; coverage begins anew once nothing is left."""
-    near = distances(x) <= delta**2
-    covered = near[:, labelled].any(axis=1)
+    near = np.asarray(distances(x) <= delta**2)
+    covered = np.asarray(near[:, labelled].any(axis=1))
     picks: list[int] = []
     while len(picks) < min(budget, free.sum()):
         left = free.copy()
