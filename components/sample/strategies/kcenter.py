@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from components.sample.strategies.distances import spans, squared, squares, workers
+from components.sample.strategies.distances import Map, spans, squared, squares, workers
 from components.sample.strategies.pool import BLOCK, Chosen, Pool
 
 SHORTLIST = (4096, 32_768)  # the farthest images that are held at a time, least and most: 128 MiB of 512 features
@@ -24,16 +24,17 @@ def kcenter(pool: Pool, budget: int) -> Chosen:
     picks: list[int] = []  # of `free`
     reasons: list[str] = []
     chosen = pool.labelled
-    if not len(chosen):
-        picks, reasons = [_central(pool, free)], ["nearest to the mean of all images"]
-        chosen = free[picks]
-    while len(picks) < budget:
-        _approach(pool, free, nearest, chosen)
-        nearest[picks] = -1
-        farthest, distances = _farthest(pool, free, nearest, budget - len(picks))
-        picks += farthest
-        reasons += [f"far from every labelled image (distance {np.sqrt(square):.2f})" for square in distances]
-        chosen = free[farthest]
+    with workers(pool.threads) as each:
+        if not len(chosen):
+            picks, reasons = [_central(pool, free, each)], ["nearest to the mean of all images"]
+            chosen = free[picks]
+        while len(picks) < budget:
+            _approach(pool, free, nearest, chosen, each)
+            nearest[picks] = -1
+            farthest, distances = _farthest(pool, free, nearest, budget - len(picks))
+            picks += farthest
+            reasons += [f"far from every labelled image (distance {np.sqrt(square):.2f})" for square in distances]
+            chosen = free[farthest]
     return Chosen(free[picks], reasons)
 
 
@@ -60,7 +61,7 @@ def _farthest(pool: Pool, free: np.ndarray, nearest: np.ndarray, budget: int) ->
     return picks, distances
 
 
-def _approach(pool: Pool, free: np.ndarray, nearest: np.ndarray, chosen: np.ndarray) -> None:
+def _approach(pool: Pool, free: np.ndarray, nearest: np.ndarray, chosen: np.ndarray, each: Map) -> None:
     """Lower `nearest` (of `free`) to the distance to the nearest of these positions."""
 
     def lower(span: slice) -> None:
@@ -70,14 +71,11 @@ def _approach(pool: Pool, free: np.ndarray, nearest: np.ndarray, chosen: np.ndar
             near = squared(x, pool.take(chosen[part], np.float64), lengths).min(axis=1)
             np.minimum(nearest[span], near, out=nearest[span])
 
-    with workers(pool.threads) as each:
-        list(each(lower, spans(len(free), BLOCK)))
+    list(each(lower, spans(len(free), BLOCK)))
 
 
-def _central(pool: Pool, free: np.ndarray) -> int:
+def _central(pool: Pool, free: np.ndarray, each: Map) -> int:
     """Which of `free` is nearest to the mean of the pool."""
-    with workers(pool.threads) as each:
-        parts = spans(len(pool), BLOCK)
-        mean = sum(each(lambda span: pool.take(span, np.float64).sum(axis=0), parts)) / len(pool)
-        away = each(lambda span: ((pool.take(free[span], np.float64) - mean) ** 2).sum(axis=1), spans(len(free), BLOCK))
-        return int(np.concatenate(list(away)).round(12).argmin())
+    mean = sum(each(lambda span: pool.take(span, np.float64).sum(axis=0), spans(len(pool), BLOCK))) / len(pool)
+    away = each(lambda span: squares(pool.take(free[span], np.float64) - mean), spans(len(free), BLOCK))
+    return int(np.concatenate(list(away)).round(12).argmin())

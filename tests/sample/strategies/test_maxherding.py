@@ -27,20 +27,22 @@ def test_rules(tmp_path):
     st.integers(0, 4),
     st.integers(0, 4),
     st.sampled_from([0.2, 0.5, 1.0]),
-    st.integers(1, 8),
+    st.booleans(),
     st.integers(0, 99),
 )
-def test_picks_are_those_of_the_dense_kernel(n, budget, labels, shut, sigma, together, seed):
+def test_picks_are_those_of_the_dense_kernel(n, budget, labels, shut, sigma, kept, seed):
     x = unit(n, 4, seed)
     labelled, closed = split(n, labels, shut, seed)
     pool = pool_of(x, labelled, closed)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "TOGETHER", together)
+        patch.setattr(module, "KEPT", module.KEPT if kept else 0)
         picks = maxherding(pool, budget, sigma).positions.tolist()
     assert picks == dense_maxherding(x, budget, labelled, pool.free, sigma)
 
 
-def test_many_blocks(monkeypatch):
+@pytest.mark.parametrize("kept", [0, 10_000_000])
+def test_many_blocks(kept, monkeypatch):
+    monkeypatch.setattr(module, "KEPT", kept)
     monkeypatch.setattr(module, "ROWS", 200)
     monkeypatch.setattr(module, "COLUMNS", 300)
     x = blobs(2000, 32, 0)

@@ -91,7 +91,7 @@ def dense_maxherding(x: np.ndarray, budget: int, labelled: list[int], free: np.n
         gain = np.maximum(kernel - covered, 0).sum(axis=1)
         left = free.copy()
         left[picks] = False
-        picks.append(int(np.where(left, gain.round(9), -np.inf).argmax()))
+        picks.append(int(np.where(left, gain.round(6), -np.inf).argmax()))
         covered = np.maximum(covered, kernel[picks[-1]])
     return picks
 
