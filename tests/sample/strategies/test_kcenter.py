@@ -10,7 +10,7 @@ from components.sample.strategies.kcenter import kcenter
 from tests.sample.strategies.pools import blobs, check_copies, check_rules, pool_of, split, unit
 from tests.sample.strategies.textbook import dense_kcenter
 
-cases = settings(max_examples=40, deadline=None)
+cases = settings(max_examples=25, deadline=None)
 
 
 def test_rules(tmp_path):

@@ -12,7 +12,7 @@ from components.sample.strategies.maxherding import maxherding
 from tests.sample.strategies.pools import blobs, check_copies, check_rules, pool_of, split, unit
 from tests.sample.strategies.textbook import dense_maxherding, distances
 
-cases = settings(max_examples=40, deadline=None)
+cases = settings(max_examples=25, deadline=None)
 
 
 def test_rules(tmp_path):
@@ -45,8 +45,8 @@ def test_many_blocks(kept, monkeypatch):
     monkeypatch.setattr(module, "KEPT", kept)
     monkeypatch.setattr(module, "ROWS", 200)
     monkeypatch.setattr(module, "COLUMNS", 300)
-    x = blobs(2000, 32, 0)
-    labelled, closed = split(2000, 500, 100, 0)
+    x = blobs(900, 32, 0)
+    labelled, closed = split(900, 300, 50, 0)
     pool = pool_of(x, labelled, closed, threads=2)
     assert maxherding(pool, 60).positions.tolist() == dense_maxherding(x, 60, labelled, pool.free, 1)
 
@@ -63,9 +63,9 @@ def test_orthogonal_groups_go_by_size_with_the_gain_of_the_formula():
 
 
 def test_of_a_large_pool_a_part_is_measured_and_may_be_picked(monkeypatch):
-    monkeypatch.setattr(module, "LIMIT", 400)
-    x = blobs(3000, 16, 0)
-    labelled, closed = split(3000, 10, 300, 0)
+    monkeypatch.setattr(module, "LIMIT", 300)
+    x = blobs(1500, 16, 0)
+    labelled, closed = split(1500, 10, 150, 0)
     pool = pool_of(x, labelled, closed)
     picks = maxherding(pool, 30).positions
     assert (picks == maxherding(pool, 30).positions).all()
@@ -76,4 +76,4 @@ def test_of_a_large_pool_a_part_is_measured_and_may_be_picked(monkeypatch):
     best = dense_maxherding(x, 30, labelled, pool.free, 1)
     full, found = (kernel[:, [*labelled, *rows]].max(axis=1).mean() for rows in (best, picks))
     assert found - chance > 0.7 * (full - chance)
-    assert len(maxherding(pool, 450).positions) == 450  # a budget beyond the limit
+    assert len(maxherding(pool, 350).positions) == 350  # a budget beyond the limit

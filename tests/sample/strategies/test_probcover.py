@@ -11,7 +11,7 @@ from components.sample.strategies.probcover import probcover, pure_radius
 from tests.sample.strategies.pools import blobs, check_copies, check_rules, pool_of, split, unit
 from tests.sample.strategies.textbook import dense_probcover, distances
 
-cases = settings(max_examples=40, deadline=None)
+cases = settings(max_examples=25, deadline=None)
 
 
 def purity(x: np.ndarray, cluster: np.ndarray, radius: float) -> float:
@@ -45,8 +45,8 @@ def test_picks_are_those_of_the_dense_graph(n, budget, labels, shut, delta, seed
 def test_many_blocks(monkeypatch):
     monkeypatch.setattr(module, "ROWS", 200)
     monkeypatch.setattr(module, "COLUMNS", 304)
-    x = blobs(2000, 32, 0)
-    labelled, closed = split(2000, 500, 100, 0)
+    x = blobs(900, 32, 0)
+    labelled, closed = split(900, 300, 50, 0)
     pool = pool_of(x, labelled, closed, threads=2)
     radius = pure_radius(x.astype(np.float64), 10, 0, 2)
     assert probcover(pool, 300).positions.tolist() == dense_probcover(x, 300, labelled, pool.free, np.sqrt(radius))
@@ -86,13 +86,13 @@ def test_two_groups_set_delta_to_their_distance():
 
 
 def test_of_a_large_pool_a_part_is_measured_and_may_be_picked(monkeypatch):
-    monkeypatch.setattr(module, "LIMIT", 400)
-    x = blobs(3000, 16, 0)
-    pool = pool_of(x, *split(3000, 10, 300, 0))
+    monkeypatch.setattr(module, "LIMIT", 300)
+    x = blobs(1500, 16, 0)
+    pool = pool_of(x, *split(1500, 10, 150, 0))
     picks = probcover(pool, 30).positions
     assert (picks == probcover(pool, 30).positions).all()
     assert len(set(picks.tolist())) == 30
     assert pool.free[picks].all()
     near = distances(x) <= 0.5
     assert near[:, picks].any(axis=1).mean() > near[:, np.flatnonzero(pool.free)[:30]].any(axis=1).mean()
-    assert len(probcover(pool, 2900).positions) == 2690  # a budget beyond the limit
+    assert len(probcover(pool, 1400).positions) == 1340  # a budget beyond the limit
