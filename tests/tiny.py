@@ -28,6 +28,7 @@ from components.common.artifacts import (
     ModelSpec,
     Shard,
     load_embeddings,
+    load_labels,
     save_dataset,
     save_embeddings,
     save_labels,
@@ -42,6 +43,7 @@ from components.common.learning.supervised import save_classifier
 from components.common.storage import open_store
 from components.evaluate.settings import EvaluateSettings
 from components.evaluate.stage import run as run_evaluate
+from components.sample.propagate import with_propagated
 
 SPEC = ModelSpec("resnet9", 4, "3x3", 8, "L", (0.3,), (0.35,))
 
@@ -140,6 +142,16 @@ def labels(folder: Path, data: Dataset, rows: dict[str, np.ndarray]) -> None:
         }
     )
     save_labels(folder, table.cast(LABELS), list(data.classes), "candidates/digits/")
+
+
+def propagated(world: World, folder: Path, count: int, weight: float = 0.9) -> World:
+    """The world where all but `count` of the training labels came from near neighbours."""
+    given, others = np.split(world.rows[TRAIN], [count])
+    labels(folder / "people", world.data, {**world.rows, TRAIN: given})
+    table, about = load_labels(folder / "people")
+    table = with_propagated(table, world.data, others, world.data.column("label")[others], weight)
+    save_labels(folder / "labels", table, about["classes"], about["candidates"])
+    return world._replace(labels=folder / "labels")
 
 
 def embed(pixels: np.ndarray) -> torch.Tensor:

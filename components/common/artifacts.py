@@ -59,12 +59,13 @@ LABELS = pa.schema(
         ("id", pa.string()),
         ("label", pa.string()),
         ("purpose", pa.string()),  # train, validation, calibration or test: the split of the image
-        ("source", pa.string()),  # oracle, source or file: who answered
+        ("source", pa.string()),  # oracle, source, file or store: who answered; or PROPAGATED
         ("annotator", pa.string()),
         ("time", pa.timestamp("s", tz="UTC")),  # null for an oracle, so that equal runs give equal bytes
-        ("weight", pa.float32()),
+        ("weight", pa.float32()),  # how much it counts in training: 1, of a propagated one less
     ]
 )
+PROPAGATED = "propagated"  # source of a label that near neighbours gave, for training alone
 LABELS_FILES = ("labels.parquet", "labels.json")
 
 CANDIDATES = pa.schema(  # what people are asked: by purpose as in SPLITS, then by rank
@@ -208,13 +209,15 @@ def load_embeddings(folder: Path, dataset: Dataset) -> np.ndarray:
 def save_labels(folder: Path, labels: pa.Table, classes: list[str], candidates: str) -> None:
     """`classes` in the order of the classifier's outputs; `candidates`: where people find the picks."""
     save_table(folder / "labels.parquet", labels, LABELS)
-    counts = {split: int(np.sum(labels.column("purpose").to_numpy(zero_copy_only=False) == split)) for split in SPLITS}
+    spread, purposes = labels.column("source").to_pylist().count(PROPAGATED), labels.column("purpose").to_pylist()
+    counts = {split: purposes.count(split) - (spread if split == TRAIN else 0) for split in SPLITS}
     write_json(
         folder / "labels.json",
         {
             "format": 1,
             "classes": classes,
             "counts": counts,
+            "propagated": spread,
             "candidates": candidates,
             "sha256": sha256_file(folder / "labels.parquet"),
         },
@@ -222,8 +225,8 @@ def save_labels(folder: Path, labels: pa.Table, classes: list[str], candidates: 
 
 
 def load_labels(folder: Path) -> tuple[pa.Table, dict[str, Any]]:
-    """The labels table and labels.json (`classes`, `counts`, `candidates`), from `labels/` or a classifier that learned
-    from them.
+    """The labels table and labels.json, from `labels/` or a classifier that learned from them: `classes`, `counts`
+    (people's labels by purpose), `propagated` (labels that neighbours gave, beside them), `candidates`.
     """
     about = read_about(folder, "labels.json", writer="sample, or a classifier that learned from labels")
     table = load_table(folder / "labels.parquet", LABELS)

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from IPython.display import HTML, Image
 from matplotlib.figure import Figure
 
-from components.common.artifacts import TRAIN, Dataset, load_dataset, load_embeddings, load_labels
+from components.common.artifacts import PROPAGATED, TRAIN, Dataset, load_dataset, load_embeddings, load_labels
 from components.common.data.images import decode, png
 from components.common.data.reader import ShardReader
 from components.common.files import read_json
@@ -62,7 +62,9 @@ def load(dataset: str, embeddings: str, labels: str, evaluation: str, store: str
     class_of = {name: index for index, name in enumerate(labels_about["classes"])}
     label = np.full(len(row_of), -1)
     picked = np.zeros(len(row_of), dtype=bool)
-    for entry in entries.select(["id", "label", "purpose"]).to_pylist():
+    for entry in entries.select(["id", "label", "purpose", "source"]).to_pylist():
+        if entry["source"] == PROPAGATED:  # nobody said so
+            continue
         row = row_of[entry["id"]]
         label[row] = class_of[entry["label"]]
         picked[row] = entry["purpose"] == TRAIN

@@ -197,7 +197,7 @@ def provenance(
     about = read_json(classifier / "classifier.json")
     return {
         "dataset": {"name": data.name, "id": data.id, "counts": data.counts()},
-        "labels": {"sha256": labels["sha256"], "counts": labels["counts"]},
+        "labels": {key: labels[key] for key in ("sha256", "counts", "propagated") if key in labels},
         "warmup": {"sha256": sha256_file(warm / "classifier.safetensors")},
         "classifier": {
             "sha256": sha256_file(classifier / "classifier.safetensors"),

@@ -5,15 +5,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from components.common.artifacts import TRAIN, load_dataset, load_labels
+from components.common.artifacts import load_dataset, load_labels
 from components.common.cli import Metadata
 from components.common.data.classes import check_trained, classes_of
-from components.common.data.splits import labelled, unlabelled_pool
+from components.common.data.splits import training_labels, unlabelled_pool
 from components.common.files import write_json
 from components.common.learning.inference import BATCH, logits
 from components.common.learning.loading import Images, load_size
 from components.common.learning.models import load_classifier
-from components.common.learning.supervised import save_classifier, validation_set
+from components.common.learning.supervised import save_classifier, trained_on, validation_set
 from components.common.learning.training import precision_name, set_threads
 from components.common.seeding import seeded
 from components.common.storage import open_store
@@ -50,7 +50,7 @@ def run(
     check_memory(data, spec, len(classes.trained), len(pool), settings)
     held, truth = validation_set(data, labels)
     images = Images(data, open_store(store), spec.mode, load_size(spec.image_size), threads)
-    trained = Labelled(*labelled(data, table, classes.trained, TRAIN))
+    trained = Labelled(*training_labels(data, table, classes.trained))
     plain = Images(data, open_store(store), spec.mode, spec.image_size, threads)
     compared = np.concatenate([held, np.sort(seeded(seed, "watched")[0].permutation(pool)[:WATCHED])])
     n = len(held)
@@ -64,7 +64,7 @@ def run(
     if not settings.steps:
         better, why = False, "pseudolabel.steps is 0; the warm-up model is handed on"
     confident = history[-1]["confident"] if history else 0.0
-    figures = {"labels": len(trained.rows), "unlabelled": len(pool), "validation_images": n, "confident": confident}
+    figures = {**trained_on(known), "unlabelled": len(pool), "validation_images": n, "confident": confident}
     if n:
         figures["validation_accuracy"] = float((new_right if better else right).mean())
         figures["warmup_validation_accuracy"] = float(right.mean())

@@ -26,6 +26,7 @@ RUNNING = 0.95  # memory of the mean guess that alignment divides by: some twent
 class Labelled:
     rows: np.ndarray
     classes: np.ndarray  # index per row
+    weights: np.ndarray | None = None  # how much each label counts, of mean 1; None where all count the same
 
 
 class Guesses:
@@ -63,7 +64,7 @@ def train(
     average = Average(student, settings.ema_decay)
     optimizer = adamw(student, settings.weight_decay)
     rng, draws = seeded(seed, "pseudolabel")
-    targets = smooth_targets(labels.classes, warm.head.out_features, settings.label_smoothing)
+    targets = smooth_targets(labels.classes, warm.head.out_features, settings.label_smoothing, labels.weights)
     guesses = Guesses(expected.to(device()), settings)
     many = settings.batch_size * settings.unlabelled_ratio
     few = endless(len(labels.rows), settings.batch_size, rng)

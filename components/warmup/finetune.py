@@ -19,12 +19,21 @@ from components.warmup.settings import WarmupSettings
 HEAD_RATE = 1e-2  # AdamW's peak on the head alone: a convex problem, which any rate near it solves
 
 
-def fit_head(model: Classifier, embeddings: np.ndarray, labels: np.ndarray, settings: WarmupSettings) -> None:
-    """Fit the head from zero on stored embeddings, float (n, features), all of them in every step."""
+def fit_head(
+    model: Classifier,
+    embeddings: np.ndarray,
+    labels: np.ndarray,
+    settings: WarmupSettings,
+    weights: np.ndarray | None = None,
+) -> None:
+    """Fit the head from zero on stored embeddings, float (n, features), all of them in every step.
+
+    weights: (n,) of mean 1, how much each label counts; None where all count the same.
+    """
     torch.nn.init.zeros_(model.head.weight)
     torch.nn.init.zeros_(model.head.bias)
     x = torch.from_numpy(embeddings.astype(np.float32)).to(device())
-    targets = smooth_targets(labels, model.head.out_features, settings.label_smoothing).to(device())
+    targets = smooth_targets(labels, model.head.out_features, settings.label_smoothing, weights).to(device())
     optimizer = torch.optim.AdamW(model.head.parameters(), weight_decay=settings.weight_decay)
     for step in range(settings.head_steps):
         set_rate(optimizer, warmup_cosine(step, settings.head_steps, 0, HEAD_RATE))
@@ -42,12 +51,15 @@ def finetune(
     labels: np.ndarray,
     settings: WarmupSettings,
     seed: int,
+    weights: np.ndarray | None = None,
 ) -> list[dict[str, Any]]:
-    """Train all weights on changed copies of the labelled images; returns the loss at twenty points."""
+    """Train all weights on changed copies of the labelled images; returns the loss at twenty points. weights: as of
+    `fit_head`.
+    """
     optimizer = adamw(model, settings.weight_decay)
     rng, draws = seeded(seed, "warmup")
     precision = precision_of(settings.precision)
-    targets = smooth_targets(labels, model.head.out_features, settings.label_smoothing)
+    targets = smooth_targets(labels, model.head.out_features, settings.label_smoothing, weights)
     batches = endless(len(rows), settings.batch_size, rng)
     history: list[dict[str, Any]] = []
     every = max(1, settings.steps // 20)

@@ -4,15 +4,15 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from components.common.artifacts import TRAIN, load_dataset, load_embeddings, load_labels
+from components.common.artifacts import load_dataset, load_embeddings, load_labels
 from components.common.cli import Metadata
 from components.common.data.classes import Classes, classes_of
-from components.common.data.splits import labelled
+from components.common.data.splits import training_labels
 from components.common.errors import BadInputError
 from components.common.files import write_json
 from components.common.learning.loading import Images, load_size
 from components.common.learning.models import Classifier, load_encoder
-from components.common.learning.supervised import save_classifier, validation_predictions, validation_set
+from components.common.learning.supervised import save_classifier, trained_on, validation_predictions, validation_set
 from components.common.learning.training import initialise, precision_name, set_threads
 from components.common.storage import open_store
 from components.common.waiting import pass_on, waiting_in
@@ -41,19 +41,18 @@ def run(
     place = open_store(store)
     table, about = load_labels(labels)
     classes = trainable(table, about["classes"])
-    rows, known = labelled(data, table, classes.trained, TRAIN)
+    rows, known, weights = training_labels(data, table, classes.trained)
     network, spec, _ = load_encoder(encoder)
     held, truth = validation_set(data, labels)
     check_memory(spec, len(classes.trained), len(held), settings)
     model = initialise(lambda: Classifier(network, len(classes.trained)), seed)
     assert isinstance(model, Classifier)
-    fit_head(model, load_embeddings(embeddings, data)[rows], known, settings)
-    history = finetune(
-        model, spec, Images(data, place, spec.mode, load_size(spec.image_size), threads), rows, known, settings, seed
-    )
+    fit_head(model, load_embeddings(embeddings, data)[rows], known, settings, weights)
+    images = Images(data, place, spec.mode, load_size(spec.image_size), threads)
+    history = finetune(model, spec, images, rows, known, settings, seed, weights)
 
     predicted = validation_predictions(model, spec, Images(data, place, spec.mode, spec.image_size, threads), held)
-    figures: dict[str, float] = {"labels": len(rows), "validation_images": len(held)}
+    figures: dict[str, float] = {**trained_on(about), "validation_images": len(held)}
     if len(held):  # of a class that the model does not know: wrong
         figures["validation_accuracy"] = float((classes.columns[predicted] == truth).mean())
     save_classifier(

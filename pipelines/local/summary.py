@@ -88,7 +88,8 @@ def _labels(dataset: dict[str, Any], labels: dict[str, Any]) -> Iterator[Row]:
     if dataset.get("missing_classes"):
         yield "never learned", f"{dataset['missing_classes']}: none known in the train split"
     if "train" in labels:
-        source = f" (answered by: {labels['source']})" if "source" in labels else ""
+        source = f" (+ {labels['propagated']:g} propagated)" if labels.get("propagated") else ""
+        source += f" (answered by: {labels['source']})" if "source" in labels else ""
         if labels.get("conflicts"):
             source += f"; {labels['conflicts']:g} left open: annotators disagree"
         yield (

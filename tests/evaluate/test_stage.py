@@ -10,12 +10,14 @@ import pytest
 from kfp.dsl import ClassificationMetrics
 from sklearn import metrics as sk
 
+from components.common.artifacts import load_labels
 from components.common.errors import BadInputError
 from components.common.files import read_json, sha256_tree, write_json
 from components.common.metrics import wilson_interval
+from components.evaluate import report
 from components.evaluate.gates import UNMEASURED
 from components.evaluate.settings import EvaluateSettings
-from components.evaluate.stage import measure, run
+from components.evaluate.stage import measure, provenance, run
 from tests import tiny
 
 
@@ -101,6 +103,18 @@ def test_a_second_run_gives_equal_bytes_whatever_kernels_are_installed(
     written = (again.evaluation / "report.ipynb").read_text(encoding="utf-8")
     assert str(tmp_path) not in written
     assert sys.prefix not in written
+
+
+def test_propagated_labels_are_counted_apart_and_shown_as_nobodys(tiny_world, tiny_evaluated, tmp_path):
+    world = tiny.propagated(tiny_world, tmp_path, 60)
+    n, labels = len(tiny_world.rows["train"]), load_labels(world.labels)[1]
+    fitted = {"temperature": 1.0, "helped": False, "why": "", "images": 0}
+    told = provenance(world.data, labels, world.warm, world.classifier, fitted, 0, 1, EvaluateSettings())["labels"]
+    assert (told["counts"]["train"], told["propagated"]) == (60, n - 60)
+    dataset, embeddings, people = map(str, (world.dataset, world.embeddings, world.labels))
+    facts = report.load(dataset, embeddings, people, str(tiny_evaluated.evaluation), world.store)
+    assert facts.picked.sum() == 60
+    assert (facts.label >= 0).sum() == sum(told["counts"].values())
 
 
 def test_without_test_labels_the_run_ends_and_the_gates_fail(tiny_world, tmp_path):

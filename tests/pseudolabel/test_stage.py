@@ -56,6 +56,18 @@ def test_the_artifact_and_the_figures(tiny_world, done):
     assert figures["confident"] == history[-1]["confident"]
 
 
+def test_propagated_labels_are_counted_apart_and_weigh_less(few, tmp_path):
+    models = []
+    for name, weight in (("even", 1.0), ("less", 0.2)):
+        world = tiny.propagated(few, tmp_path / name, 60, weight)
+        figures = pseudolabel(world, tmp_path / name / "out", steps=5)["metrics"]
+        assert (figures["labels"], figures["propagated"]) == (60, len(few.rows[TRAIN]) - 60)
+        models.append(read_json(tmp_path / name / "out" / "classifier" / "classifier.json")["labels"])
+        models.append((tmp_path / name / "out" / "classifier" / "history.jsonl").read_bytes())
+    assert models[0] != models[2]
+    assert models[1] != models[3]
+
+
 def test_six_hundred_labels_where_the_warm_up_had_sixty_make_it_better(few, done):
     folder, metadata = done
     assert not about(folder)["handed_on"]

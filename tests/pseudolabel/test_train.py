@@ -30,10 +30,12 @@ def warm(world: tiny.World) -> Classifier:
     return load_classifier(world.warm)[0]
 
 
-def trained(world: tiny.World, seed: int = 0, **changes: Any) -> tuple[Classifier, list[dict[str, Any]]]:
+def trained(
+    world: tiny.World, seed: int = 0, each: np.ndarray | None = None, **changes: Any
+) -> tuple[Classifier, list[dict[str, Any]]]:
     images = Images(world.data, open_store(world.store), "L", 8, 1)
     rows = world.rows["train"]
-    labels = Labelled(rows[:40], world.data.column("label")[rows[:40]].astype(np.int64))
+    labels = Labelled(rows[:40], world.data.column("label")[rows[:40]].astype(np.int64), each)
     return train(warm(world), tiny.SPEC, images, labels, rows, torch.full((10,), 0.1), settings(**changes), seed)
 
 
@@ -143,6 +145,38 @@ def test_the_same_seed_gives_the_same_model_and_another_does_not(tiny_world):
     (one, history), (two, again), (three, _) = (trained(tiny_world, seed) for seed in (0, 0, 1))
     assert weights(one) == weights(two) != weights(three)
     assert history == again
+
+
+def test_labels_that_all_count_the_same_give_the_bytes_of_labels_without_weights(tiny_world):
+    (one, history), (two, again), (three, _) = (
+        trained(tiny_world, each=each) for each in (None, np.ones(40), np.arange(40) * 2 / 39)
+    )
+    assert weights(one) == weights(two) != weights(three)
+    assert history == again
+
+
+def test_a_label_that_does_not_count_teaches_nothing(tiny_world):
+    """Equal models, whichever class it is said to be of, mixed into others or not."""
+    images = Images(tiny_world.data, open_store(tiny_world.store), "L", 8, 1)
+    rows = tiny_world.rows["train"]
+    truth = tiny_world.data.column("label")[rows[:40]].astype(np.int64)
+    for mixed in (0.0, 0.5):
+        models = [
+            train(
+                warm(tiny_world),
+                tiny.SPEC,
+                images,
+                Labelled(
+                    rows[:40], np.where(np.arange(40) == 3, said, truth), np.where(np.arange(40) == 3, 0.0, 40 / 39)
+                ),
+                rows,
+                torch.full((10,), 0.1),
+                settings(steps=5, batch_size=40, mixup=mixed),
+                0,
+            )[0]
+            for said in (1, 2)
+        ]
+        assert weights(models[0]) == weights(models[1])
 
 
 def test_no_steps_return_the_warm_up_model(tiny_world):

@@ -26,9 +26,9 @@ class Nothing(nn.Module):
         self.features = features
 
 
-def fitted(x: np.ndarray, y: np.ndarray, **changes: object) -> Classifier:
+def fitted(x: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None, **changes: object) -> Classifier:
     model = Classifier(Nothing(x.shape[1]), int(y.max()) + 1)
-    fit_head(model, x, y, WarmupSettings.model_validate({"weight_decay": 0, **changes}))
+    fit_head(model, x, y, WarmupSettings.model_validate({"weight_decay": 0, **changes}), weights)
     return model
 
 
@@ -57,6 +57,17 @@ def test_the_head_is_a_logistic_regression():
     np.testing.assert_allclose(ours, theirs, atol=0.02)
 
 
+def test_a_weight_of_two_counts_as_two_images():
+    rng = np.random.default_rng(0)
+    y = np.array([0, 1, 2, 0, 1])
+    x = rng.normal(size=(5, 4))
+    each = np.array([2, 1, 1, 1, 3])
+    once = fitted(x, y, each / each.mean(), head_steps=50)
+    repeated = fitted(np.repeat(x, each, axis=0), np.repeat(y, each), head_steps=50)
+    np.testing.assert_allclose(probabilities(once, x), probabilities(repeated, x), atol=1e-4)
+    assert np.abs(probabilities(once, x) - probabilities(fitted(x, y, head_steps=50), x)).max() > 0.001
+
+
 def test_the_head_starts_from_nothing_and_leaves_the_encoder_alone():
     encoder = nn.Linear(4, 4)
     encoder.features = 4  # type: ignore[assignment]
@@ -80,13 +91,15 @@ def few(tiny_world: tiny.World) -> tuple[Images, np.ndarray, np.ndarray]:
     )
 
 
-def tuned(few, folder, seed: int = 0, **changes: object) -> tuple[Classifier, list[dict]]:
+def tuned(
+    few, folder, seed: int = 0, each: np.ndarray | None = None, **changes: object
+) -> tuple[Classifier, list[dict]]:
     images, rows, classes = few
     small = {"augment": DIGITS, "steps": 40, "batch_size": 16, "precision": "float32", "learning_rate": 1e-2}
     settings = WarmupSettings.model_validate({**small, **changes})
     model = initialise(lambda: Classifier(load_encoder(stages.encoder(folder))[0], 10), 0)
     assert isinstance(model, Classifier)
-    return model, finetune(model, tiny.SPEC, images, rows, classes, settings, seed)
+    return model, finetune(model, tiny.SPEC, images, rows, classes, settings, seed, each)
 
 
 def weights(model: nn.Module) -> list[bytes]:
@@ -100,6 +113,17 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not(few, tmp_path
     )
     assert weights(one) == weights(two) != weights(three)
     assert history == again
+
+
+def test_labels_that_all_count_the_same_give_the_bytes_of_labels_without_weights(few, tmp_path):
+    n = len(few[1])
+    (one, history), (two, again), (three, _) = (
+        tuned(few, tmp_path, each=each, steps=6) for each in (None, np.ones(n), np.arange(n) * 2 / (n - 1))
+    )
+    assert weights(one) == weights(two) != weights(three)
+    assert history == again
+    x, y = np.eye(5), np.arange(5)
+    assert weights(fitted(x, y)) == weights(fitted(x, y, np.ones(5)))
 
 
 def test_all_weights_and_statistics_learn_and_the_model_ends_in_evaluation(few, tmp_path):

@@ -54,6 +54,18 @@ def test_a_second_run_gives_equal_bytes_and_another_seed_does_not(tiny_world, tm
     assert sha256_tree(tmp_path / "one") == sha256_tree(tmp_path / "two") != sha256_tree(tmp_path / "three")
 
 
+def test_propagated_labels_teach_and_are_counted_apart(tiny_world, done, tmp_path):
+    n = len(tiny_world.rows[TRAIN])
+    models = []
+    for name, weight in (("even", 1.0), ("less", 0.2)):
+        world = tiny.propagated(tiny_world, tmp_path / name, 60, weight)
+        metadata = warmup(world, tmp_path / name / "out", head_steps=200, steps=40)
+        assert (metadata["metrics"]["labels"], metadata["metrics"]["propagated"]) == (60, n - 60)
+        models.append((tmp_path / name / "out" / "warm" / "classifier.safetensors").read_bytes())
+    people = (done[0] / "warm" / "classifier.safetensors").read_bytes()
+    assert models[0] == people != models[1]  # who gave a label shows in its weight alone
+
+
 def test_without_validation_labels_no_accuracy_is_claimed(tiny_world, tmp_path):
     tiny.labels(tmp_path / "labels", tiny_world.data, {TRAIN: tiny_world.rows[TRAIN]})
     metadata = warmup(tiny_world._replace(labels=tmp_path / "labels"), tmp_path / "out", steps=1)

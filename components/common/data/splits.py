@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 import pyarrow as pa
 
-from components.common.artifacts import CALIBRATION, SPLITS, TEST, TRAIN, VALIDATION, Dataset
+from components.common.artifacts import CALIBRATION, PROPAGATED, SPLITS, TEST, TRAIN, VALIDATION, Dataset
 from components.common.errors import BadInputError
 
 
@@ -24,7 +24,7 @@ def labelled(dataset: Dataset, labels: pa.Table, classes: list[str], purpose: st
     """Rows (ascending) and class indices of the labels bought for one purpose, both int64.
 
     Raises BadInputError where a label's image is unknown, lies in another split, or is of an unknown class: a label of
-    a held-out image must not train, nor one of a train image measure.
+    a held-out image must not train, nor one of a train image or a propagated one measure.
     """
     if purpose not in SPLITS:
         raise ValueError(f"purpose {purpose!r} is not one of {SPLITS}")
@@ -32,7 +32,7 @@ def labelled(dataset: Dataset, labels: pa.Table, classes: list[str], purpose: st
     splits = dataset.column("split")
     index_of = {name: index for index, name in enumerate(classes)}
     found: list[tuple[int, int]] = []
-    for entry in labels.select(["id", "label", "purpose"]).to_pylist():
+    for entry in labels.select(["id", "label", "purpose", "source"]).to_pylist():
         if entry["purpose"] != purpose:
             continue
         row = row_of.get(entry["id"])
@@ -43,9 +43,27 @@ def labelled(dataset: Dataset, labels: pa.Table, classes: list[str], purpose: st
             raise BadInputError(
                 f"labels: image {entry['id'][:12]} is labelled for {purpose} but lies in the {splits[row]} split"
             )
+        if entry["source"] == PROPAGATED and purpose != TRAIN:
+            raise BadInputError(
+                f"labels: image {entry['id'][:12]} has a propagated label for {purpose}, which people alone label; run "
+                "`sample` again"
+            )
         if entry["label"] not in index_of:
             raise BadInputError(f"labels: class {entry['label']!r} of image {entry['id'][:12]} is not one of {classes}")
         found.append((row, index_of[entry["label"]]))
     found.sort()
     pairs = np.array(found, dtype=np.int64).reshape(-1, 2)
     return pairs[:, 0], pairs[:, 1]
+
+
+def training_labels(
+    dataset: Dataset, labels: pa.Table, classes: list[str]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows (ascending) and class indices to train on, both int64, and how much each label counts, float32 of mean 1:
+    all 1 where people gave all of them. Raises BadInputError as `labelled` does.
+    """
+    rows, known = labelled(dataset, labels, classes, TRAIN)
+    kept = labels.filter(pa.array([purpose == TRAIN for purpose in labels.column("purpose").to_pylist()], pa.bool_()))
+    weight_of = dict(zip(kept.column("id").to_pylist(), kept.column("weight").to_pylist(), strict=True))
+    weights = np.array([weight_of[image] for image in dataset.column("id")[rows]], dtype=np.float32)
+    return rows, known, weights / weights.mean() if len(weights) else weights

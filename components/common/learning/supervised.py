@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from components.common.artifacts import LABELS_FILES, VALIDATION, Dataset, ModelSpec, load_labels, save_about
+from components.common.artifacts import LABELS_FILES, TRAIN, VALIDATION, Dataset, ModelSpec, load_labels, save_about
 from components.common.data.splits import labelled
 from components.common.files import new_folder, write_jsonl
 from components.common.learning.inference import BATCH, logits
@@ -18,15 +18,19 @@ from components.common.learning.loading import Images
 from components.common.learning.models import Classifier, save_weights
 
 
-def smooth_targets(labels: np.ndarray, classes: int, smoothing: float) -> Tensor:
+def smooth_targets(labels: np.ndarray, classes: int, smoothing: float, weights: np.ndarray | None = None) -> Tensor:
     """One-hot targets with a share of `smoothing` spread over all classes (Szegedy et al. 2016, section 7): (n,) to (n,
     classes).
+
+    weights: (n,), what each row sums to, else 1: a cross-entropy is linear in its targets, so the loss of the row
+    counts as much, mixed with other rows or not.
     """
-    return F.one_hot(torch.from_numpy(labels), classes).float() * (1 - smoothing) + smoothing / classes
+    targets = F.one_hot(torch.from_numpy(labels), classes).float() * (1 - smoothing) + smoothing / classes
+    return targets if weights is None else targets * torch.from_numpy(weights.astype(np.float32))[:, None]
 
 
 def soft_cross_entropy(scores: Tensor, targets: Tensor) -> Tensor:
-    """Cross-entropy of each row's logits against its distribution; both (n, classes), returns (n,)."""
+    """Cross-entropy of each row's logits against its targets; both (n, classes), returns (n,)."""
     return -(targets * scores.log_softmax(dim=1)).sum(dim=1)
 
 
@@ -52,6 +56,11 @@ def validation_predictions(model: Classifier, spec: ModelSpec, images: Images, r
 def validation_set(dataset: Dataset, labels: Path) -> tuple[np.ndarray, np.ndarray]:
     table, about = load_labels(labels)
     return labelled(dataset, table, about["classes"], VALIDATION)
+
+
+def trained_on(about: dict[str, Any]) -> dict[str, int]:
+    """Training labels, from labels.json: those that people gave, and beside them those that neighbours did."""
+    return {"labels": about["counts"][TRAIN], **({"propagated": n} if (n := about.get("propagated")) else {})}
 
 
 def save_classifier(

@@ -31,7 +31,7 @@ from components.common.artifacts import (
 from components.common.data.images import png
 from components.common.data.reader import ShardReader
 from components.common.data.shards import ShardWriter
-from components.common.data.splits import labelled, split_of, unlabelled_pool
+from components.common.data.splits import labelled, split_of, training_labels, unlabelled_pool
 from components.common.errors import BadInputError
 from components.common.files import read_json, sha256_file
 from components.common.storage import open_store
@@ -99,6 +99,34 @@ def test_labels_of_another_dataset_or_class_are_refused(tiny_world):
         labelled(tiny_world.data, label(tiny_world, row, label="catt"), classes, TRAIN)
     with pytest.raises(ValueError, match="purpose 'training'"):
         labelled(tiny_world.data, label(tiny_world, row), classes, "training")
+
+
+@pytest.mark.parametrize("split", [VALIDATION, CALIBRATION, TEST])
+def test_a_propagated_label_cannot_measure(tiny_world, split):
+    held = label(tiny_world, int(tiny_world.rows[split][0]), source="propagated")
+    with pytest.raises(BadInputError, match=f"has a propagated label for {split}, which people alone label"):
+        labelled(tiny_world.data, held, list(tiny_world.data.classes), split)
+
+
+def test_weights_of_training_labels_have_a_mean_of_one(tiny_world):
+    classes = list(tiny_world.data.classes)
+    rows = tiny_world.rows[TRAIN][:3]
+    entries = [
+        label(tiny_world, int(row)).to_pylist()[0] | {"weight": weight}
+        for row, weight in zip(rows, (1, 1, 0.5), strict=True)
+    ]
+    held = label(tiny_world, int(tiny_world.rows[TEST][0])).to_pylist()[0] | {"weight": 7.0}
+    table = pa.Table.from_pylist([held, *reversed(entries)], schema=LABELS)
+    found, known, weights = training_labels(tiny_world.data, table, classes)
+    assert (found.tolist(), known.tolist()) == (rows.tolist(), [3, 3, 3])
+    assert weights == pytest.approx([1.2, 1.2, 0.6])
+    table, about = load_labels(tiny_world.labels)
+    *pairs, weights = training_labels(tiny_world.data, table, about["classes"])
+    for one, other in zip(pairs, labelled(tiny_world.data, table, about["classes"], TRAIN), strict=True):
+        assert np.array_equal(one, other)
+    assert weights.dtype == np.float32
+    assert (weights == 1).all()  # to the bit
+    assert [len(part) for part in training_labels(tiny_world.data, LABELS.empty_table(), classes)] == [0, 0, 0]
 
 
 def poisoned(world: tiny.World, folder: Path, splits: tuple[str, ...]) -> tiny.World:
@@ -200,4 +228,4 @@ def test_stages_that_learn_ask_splits_for_their_images(stage):
     assert reads(stage, "rows") == measured.get(stage, set())
     assert reads(stage, "label") == ({"stage.py: data.column('label')"} if stage == "pretrain" else set())
     sources = "".join(path.read_text(encoding="utf-8") for path in (COMPONENTS / stage).glob("*.py"))
-    assert "unlabelled_pool(" in sources or "labelled(" in sources
+    assert "unlabelled_pool(" in sources or "training_labels(" in sources

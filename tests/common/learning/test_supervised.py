@@ -33,6 +33,17 @@ def test_smoothing_takes_from_the_label_and_gives_to_all():
     assert torch.equal(smooth_targets(np.array([1]), 2, 0), torch.tensor([[0.0, 1.0]]))
 
 
+def test_weights_scale_the_targets_and_so_the_losses():
+    labels, weights = np.array([2, 0, 1]), np.array([0.5, 1.0, 1.5])
+    plain, weighted = smooth_targets(labels, 4, 0.2), smooth_targets(labels, 4, 0.2, weights)
+    torch.testing.assert_close(weighted.sum(dim=1), torch.tensor([0.5, 1.0, 1.5]))
+    scores = torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(
+        soft_cross_entropy(scores, weighted), soft_cross_entropy(scores, plain) * torch.tensor([0.5, 1.0, 1.5])
+    )
+    assert torch.equal(smooth_targets(labels, 4, 0.2, np.ones(3)), plain)  # to the bit
+
+
 def test_soft_cross_entropy_is_the_sum_over_classes():
     generator = torch.Generator().manual_seed(0)
     scores = torch.randn(5, 3, generator=generator)

@@ -96,6 +96,13 @@ def test_the_table_says_what_was_bought_and_what_came_of_it(run, monkeypatch):
     assert rows["stages"].startswith("ingest cached, sample 3.2 s, pseudolabel 2 min 10 s")
 
 
+def test_propagated_labels_are_counted_beside_those_of_people(run):
+    (stage,) = (stage for stage in run.stages if stage.name == "sample")
+    stage.outputs["labels"]["metadata"]["propagated"] = 212.0
+    said = dict(summary(run, "s3://bucket/x/"))["labels used"]
+    assert said == ("30 train, 50 validation, 100 calibration, 498 test (+ 212 propagated) (answered by: oracle)")
+
+
 def test_labels_that_annotators_disagree_about_are_counted(run):
     (stage,) = (stage for stage in run.stages if stage.name == "sample")
     stage.outputs["labels"]["metadata"]["conflicts"] = 2.0
