@@ -6,7 +6,7 @@ import sys
 from tests.bench.machine import machine
 
 BENCHES = ("accuracy", "throughput", "duplicates", "shards", "ingest", "kills", "loading")
-BY_NAME = ("memory", "pods", "selection")  # a quarter of an hour and more: only where they are named
+BY_NAME = ("memory", "pods", "rounds", "selection")  # a quarter of an hour and more: only where they are named
 
 
 def main(names: list[str]) -> None:

@@ -34,6 +34,10 @@ STRATEGIES = {
     "typiclust": "from components.sample.strategies.typiclust import typiclust as strategy",
     "probcover": "from components.sample.strategies.probcover import probcover as strategy",
     "maxherding": "from components.sample.strategies.maxherding import maxherding as strategy",
+    **{
+        name: f"from tests.bench.picking import taught; strategy = taught({name!r})"
+        for name in ("margin", "entropy", "bald", "badge")
+    },
 }
 MEASURED = """
 import hashlib, sys, time
