@@ -45,6 +45,7 @@ class Desk:
         over, and what people disagree about, instead of what is new.
         """
         with self._guard:
+            self._leases.give_back(seat, self._leases.of(seat) - self.asked.picks.keys())  # of a group that was left
             self._leases.renew(seat)
             found = []
             for pick in self._again(seat, purpose) if again else self._open(seat, purpose):

@@ -29,6 +29,7 @@ ASKED = {"train": 8, "validation": 3, "calibration": 3, "test": 4}
 class World(NamedTuple):
     store: str
     dataset: Dataset
+    pixels: np.ndarray  # uint8 (images, 8, 8), in the order of the index
     truth: dict[str, str]  # class by id
 
     def answers(self) -> list[Answer]:
@@ -43,7 +44,7 @@ def build(folder: Path, store: str = "", images: int = 300, **asked: int) -> Wor
     dataset, order = tiny.dataset(folder, store, pixels, data.target[:images].astype(str))
     truth = dict(zip(dataset.column("id"), dataset.column("label"), strict=True))
     publish(open_store(store), dataset, pixels[order], 1, {**ASKED, **asked})
-    return World(store, dataset, truth)
+    return World(store, dataset, pixels[order], truth)
 
 
 def publish(

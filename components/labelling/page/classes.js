@@ -56,9 +56,8 @@ export function used(name) {
     draw();
   }
   for (const button of $("classes").children) {
-    if (button.dataset.class !== name) continue;
-    button.classList.add("chosen");
-    setTimeout(() => button.classList.remove("chosen"), 350);
+    button.classList.toggle("chosen", button.dataset.class === name);
+    if (button.dataset.class === name) setTimeout(() => button.classList.remove("chosen"), 250);
   }
 }
 

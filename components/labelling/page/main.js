@@ -3,12 +3,16 @@
 import { ask, imageUrl, insist, leave, me, Refused } from "./api.js";
 import * as classes from "./classes.js";
 import * as group from "./group.js";
+import * as keyboard from "./keyboard.js";
+import { complain, notice, quiet, say, waiting } from "./notice.js";
+import { askName, rememberedName } from "./person.js";
 import * as progress from "./progress.js";
+import * as recent from "./recent.js";
+import * as single from "./single.js";
 import * as zoom from "./zoom.js";
 
 const AHEAD = 5; // images that are fetched before they are shown
 const LOOK = 10000; // milliseconds between two looks at what others do
-const REMEMBERED = 24; // answers in the row at the foot
 const $ = (id) => document.getElementById(id);
 
 let about = {};
@@ -19,8 +23,7 @@ let seen = []; // images of the mode `again`
 let shown = null; // {images, group}: what an answer now would be about
 let busy = true; // no answer is taken: one is being kept, or the next image is not there yet
 let waits = null;
-let recent = [];
-const mine = new Map(); // classes that were answered here, by image: the server's word may be older
+let candidates; // whose images the page shows
 
 start();
 
@@ -36,7 +39,7 @@ async function start() {
   quiet();
   document.title = `${about.name} · Gleaner`;
   $("name").textContent = about.name;
-  me.name = about.person || localStorage.getItem("gleaner-person") || "";
+  me.name = about.person || rememberedName();
   mode = sessionStorage.getItem("gleaner-mode") === "group" ? "group" : "single";
   if (!me.name) await askName();
   await begin();
@@ -47,8 +50,7 @@ async function begin() {
   $("who").textContent = me.name;
   classes.setClasses(about.classes, about.open, about.name);
   progress.show(about.progress, purpose, choosePurpose);
-  recent = (await insist("recent", {}, waiting)).recent;
-  drawRecent();
+  recent.setUp((await insist("recent", {}, waiting)).recent, reopen);
   await more();
 }
 
@@ -76,11 +78,7 @@ function take(told) {
   waits = told.waits ?? null;
   if ("group" in told) shown = told.group ? { group: told.group } : null;
   else if (told.next) queue.push(...told.next);
-  for (const each of queue) preload(each);
-}
-
-function preload(item) {
-  item.picture ??= Object.assign(new Image(), { src: imageUrl(item.id, "screen") });
+  for (const each of queue) single.preload(each);
 }
 
 async function show() {
@@ -88,36 +86,19 @@ async function show() {
   for (const [id, isOn] of [["single", mode !== "group"], ["groups", mode === "group"]]) $(id).setAttribute("aria-pressed", String(isOn));
   if (mode === "group" ? !shown?.group : !queue.length) return showDone();
   document.body.dataset.view = mode === "group" ? "group" : "one";
-  if (mode === "group") await group.show(shown.group);
-  else await showOne(queue[0]);
+  if (mode === "group") {
+    await group.show(shown.group);
+  } else {
+    shown = { item: queue[0] };
+    await single.show(queue[0]);
+    classes.mark(queue[0].said?.kind === "class" ? queue[0].said.label : undefined);
+  }
   document.body.dataset.ready = mode === "group" ? shown.group.images.map((each) => each.id).join(" ") : queue[0].id;
   busy = false;
 }
 
-async function showOne(item) {
-  shown = { item };
-  $("image").classList.add("coming");
-  preload(item);
-  await item.picture.decode().catch(() => {});
-  $("image").src = item.picture.src;
-  $("image").classList.toggle("tiny", Math.max(item.width, item.height) < 100);
-  await $("image").decode().catch(() => say("This image could not be shown."));
-  $("image").classList.remove("coming");
-  $("purpose").textContent = item.purpose;
-  $("purpose").title = progress.MEANING[item.purpose];
-  $("reason").textContent = item.disagree.length ? `people disagree: ${item.disagree.join(", ")}` : item.reason ?? "";
-  const near = item.nearest;
-  const nearLabel = near && (mine.get(near.id) ?? near.label);
-  $("near").hidden = !nearLabel;
-  if (nearLabel) {
-    $("near-image").src = imageUrl(near.id, "thumb");
-    $("near-image").classList.toggle("tiny", Math.max(item.width, item.height) < 100);
-    $("near-label").textContent = nearLabel;
-  }
-  classes.mark(item.said?.kind === "class" ? item.said.label : undefined);
-}
-
 function showDone() {
+  const isNew = document.body.dataset.view !== "done";
   document.body.dataset.view = "done";
   document.body.dataset.ready = "done";
   shown = null;
@@ -127,6 +108,7 @@ function showDone() {
   if (waits?.again) offers.push([`Look again at ${waits.again} passed over or disputed`, () => choose("again")]);
   if (mode !== "group") offers.push(["Label groups of like images", () => choose("group")]);
   progress.showDone({ progress: about.progress, waits, purpose, mode, then: about.then }, offers);
+  if (!isNew) return;
   $("done").focus({ preventScroll: true });
   say($("done").querySelector("h2").textContent);
 }
@@ -148,7 +130,7 @@ async function answer(kind, label = null) {
   const have = isGroup ? {} : { have: [...images, ...question().have] };
   try {
     const told = await insist("answer", { ...question(), ...have, images, aside, kind, label }, waiting);
-    if (kind !== "aside") remember(images, kind, label);
+    if (kind !== "aside") recent.add(images, kind, label);
     take(told);
     say(`${kept(kind, label, images.length)} ${progress.total(told.progress).done} of ${progress.total(told.progress).images} done.`);
   } catch (error) {
@@ -184,10 +166,8 @@ async function undo() {
   about.progress = told.progress;
   progress.show(told.progress, purpose, choosePurpose);
   const ids = new Set(told.undone.map((each) => each.id));
-  recent = recent.filter((each) => !ids.has(each.id));
-  drawRecent();
+  recent.forget(ids);
   seen = seen.filter((id) => !ids.has(id));
-  for (const id of ids) mine.delete(id);
   if (told.undone.length > 1) {
     setMode("group");
     shown = { group: { images: told.undone, left: told.undone.length, size: told.undone.length } };
@@ -197,29 +177,6 @@ async function undo() {
   }
   say("Taken back.");
   await show();
-}
-
-function remember(images, kind, label) {
-  const ids = new Set(images);
-  for (const id of images) mine.set(id, label);
-  recent = [...images.map((id) => ({ id, kind, label })).reverse(), ...recent.filter((each) => !ids.has(each.id))].slice(0, REMEMBERED);
-  drawRecent();
-}
-
-function drawRecent() {
-  $("recent").replaceChildren(...recent.map((each) => {
-    const made = document.createElement("button");
-    const picture = document.createElement("img");
-    picture.src = imageUrl(each.id, "thumb");
-    picture.alt = "";
-    picture.addEventListener("load", () => picture.classList.toggle("tiny", picture.naturalWidth < 100));
-    const text = document.createElement("span");
-    text.textContent = each.kind === "class" ? each.label : each.kind;
-    made.append(picture, text);
-    made.title = "Look at this answer again";
-    made.addEventListener("click", () => reopen(each.id));
-    return made;
-  }));
 }
 
 async function reopen(id) {
@@ -263,16 +220,6 @@ function choosePurpose(wanted) {
   return choose("single");
 }
 
-async function askName() {
-  const dialog = $("ask-name");
-  $("person").value = me.name;
-  dialog.showModal();
-  await new Promise((closed) => dialog.addEventListener("close", closed, { once: true }));
-  me.name = $("person").value.trim().replace(/\s+/g, " ") || me.name;
-  if (!me.name) return askName();
-  localStorage.setItem("gleaner-person", me.name);
-}
-
 async function changePerson() {
   if (about.login || busy) return;
   busy = true;
@@ -298,10 +245,9 @@ async function look() {
   offerNewer(told.newer);
   const isNewRound = told.progress.candidates !== candidates;
   candidates = told.progress.candidates;
-  if (document.body.dataset.view === "done" || (isNewRound && !busy)) await choose(mode === "again" ? "single" : mode);
+  if (isNewRound && (!busy || document.body.dataset.view === "done")) await choose("single");
+  else if (document.body.dataset.view === "done") await more(); // others may have left some
 }
-
-let candidates;
 
 function offerNewer(round) {
   candidates ??= about.progress.candidates;
@@ -323,7 +269,18 @@ function offerNewer(round) {
 // Keys and notices
 
 function listen() {
-  addEventListener("keydown", onKey);
+  const enlarge = () => shown?.item && zoom.open(shown.item.id);
+  keyboard.listen({
+    "-": () => answer("none"),
+    "−": () => answer("none"),
+    ".": () => answer("skip"),
+    ",": () => choose(mode === "group" ? "single" : "group"),
+    "/": classes.search,
+    "?": () => $("keys").showModal(),
+    Backspace: undo,
+    Enter: enlarge,
+    " ": enlarge,
+  }, (name) => answer("class", name));
   addEventListener("pagehide", leave);
   addEventListener("pageshow", (event) => event.persisted && location.reload());
   $("none").addEventListener("click", () => answer("none"));
@@ -331,67 +288,8 @@ function listen() {
   $("undo").addEventListener("click", undo);
   $("single").addEventListener("click", () => mode === "group" && choose("single"));
   $("groups").addEventListener("click", () => mode !== "group" && choose("group"));
-  $("picture").addEventListener("click", () => shown?.item && zoom.open(shown.item.id));
+  $("picture").addEventListener("click", enlarge);
   $("help").addEventListener("click", () => $("keys").showModal());
   $("who").addEventListener("click", changePerson);
   document.addEventListener("click", (event) => event.detail && event.target.closest("aside button, header button, footer button")?.blur());
-}
-
-function onKey(event) {
-  if (event.isComposing || event.altKey || event.metaKey || document.querySelector("dialog[open]")) return;
-  if (event.target.matches("input")) return;
-  if (event.ctrlKey) {
-    if (event.key === "z") acts(event, undo);
-    return;
-  }
-  if (event.repeat && !event.key.startsWith("Arrow")) return event.preventDefault();
-  if (document.body.dataset.view === "group" && group.key(event)) return event.preventDefault();
-  if (event.target.matches("button, a") && ["Enter", " "].includes(event.key)) return; // presses the button
-  const keys = {
-    "-": () => answer("none"),
-    "−": () => answer("none"),
-    ".": () => answer("skip"),
-    ",": () => choose(mode === "group" ? "single" : "group"),
-    Backspace: undo,
-    "/": classes.search,
-    "?": () => $("keys").showModal(),
-    Enter: () => shown?.item && zoom.open(shown.item.id),
-    " ": () => shown?.item && zoom.open(shown.item.id),
-  };
-  if (keys[event.key]) return acts(event, keys[event.key]);
-  const name = event.key.length === 1 ? classes.classOf(event.key) : undefined;
-  if (name !== undefined) acts(event, () => answer("class", name));
-}
-
-function acts(event, act) {
-  event.preventDefault();
-  act();
-}
-
-function say(text) {
-  $("live").textContent = text;
-}
-
-function waiting(why) {
-  notice(`Not kept yet: ${why}. Trying again …`);
-  $("notice").classList.add("bad");
-}
-
-function complain(text) {
-  notice(text);
-  $("notice").classList.add("bad");
-}
-
-function notice(text, offer = "", act = null) {
-  const [told, button] = $("notice").children;
-  $("notice").className = "";
-  $("notice").hidden = false;
-  told.textContent = text;
-  button.hidden = !offer;
-  button.textContent = offer;
-  button.onclick = act;
-}
-
-function quiet() {
-  if ($("notice").classList.contains("bad") || !$("notice").children[1].hidden) $("notice").hidden = true;
 }
