@@ -85,7 +85,9 @@ def build(folder: Path, budgets: dict[str, int] | None = None, images: int = 900
 
 
 def dataset(folder: Path, store: str, pixels: np.ndarray, names: np.ndarray) -> tuple[Dataset, np.ndarray]:
-    """The dataset, and the order in which its rows hold the images (by id)."""
+    """The dataset, and the order in which its rows hold the images (by id). names: their classes, None where the source
+    says nothing.
+    """
     data = [png(Image.fromarray(image)) for image in pixels]
     ids = np.array([sha256_bytes(each) for each in data])
     order = np.argsort(ids)
@@ -115,7 +117,7 @@ def dataset(folder: Path, store: str, pixels: np.ndarray, names: np.ndarray) -> 
             "text": pa.nulls(len(order), pa.string()),
         }
     ).cast(INDEX)
-    made = Dataset("digits", "", "L", tuple(sorted(set(names))), tuple(shards), index)
+    made = Dataset("digits", "", "L", tuple(sorted(set(names) - {None})), tuple(shards), index)
     made = replace(made, id=id_of(made))
     save_dataset(folder / "dataset", made)
     for path in (folder / "dataset").iterdir():  # as ingest publishes a version

@@ -183,7 +183,7 @@ def test_answers_from_elsewhere_and_newer_candidates_are_seen(world, monkeypatch
     here = desk(world)
     first, second, *_ = here.asked.picks
     elsewhere(world, first, "1", "Bea")
-    publish(open_store(world.store), world.dataset, world.pixels, 2, ASKED)
+    publish(open_store(world.store), world.dataset, world.pixels, 2)
     here.look(ANN)
     assert ids(here.next(ANN))[0] == second
     assert here.newer

@@ -2,22 +2,15 @@
 
 import signal
 from collections import Counter
-from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser
 
 from components.common.storage import open_store
-from tests.labelling.person import Person, browser
+from tests.labelling.person import Person
 from tests.labelling.world import ASKED, World, publish, serve
 
 ALL = sum(ASKED.values())
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser() as started:
-        yield started
 
 
 def test_a_round_is_labelled_with_the_keyboard(world: World, chromium: Browser) -> None:
@@ -161,7 +154,7 @@ def test_newer_candidates_are_offered_while_the_page_is_open(world: World, chrom
     with serve(world.store) as server:
         ann = Person(chromium, server.link, "Ann", world.truth.__getitem__)
         first = ann.answer(2)
-        publish(open_store(world.store), world.dataset, world.pixels, 2, ASKED)
+        publish(open_store(world.store), world.dataset, world.pixels, 2)
         ann.page.wait_for_selector("#notice button:visible", timeout=40_000)
         assert "Round 2 is ready" in ann.page.inner_text("#notice")
         ann.turns(lambda: ann.page.click("#notice button"))

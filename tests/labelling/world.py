@@ -36,28 +36,41 @@ class World(NamedTuple):
         return LabelStore(open_store(self.store), "digits").read().answers
 
 
-def build(folder: Path, store: str = "", images: int = 300, **asked: int) -> World:
-    """Digits in a store, and a first round of candidates of them; `asked`: how many of each purpose."""
-    store = store or str(folder / "store")
+def build(folder: Path, store: str = "", images: int = 300) -> World:
+    """Scikit-learn's digits in a store, and a first round of candidates of them."""
     data = load_digits()
     pixels = np.minimum(data.images[:images] * 16, 255).astype(np.uint8)
-    dataset, order = tiny.dataset(folder, store, pixels, data.target[:images].astype(str))
-    truth = dict(zip(dataset.column("id"), dataset.column("label"), strict=True))
-    publish(open_store(store), dataset, pixels[order], 1, {**ASKED, **asked})
+    return build_of(folder, pixels, data.target[:images].astype(str), store or str(folder / "store"))
+
+
+def build_of(
+    folder: Path,
+    pixels: np.ndarray,
+    names: np.ndarray,
+    store: str,
+    asked: dict[str, int] = ASKED,
+    clusters: int = 10,
+    is_told: bool = True,
+) -> World:
+    """The same of any images, uint8 (images, side, side), and their classes. asked: how many of each purpose; is_told:
+    whether the source names the classes.
+    """
+    told = names if is_told else np.full(len(names), None)
+    dataset, order = tiny.dataset(folder, store, pixels, told)
+    truth = dict(zip(dataset.column("id"), names[order].tolist(), strict=True))
+    publish(open_store(store), dataset, pixels[order], 1, asked, clusters)
     return World(store, dataset, pixels[order], truth)
 
 
 def publish(
-    store: Store, dataset: Dataset, pixels: np.ndarray, number: int, asked: dict[str, int], **about: object
+    store: Store, dataset: Dataset, pixels: np.ndarray, number: int, asked: dict[str, int] = ASKED, clusters: int = 10
 ) -> None:
     """Candidates of round `number`, as sample writes them."""
     ids = dataset.column("id")
     pool = dataset.rows(TRAIN)
-    fitted = KMeans(10, n_init=1, random_state=0).fit(pixels[pool].reshape(len(pool), -1).astype(float))
+    fitted = KMeans(clusters, n_init=1, random_state=0).fit(pixels[pool].reshape(len(pool), -1).astype(float))
     distance = np.linalg.norm(pixels[pool].reshape(len(pool), -1) - fitted.cluster_centers_[fitted.labels_], axis=1)
-    clusters = pa.table({"id": ids[pool], "cluster": fitted.labels_, "distance": distance.astype(np.float32)}).cast(
-        CLUSTERS
-    )
+    members = {"id": ids[pool], "cluster": fitted.labels_, "distance": distance.astype(np.float32)}
     cluster = dict(zip(ids[pool], fitted.labels_.tolist(), strict=True))
     rows = [
         {
@@ -72,10 +85,11 @@ def publish(
             "label": None,
         }
         for split in SPLITS
-        for rank, row in enumerate(dataset.rows(split)[(number - 1) * asked[split] :][: asked[split]], start=1)
+        for rank, row in enumerate(dataset.rows(split)[(number - 1) * asked[split] : number * asked[split]], start=1)
     ]
     key = f"candidates/digits/{number:012d}"
-    for name, table in (("candidates", pa.Table.from_pylist(rows, schema=CANDIDATES)), ("clusters", clusters)):
+    tables = {"candidates": pa.Table.from_pylist(rows, schema=CANDIDATES), "clusters": pa.table(members).cast(CLUSTERS)}
+    for name, table in tables.items():
         text = io.BytesIO()
         pq.write_table(table, text)
         store.write(f"{key}/{name}.parquet", text.getvalue())
@@ -84,7 +98,6 @@ def publish(
         "round": number,
         "dataset": {"name": "digits", "id": dataset.id},
         "classes": list(dataset.classes),
-        **about,
     }
     store.write(f"{key}/summary.json", json_text(summary).encode())
 

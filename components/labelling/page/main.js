@@ -84,6 +84,7 @@ function take(told) {
 async function show() {
   busy = true;
   for (const [id, isOn] of [["single", mode !== "group"], ["groups", mode === "group"]]) $(id).setAttribute("aria-pressed", String(isOn));
+  $("skip").lastElementChild.textContent = mode === "group" ? "Next group" : "Skip";
   if (mode === "group" ? !shown?.group : !queue.length) return showDone();
   document.body.dataset.view = mode === "group" ? "group" : "one";
   if (mode === "group") {
