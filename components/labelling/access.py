@@ -76,7 +76,8 @@ class Guard:
             return None
         if headers.get("content-type", "").partition(";")[0].strip() != "application/json":
             return 415, "expected application/json"
-        if (origin := headers.get("origin")) and origin.partition("://")[2] != host:
+        origin = headers.get("origin", "")
+        if origin and origin.partition("://")[2] not in (host, headers.get("x-forwarded-host")):
             return 403, f"asked for by another site, {origin[:100]!r}"
         size = headers.get("content-length", "")
         if not size.isdecimal() or int(size) > MOST_BYTES:

@@ -53,6 +53,9 @@ class _One(_Body):
     image: ImageId
 
 
+Seats = Callable[[Request, _Body], Seat]  # who asks
+
+
 def create(desk: Desk, prefix: str = "/", login: str = "", annotator: str = "", then: str = "") -> FastAPI:
     """The application, all of it under `prefix`.
 
@@ -69,11 +72,11 @@ def create(desk: Desk, prefix: str = "/", login: str = "", annotator: str = "", 
             raise RefusedError(f"no name in the header {login}" if login else "say who you are first", 401)
         return Seat(name, body.tab)
 
-    app.include_router(_files(desk), prefix=prefix.rstrip("/"))
-    app.include_router(
-        _questions(desk, seat, {"login": bool(login), "annotator": annotator, "then": then}),
-        prefix=prefix.rstrip("/") + "/api",
-    )
+    about = {"login": bool(login), "annotator": annotator, "then": then}
+    below = prefix.rstrip("/")
+    app.include_router(_files(desk), prefix=below)
+    app.include_router(_questions(desk, seat, about), prefix=f"{below}/api")
+    app.include_router(_answers(desk, seat), prefix=f"{below}/api")
     return app
 
 
@@ -106,19 +109,21 @@ def _files(desk: Desk) -> APIRouter:
     return files
 
 
-def _questions(desk: Desk, seat: Callable[[Request, _Body], Seat], about: dict[str, Any]) -> APIRouter:
-    api = APIRouter()
+def _following(desk: Desk, body: _Body, who: Seat) -> dict[str, Any]:
+    """What to label next, and how far the round is."""
+    if body.mode == "group":
+        found: dict[str, Any] = {"group": desk.group(who, body.count)}
+        is_empty = found["group"] is None
+    else:
+        found = {"next": desk.next(who, body.purpose, body.have, body.count, body.mode == "again")}
+        is_empty = not found["next"]
+    waits = {"waits": desk.waits(who)} if is_empty else {}
+    return {**found, **waits, "progress": desk.progress(), "newer": desk.newer and desk.newer.round}
 
-    def more(body: _Body, who: Seat) -> dict[str, Any]:
-        """What every answer ends with: what to label next, and how far the round is."""
-        if body.mode == "group":
-            following: dict[str, Any] = {"group": desk.group(who, body.count)}
-            empty = following["group"] is None
-        else:
-            following = {"next": desk.next(who, body.purpose, body.have, body.count, body.mode == "again")}
-            empty = not following["next"]
-        waits = {"waits": desk.waits(who)} if empty else {}
-        return {**following, **waits, "progress": desk.progress(), "newer": desk.newer and desk.newer.round}
+
+def _questions(desk: Desk, seat: Seats, about: dict[str, Any]) -> APIRouter:
+    """What a page asks."""
+    api = APIRouter()
 
     @api.post("/about")
     def tell(request: Request, body: _Body) -> dict[str, Any]:
@@ -129,11 +134,32 @@ def _questions(desk: Desk, seat: Callable[[Request, _Body], Seat], about: dict[s
 
     @api.post("/next")
     def following(request: Request, body: _Body) -> dict[str, Any]:
-        return more(body, seat(request, body))
+        return _following(desk, body, seat(request, body))
 
     @api.post("/recent")
     def recent(request: Request, body: _Body) -> dict[str, Any]:
         return {"recent": desk.recent(seat(request, body))}
+
+    @api.post("/image")
+    def one(request: Request, body: _One) -> dict[str, Any]:
+        return {"image": desk.item(body.image, seat(request, body))}
+
+    @api.post("/look")
+    def look(request: Request, body: _Body) -> dict[str, Any]:
+        desk.look(seat(request, body))
+        return {"progress": desk.progress(), "newer": desk.newer and desk.newer.round, "classes": desk.classes()}
+
+    @api.post("/leave")
+    def leave(request: Request, body: _Body) -> dict[str, Any]:
+        desk.leave(seat(request, body))
+        return {}
+
+    return api
+
+
+def _answers(desk: Desk, seat: Seats) -> APIRouter:
+    """What a person says."""
+    api = APIRouter()
 
     @api.post("/answer")
     def answer(request: Request, body: _Answer) -> dict[str, Any]:
@@ -142,37 +168,22 @@ def _questions(desk: Desk, seat: Callable[[Request, _Body], Seat], about: dict[s
             desk.set_aside(who, [*body.images, *body.aside])
         else:
             desk.answer(who, body.images, body.kind, body.label, body.aside)
-        return more(body, who)
+        return _following(desk, body, who)
 
     @api.post("/undo")
     def undo(request: Request, body: _Body) -> dict[str, Any]:
-        who = seat(request, body)
-        return {"undone": desk.undo(who), "progress": desk.progress()}
-
-    @api.post("/image")
-    def one(request: Request, body: _One) -> dict[str, Any]:
-        return {"image": desk.item(body.image, seat(request, body))}
+        return {"undone": desk.undo(seat(request, body)), "progress": desk.progress()}
 
     @api.post("/classes")
     def new_class(request: Request, body: _NewClass) -> dict[str, Any]:
         seat(request, body)
         return {"name": desk.add_class(body.name, body.sure), "classes": desk.classes()}
 
-    @api.post("/look")
-    def look(request: Request, body: _Body) -> dict[str, Any]:
-        desk.look(seat(request, body))
-        return {"progress": desk.progress(), "newer": desk.newer and desk.newer.round, "classes": desk.classes()}
-
     @api.post("/round")
     def newer(request: Request, body: _Body) -> dict[str, Any]:
         who = seat(request, body)
         desk.go_on()
-        return {**more(body, who), "classes": desk.classes(), "open": desk.is_open}
-
-    @api.post("/leave")
-    def leave(request: Request, body: _Body) -> dict[str, Any]:
-        desk.leave(seat(request, body))
-        return {}
+        return {**_following(desk, body, who), "classes": desk.classes(), "open": desk.is_open}
 
     return api
 

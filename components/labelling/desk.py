@@ -94,7 +94,7 @@ class Desk:
             else [],
         }
         if pick and pick.purpose == TRAIN:
-            shown["reason"] = pick.reason.partition(" (")[0]
+            shown["reason"] = pick.reason.partition(" (")[0].partition(": ")[0]  # not what others said of it
             shown["nearest"] = self._nearest(pick)
         return shown
 

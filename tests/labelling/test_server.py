@@ -8,7 +8,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from http.client import HTTPMessage
+from email.message import Message
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,7 +27,7 @@ class Client(NamedTuple):
     address: str
     cookie: str
 
-    def ask(self, path: str, body: Any = None, **headers: str) -> tuple[int, HTTPMessage, bytes]:
+    def ask(self, path: str, body: Any = None, **headers: str) -> tuple[int, Message, bytes]:
         """Status, headers and body of an answer; a body makes it a POST of JSON."""
         data = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
         given = {"cookie": self.cookie, "content-type": "application/json", **headers}
