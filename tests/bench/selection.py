@@ -21,7 +21,7 @@ from tests.sample.strategies.textbook import dense_kcenter, dense_maxherding, de
 FEATURES, BLOBS = 512, 2000
 RUNS = 5
 PICKS = 200  # beside the textbook; the default budget
-DENSE = {"k-center": 10_000, "MaxHerding": 4_000}  # images, at which the textbook takes seconds
+DENSE = {"k-center": 10_000, "MaxHerding": 2_500}  # images, at which the textbook takes seconds
 TYPICLUST = (5_000, 40_000)
 SIZES, BUDGET = (250_000, 1_000_000), 1_000
 MOST, GROWTH = 1.3e9, 4.5  # bytes that are resident, and times the seconds: what every strategy must keep to
