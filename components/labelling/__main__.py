@@ -1,6 +1,7 @@
 """`gleaner label`: serve the page to label on, and print the link that opens it."""
 
 import argparse
+import ipaddress
 import secrets
 import signal
 import socket
@@ -13,7 +14,7 @@ import uvicorn
 from components.common.errors import BadInputError, FailedError, last_words
 from components.common.parent import follow
 from components.common.storage import open_store
-from components.labelling.access import Guard, known_hosts
+from components.labelling.access import EVERYWHERE, Guard, addresses, known_hosts
 from components.labelling.app import create
 from components.labelling.desk import Desk
 
@@ -82,7 +83,10 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _link(host: str, port: int, prefix: str, token: str) -> str:
-    shown = "127.0.0.1" if host in ("0.0.0.0", "::", "") else host  # noqa: S104 - compared, not bound
+    """A server for others is named by an address that they can reach."""
+    shown = host
+    if host in EVERYWHERE:
+        shown = next((each for each in sorted(addresses()) if not ipaddress.ip_address(each).is_loopback), "127.0.0.1")
     return f"http://{f'[{shown}]' if ':' in shown else shown}:{port}{prefix}" + (f"?token={token}" if token else "")
 
 

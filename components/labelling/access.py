@@ -14,6 +14,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
+EVERYWHERE = ("0.0.0.0", "::", "")  # noqa: S104 - what is compared, not bound
 MOST_BYTES = 256 * 1024  # of a request's body
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; "
@@ -105,12 +106,12 @@ def host_name(host: str) -> str:
 def known_hosts(bound: str) -> set[str]:
     """Names of a server that listens at the address `bound`."""
     names = {"localhost", "127.0.0.1", "::1", bound.lower()}
-    if bound in ("0.0.0.0", "::", ""):  # noqa: S104 - compared, not bound
-        names |= {socket.gethostname().lower(), *_addresses()}
+    if bound in EVERYWHERE:
+        names |= {socket.gethostname().lower(), *addresses()}
     return names
 
 
-def _addresses() -> set[str]:
+def addresses() -> set[str]:
     """Addresses of this machine."""
     try:
         found = {str(entry[4][0]) for entry in socket.getaddrinfo(socket.gethostname(), None)}

@@ -18,6 +18,7 @@ from components.labels.store import CLASS, NONE, SKIP, WITHDRAWN, Answer, LabelS
 
 STALE = 10.0  # seconds after which the store is asked again for what others have written
 MOST = 200  # images of one stroke
+DISAGREE = "annotators disagree"  # how a reason begins; what they said is told to nobody who has not answered
 
 
 class Desk:
@@ -94,7 +95,8 @@ class Desk:
             else [],
         }
         if pick and pick.purpose == TRAIN:
-            shown["reason"] = pick.reason.partition(" (")[0].partition(": ")[0]  # not what others said of it
+            why = pick.reason.partition(" (")[0]  # without its figures
+            shown["reason"] = DISAGREE if why.startswith(DISAGREE) else why
             shown["nearest"] = self._nearest(pick)
         return shown
 

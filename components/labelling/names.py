@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from components.common.labels.answers import is_text
 from components.common.names import class_name
 from components.labelling.refused import RefusedError
+from components.labels.nearest import proposal
 
 LONGEST = 100  # characters of a name
 LIKE = 0.8  # of difflib's ratio, from which two names may be one misspelled
@@ -16,8 +17,7 @@ def check_class(name: str, classes: Sequence[str]) -> str:
     """`name`, where it is a class."""
     if name in classes:
         return name
-    near = difflib.get_close_matches(name, classes, n=3, cutoff=0.5)
-    meant = f"; did you mean {' or '.join(map(repr, near))}?" if near else "; reload the page"
+    meant = proposal(name, classes) or "; reload the page"
     raise RefusedError(f"class {name[:LONGEST]!r} is not one of the {len(classes):,} of this dataset{meant}", 400)
 
 

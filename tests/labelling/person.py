@@ -94,6 +94,11 @@ class Person:
         )
         return self.seen()
 
+    def next_round(self) -> list[str]:
+        """Wait until the page offers newer candidates, and go on with them."""
+        self.page.wait_for_selector("#notice button:visible", timeout=60_000)
+        return self.turns(lambda: self.page.click("#notice button"))
+
     def progress(self) -> dict[str, str]:
         """By purpose what the page says is done, such as 3/12."""
         chips = self.page.locator("#purposes button")

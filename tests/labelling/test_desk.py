@@ -98,6 +98,15 @@ def test_what_people_disagree_about_comes_first_for_somebody_else(world):
     assert last not in ids(here.next(Seat("Dan", "1"), count=ALL))
 
 
+def test_nobody_is_told_what_others_said_before_they_answer(world):
+    here = desk(world)
+    first, *_ = here.asked.picks
+    here.asked.picks[first] = here.asked.picks[first]._replace(reason="annotators disagree: 1, 7")
+    assert here.item(first, CLEO)["reason"] == "annotators disagree"
+    elsewhere(world, first, "1", "Ann")
+    assert "1" not in [*here.item(first, CLEO).values()]
+
+
 def test_what_one_passed_over_comes_last_for_others_and_again_where_asked_for(world):
     here = desk(world)
     first, *_ = here.asked.picks

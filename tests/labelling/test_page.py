@@ -82,6 +82,42 @@ def test_a_reload_and_a_new_server_go_on_where_it_was(world: World, chromium: Br
         assert ann.turns(lambda: ann.page.keyboard.press("Backspace")) == done[-1:]
 
 
+def test_the_next_image_waits_until_the_answer_is_kept(world: World, chromium: Browser) -> None:
+    with serve(world.store) as server:
+        ann = Person(chromium, server.link, "Ann", world.truth.__getitem__)
+        (image,) = ann.seen()
+        server.process.send_signal(signal.SIGSTOP)
+        ann.page.keyboard.press(world.truth[image])
+        ann.page.keyboard.press("1")  # meant for an image that nobody has seen yet
+        ann.page.wait_for_timeout(500)
+        assert image in str(ann.page.get_attribute("#image", "src"))
+        assert world.answers() == []
+        server.process.send_signal(signal.SIGCONT)
+        assert ann.seen() != [image]
+        assert [answer.id for answer in world.answers()] == [image]
+        server.process.kill()
+        server.process.wait()
+        ann.page.keyboard.press("1")
+        ann.page.wait_for_selector("#notice.bad:visible")
+        assert "Not kept yet: the server cannot be reached" in ann.page.inner_text("#notice")
+        assert len(world.answers()) == 1
+
+
+def test_zooming_answers_nothing(world: World, chromium: Browser) -> None:
+    with serve(world.store) as server:
+        ann = Person(chromium, server.link, "Ann", world.truth.__getitem__)
+        image = ann.seen()
+        for key in ("Enter", "+", "+", "7", "ArrowLeft"):
+            ann.page.keyboard.press(key)
+        assert "scale(1.96)" in str(ann.page.get_attribute("#zoomed", "style"))
+        ann.page.keyboard.press("Escape")
+        ann.page.wait_for_selector("#zoom", state="hidden")
+        assert ann.seen() == image
+        ann.answer()
+        ann.leaves()
+    assert len(world.answers()) == 1
+
+
 def test_two_people_are_never_asked_the_same(world: World, chromium: Browser) -> None:
     with serve(world.store) as server:
         ann = Person(chromium, server.link, "Ann", world.truth.__getitem__)
@@ -155,11 +191,8 @@ def test_newer_candidates_are_offered_while_the_page_is_open(world: World, chrom
         ann = Person(chromium, server.link, "Ann", world.truth.__getitem__)
         first = ann.answer(2)
         publish(open_store(world.store), world.dataset, world.pixels, 2)
-        ann.page.wait_for_selector("#notice button:visible", timeout=40_000)
-        assert "Round 2 is ready" in ann.page.inner_text("#notice")
-        ann.turns(lambda: ann.page.click("#notice button"))
+        assert ann.next_round()[0] not in first
         assert ann.page.inner_text("#round") == "round 2"
-        assert ann.seen()[0] not in first
         ann.answer(1)
         ann.leaves()
     assert [answer.round for answer in world.answers()] == [1, 1, 2]

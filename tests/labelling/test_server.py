@@ -18,7 +18,7 @@ from PIL import Image
 from components.common.storage import open_store
 from components.labelling.access import known_hosts
 from components.labelling.pictures import picture
-from tests.labelling.world import ROOT, Server, World, build, serve
+from tests.labelling.world import ROOT, Server, World, build, serve, started
 
 NOBODY = "f" * 64
 
@@ -193,6 +193,14 @@ def test_it_works_on_the_object_store(s3_bucket, tmp_path):
         assert told["group"]["images"][0]["id"] not in [image["id"] for image in images]
     assert [answer.label for answer in world.answers()] == ["7"] * len(images)
     assert len([*open_store(world.store).list("labels/digits/")]) == 1
+
+
+def test_a_configuration_says_where_the_labels_are(world, tmp_path):
+    config = tmp_path / "my.yaml"
+    config.write_text(f"version: 1\nname: digits\nsource: {tmp_path}\nstore: {world.store}\n")
+    with started("-m", "pipelines", "label", "-c", str(config), "--annotator", "Ann") as server:
+        about = client(server).say("about", person="")
+    assert (about["name"], about["person"], about["then"]) == ("digits", "Ann", f"gleaner run {config}")
 
 
 def test_a_server_for_others_answers_to_its_own_names_alone():

@@ -113,10 +113,16 @@ class Server(NamedTuple):
 
 @contextmanager
 def serve(store: str, *flags: str, name: str = "digits") -> Iterator[Server]:
-    """The page as `gleaner label` serves it, in a process of its own, until the block ends."""
-    command = [sys.executable, "-m", "components.labelling", "--name", name, "--store", store, *flags]
+    """The page's server in a process of its own, until the block ends."""
+    with started("-m", "components.labelling", "--name", name, "--store", store, *flags) as server:
+        yield server
+
+
+@contextmanager
+def started(*words: str) -> Iterator[Server]:
+    """A command of Python's that prints the link."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment)
+    process = subprocess.Popen([sys.executable, *words], stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment)
     assert process.stdout
     try:
         said = []
