@@ -11,6 +11,7 @@ from components.common.artifacts import LABELS, Dataset
 from components.common.errors import BadInputError
 from components.common.labels.answers import Said
 from components.common.names import class_name
+from components.labels.nearest import near_image, proposal
 from components.labels.rules import Resolved, renamed, resolve
 from components.labels.store import CLASS, LabelStore, State
 from components.labels.store import Answer as Vote
@@ -113,10 +114,13 @@ def _checked(said: Iterable[Said], ids: set[str], dataset: Dataset) -> Iterator[
         if answer.image not in ids:
             raise BadInputError(
                 f"{answer.where}: no image {answer.image[:16]!r} in dataset {dataset.name}; expected ids of "
-                "candidates.csv"
+                f"candidates.csv{near_image(answer.image, sorted(ids), dataset.column('source').tolist())}"
             )
         if classes and answer.label not in classes:
-            raise BadInputError(f"{answer.where}: class {answer.label[:80]!r} is not one of {list(dataset.classes)}")
+            raise BadInputError(
+                f"{answer.where}: class {answer.label[:80]!r} is not one of {list(dataset.classes)}"
+                f"{proposal(answer.label, dataset.classes)}"
+            )
         yield answer._replace(label=classes.get(answer.label, answer.label))
 
 

@@ -132,9 +132,10 @@ class TaskResources(Settings):
 
 # Memory is what `python -m tests.bench pods` measured, and a quarter more. The most of cluster.yaml and folder.yaml
 # (photographs of a megapixel, on a processor that computes in float32 alone), MiB: plan 100, pack 164, ingest 174,
-# pretrain 5,691, sample 946, warmup 1,202, pseudolabel 3,181, calibrate 447, evaluate 691, release 32; /dev/shm 0.
-# More where the data make it more: `pack` decodes two pictures of 100 megapixels at once (1,342 each), `sample` holds
-# six kilobytes an image, `pseudolabel` keeps decoded pixels in up to an eighth of its memory.
+# pretrain 5,691, embed and sample as one task 946, warmup 1,202, pseudolabel 3,181, calibrate 447, evaluate 691,
+# release 32; /dev/shm 0. More where the data make it more: `pack` decodes two pictures of 100 megapixels at once (1,342
+# each), `sample` maps the embeddings (a kilobyte an image at 512 features), which the kernel may take back, and
+# `pseudolabel` keeps decoded pixels in up to an eighth of its memory.
 class Resources(Settings):
     """Pods task by task; the defaults fit a small cluster: every stage a node of two cores, half of which are taken,
     and with 7 GiB to give.

@@ -106,6 +106,16 @@ def test_a_mistake_in_a_table_is_one_line_with_its_place(tiny_world, tmp_path, t
     assert "\n" not in str(error.value)
 
 
+def test_the_nearest_names_are_proposed(tiny_world, tmp_path):
+    cats = replace(tiny_world.data, classes=("cat", "dog"))
+    (tmp_path / "labels.csv").write_text(f"id,label\n{ids(tiny_world)[0]},catt\n")
+    with pytest.raises(BadInputError, match=r"labels.csv:2: class 'catt' is not one of .*; did you mean 'cat'\?"):
+        file_answers(cats, str(tmp_path / "labels.csv"))
+    (tmp_path / "labels.csv").write_text(f"id,label\n{ids(tiny_world)[0][:-1]},cat\n")
+    with pytest.raises(BadInputError, match=rf"candidates.csv; did you mean the id {ids(tiny_world)[0]}\?"):
+        file_answers(cats, str(tmp_path / "labels.csv"))
+
+
 def test_a_file_that_is_absent_or_no_text_is_one_line(tiny_world, tmp_path):
     with pytest.raises(
         BadInputError, match=r"none\.csv does not exist; expected a CSV .* or Label Studio's JSON export"

@@ -18,8 +18,8 @@ def slow_margin(p: np.ndarray, free: list[int], budget: int) -> list[int]:
     return sorted(free, key=lambda position: (gap(position), position))[:budget]
 
 
-@pytest.mark.parametrize("labels", [0, 6, 10, 25])
-@pytest.mark.parametrize("budget", [1, 4, 9, 200])
+@pytest.mark.parametrize("labels", [0, 6, 25])
+@pytest.mark.parametrize("budget", [4, 9, 200])
 def test_typical_ones_up_to_five_labels_per_class_then_the_margin(labels, budget):
     labelled, closed = split(80, labels, 5, 2)
     pool = pool_of(blobs(80, 6, 1), labelled, closed)
@@ -44,7 +44,6 @@ def test_labels_outside_of_the_pool_count():
     assert tcm(pool, 5, 5, p, NAMES[:2], labels=10).reasons[0].startswith("between")
 
 
-@pytest.mark.parametrize("typical", [0, 4, module.TYPICAL])
-def test_the_rules_of_all_strategies(typical, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "TYPICAL", typical)
+def test_the_rules_of_all_strategies(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "TYPICAL", 4)  # 7 labels of 4 classes: most rounds have picks of both kinds
     check_rules(lambda pool, budget: tcm(pool, budget, 5, said(pool), NAMES[:4]), tmp_path)
