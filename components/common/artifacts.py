@@ -31,10 +31,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from components.common.errors import BadInputError
-from components.common.files import new_file, read_json, sha256_file, write_json
+from components.common.files import read_json, sha256_file, write_json
+from components.common.parquet import load_table, save_table
 
 TRAIN, VALIDATION, CALIBRATION, TEST = SPLITS = ("train", "validation", "calibration", "test")
 
@@ -53,7 +53,6 @@ INDEX = pa.schema(
         ("text", pa.string()),  # what stands beside the image, or null
     ]
 )
-ADDED = {"text"}  # columns that earlier versions did not write: null where they are missing
 
 LABELS = pa.schema(
     [
@@ -267,23 +266,6 @@ def load_waiting(folder: Path) -> Waiting | None:
         return None
     about = read_about(folder, "waiting.json", writer="sample")
     return Waiting(**{key: value for key, value in about.items() if key != "format"})
-
-
-def save_table(path: Path, table: pa.Table, schema: pa.Schema) -> None:
-    with new_file(path) as temporary:
-        pq.write_table(table.select(schema.names).cast(schema), temporary, compression="zstd")
-
-
-def load_table(path: Path, schema: pa.Schema) -> pa.Table:
-    if not path.is_file():
-        raise BadInputError(f"{path}: no such file")
-    table = pq.read_table(path)
-    for name in ADDED.intersection(schema.names).difference(table.column_names):
-        table = table.append_column(name, pa.nulls(len(table), schema.field(name).type))
-    missing = [name for name in schema.names if name not in table.column_names]
-    if missing:
-        raise BadInputError(f"{path}: lacks the columns {missing}; it has {table.column_names}")
-    return table.select(schema.names).cast(schema)
 
 
 def read_about(folder: Path, name: str, writer: str) -> dict[str, Any]:

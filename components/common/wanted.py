@@ -4,10 +4,10 @@ import io
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from components.common.errors import BadInputError
 from components.common.labels.tables import read_table
+from components.common.parquet import read_table as read_parquet
 from components.common.storage import open_store
 
 
@@ -41,7 +41,7 @@ def _table(data: bytes, uri: str) -> list[tuple[str, str]]:
 
 def _parquet(data: bytes, uri: str) -> list[tuple[str, str]]:
     try:
-        table = pq.read_table(io.BytesIO(data))
+        table = read_parquet(data)
         if "id" not in table.column_names:
             raise BadInputError(f"{uri}: lacks the column id; it has {table.column_names}")
         ids = table.column("id").cast(pa.string()).to_pylist()

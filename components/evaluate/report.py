@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 from IPython.display import HTML, Image
 from matplotlib.figure import Figure
 
@@ -19,6 +18,7 @@ from components.common.data.reader import ShardReader
 from components.common.files import read_json
 from components.common.html import figures, note, table, thumbnails
 from components.common.metrics import Bins, PerClass, per_class, reliability
+from components.common.parquet import read_table
 from components.common.storage import open_store
 from components.evaluate import findings, plots
 from components.evaluate.gates import UNMEASURED
@@ -69,7 +69,7 @@ def load(dataset: str, embeddings: str, labels: str, evaluation: str, store: str
         label[row] = class_of[entry["label"]]
         picked[row] = entry["purpose"] == TRAIN
     folder = Path(evaluation)
-    predictions = pq.read_table(folder / "predictions.parquet")
+    predictions = read_table(folder / "predictions.parquet")
     columns = {name: predictions.column(name).to_numpy(zero_copy_only=False) for name in predictions.column_names}
     return Evaluation(
         read_json(folder / "metrics.json"),

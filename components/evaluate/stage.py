@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from components.common import metrics as m
 from components.common import rounds
-from components.common.artifacts import TEST, Dataset, load_dataset, load_labels, save_table
+from components.common.artifacts import TEST, Dataset, load_dataset, load_labels
 from components.common.cli import Metadata
 from components.common.data.classes import Classes, check_trained, classes_of
 from components.common.data.splits import labelled
@@ -20,6 +20,7 @@ from components.common.learning.inference import logits as infer
 from components.common.learning.loading import Images
 from components.common.learning.models import load_classifier
 from components.common.learning.training import set_threads
+from components.common.parquet import save_table
 from components.common.storage import Store, open_store
 from components.common.waiting import pass_on, waiting_in
 from components.evaluate import findings, history

@@ -1,13 +1,12 @@
 """Find what people are asked to label: the candidates that `sample` published last."""
 
-import io
 import json
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from components.common.artifacts import CANDIDATES, CLUSTERS
+from components.common.parquet import read_table
 from components.common.storage import IntegrityError, Store
 
 SUMMARY = "summary.json"
@@ -38,7 +37,7 @@ class Candidates(NamedTuple):
     def _table(self, name: str, schema: pa.Schema) -> pa.Table:
         key = f"{self.key}/{name}"
         try:
-            return pq.read_table(io.BytesIO(self.store.read(key))).select(schema.names).cast(schema)
+            return read_table(self.store.read(key)).select(schema.names).cast(schema)
         except (KeyError, ValueError, pa.ArrowException) as error:
             raise IntegrityError(
                 f"{self.store.uri}/{key}: no table of candidates that can be read ({type(error).__name__}); remove "

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from components.common.errors import BadInputError
 from components.common.files import json_text, sha256_json
 from components.common.labels.answers import CLASS, NONE, SKIP
+from components.common.parquet import read_table
 from components.common.storage import IntegrityError, Store
 
 WITHDRAWN = "withdrawn"
@@ -142,7 +143,7 @@ class LabelStore:
 
     def _batch(self, key: str) -> Iterable[Answer]:
         try:
-            table = pq.read_table(io.BytesIO(self.store.read(key)))
+            table = read_table(self.store.read(key))
             return [Answer(**row) for row in table.select(ANSWERS.names).cast(ANSWERS).to_pylist()]
         except (KeyError, ValueError, pa.ArrowException) as error:
             raise IntegrityError(

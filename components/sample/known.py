@@ -1,11 +1,9 @@
 """What is known before anything is asked: the labels of the source, or the answers of people so far."""
 
-import io
 from collections.abc import Iterable
 
-import pyarrow.parquet as pq
-
 from components.common.artifacts import Dataset
+from components.common.parquet import read_table
 from components.common.storage import Store
 from components.labels.store import LabelStore
 from components.sample.answers import NONE, SKIPPED, Answers, file_answers, source_answers, store_answers
@@ -37,7 +35,7 @@ def shrunk(dataset: Dataset, found: Answers, store: Store, uri: str) -> str:
     if not states:
         return ""
     before = max(states, key=lambda stat: (stat.modified, stat.key)).key
-    table = pq.read_table(io.BytesIO(store.read(before)), columns=["id", "source"])
+    table = read_table(store.read(before)).select(["id", "source"])
     ids = dataset.column("id")
     answered = {ids[row] for row in (*found.given, *found.conflicts)}
     here = set(ids)

@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components.common.artifacts import CANDIDATES, CLUSTERS, SPLITS, TRAIN, Dataset, save_table
+from components.common.artifacts import CANDIDATES, CLUSTERS, SPLITS, TRAIN, Dataset
 from components.common.data.reader import ShardReader
 from components.common.files import write_json, write_text
 from components.common.html import escape, note, page, table, thumbnails
 from components.common.labels.studio import IMAGE_ID
+from components.common.parquet import save_table
 from components.sample.answers import Answer
 from components.sample.cluster_page import clusters_page
 from components.sample.clusters import Clusters, clusters_table
