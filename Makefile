@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-images check checkov compile lock bench clean
+.PHONY: help demo test test-images test-studio check checkov compile lock bench clean
 
 help:     ## this list
 	@sed -n 's/^\([a-z-]*\): .*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 13
@@ -10,11 +10,14 @@ help:     ## this list
 demo: .venv/demo     ## install, then run all eight stages on 5,000 real digits
 	@$(BIN)/gleaner example mnist demo/mnist && $(BIN)/gleaner run pipelines/configs/mnist.yaml
 
-test: check     ## install with the development extras, check, then run every test but those of the images
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not images'
+test: check     ## install with the development extras, check, then run every test but the two kinds below
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not images and not studio'
 
 test-images: .venv/dev     ## build the images with podman and run the stages in them (root; some minutes)
 	@$(BIN)/python -m pytest -m images
+
+test-studio: .venv/dev .tools/label-studio/bin/label-studio     ## push to and pull from a real Label Studio (1 GB in .tools; some minutes)
+	@$(BIN)/python -m pytest -m studio
 
 check: .venv/dev     ## layout and style (ruff), types (mypy) and the import rules
 	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports
@@ -54,3 +57,7 @@ clean:     ## remove .venv, the demo and all local runs
 .checkov/bin/checkov:
 	@echo "installing checkov into .checkov, an environment of its own: it pins older versions of what gleaner needs"
 	@$(PYTHON) -m venv .checkov && .checkov/bin/python -m pip install --quiet --disable-pip-version-check 'checkov>=3.2,<4' || { rm -rf .checkov; exit 1; }
+
+.tools/label-studio/bin/label-studio:
+	@echo "installing Label Studio into .tools/label-studio, an environment of its own: it pins much of what gleaner needs"
+	@$(PYTHON) -m venv .tools/label-studio && .tools/label-studio/bin/python -m pip install --quiet --disable-pip-version-check 'label-studio>=1.23,<1.24' || { rm -rf .tools/label-studio; exit 1; }

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 LOCKS = ROOT / "docker" / "locks"
 PYTHON = "3.11"  # that of the base image
 EXTRAS = {  # a later layer takes what earlier ones have
-    "data": (["heic"], []),
+    "data": (["heic", "label"], []),
     "train": (["learn", "many", "dali"], ["data"]),
     "report": (["learn", "report"], ["data", "train"]),
     "torch-cuda": (["torch"], ["data", "train", "report"]),

@@ -25,6 +25,7 @@ EXAMPLES = """examples:
   gleaner schedules apply --file FILE           make recurring runs equal to a file in Git
   gleaner images build                          the images that pods run in, from the last commit
   gleaner predict --object-store demo/objects s3://gleaner/releases/mnist photo.png
+  gleaner label -c my.yaml                      label images in the browser, with the keyboard
   gleaner labels status -c my.yaml              what people answered, where they disagree, what waits
   gleaner store demo/objects aws s3 ls s3://gleaner --recursive
   gleaner store gc s3://bucket/prefix           what nothing names any more; --delete removes it
@@ -90,6 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     images.add_commands(commands)
     commands.add_parser("example", help="write an example data set as a folder: gleaner example NAME DIR")
     commands.add_parser("predict", help="classify images with a release: gleaner predict RELEASE IMAGE…")
+    commands.add_parser("label", help="a page to label on, in the browser: gleaner label -c my.yaml")
     commands.add_parser("labels", help="what people answered: gleaner labels import|export|status|rename|withdraw")
     commands.add_parser("version", help="print the version").set_defaults(run=_version)
     return parser

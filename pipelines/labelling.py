@@ -27,6 +27,8 @@ def command(name: str, words: list[str]) -> tuple[str, list[str]]:
         flags = ["--name", config.name, "--store", config.store]
         if name == "labels":
             flags += ["--rule", config.sample.contradictions]
+        else:  # what the page says once all is labelled
+            flags += ["--then", f"gleaner run {found.config}"]
         if config.object_store and config.store.startswith("s3://"):
             folder = folder or Path(config.object_store).expanduser()
     if folder:

@@ -13,6 +13,7 @@ from components.pretrain.component import pretrain
 from components.pseudolabel.component import pseudolabel
 from components.release.component import release
 from components.sample.component import sample
+from components.sample.embed.component import embed
 from components.warmup.component import warmup
 
 
@@ -21,6 +22,13 @@ def ingested(parts: Any, settings: Any, **places: Any) -> Any:
     with dsl.ParallelFor(parts) as part:
         packed = pack(settings=part, **places).outputs["packed"]
     return ingest(packed=dsl.Collected(packed), settings=settings, **places).outputs["dataset"]
+
+
+def picked(slices: Any, settings: Any, **places: Any) -> Any:
+    """What to label, and the labels: from embeddings that as many workers make as there are slices."""
+    with dsl.ParallelFor(slices) as part:
+        embedded = embed(settings=part, **places).outputs["embedded"]
+    return sample(embedded=dsl.Collected(embedded), settings=settings, **places).outputs
 
 
 @dsl.pipeline(
@@ -46,9 +54,9 @@ def training(
         source: Folder or s3:// prefix of images, class sub-folders are labels; or an archive, or a CSV or Parquet table of URIs.
         store: Folder or s3:// prefix under which everything that outlives the run is kept.
         pretrain_epochs: Passes of pretraining over the unlabelled train split.
-        sample_strategy: How the images to label are picked: `typiclust` (the most typical of each cluster) or `random`.
-        sample_train_budget: Training labels to buy, in images.
-        sample_label_access: Who answers: `oracle` (the source's labels, for the picks alone), `source` (all of them), or `file` (people).
+        sample_strategy: How training images are picked. From the first round on: `typiclust` (the most typical of each cluster), `probcover`, `maxherding`, `kmeans`, `kcenter`, `random`. Once there are labels: `margin`, `entropy`, `bald`, `badge`; `tcm` goes from typicality to margin.
+        sample_train_budget: Training labels to buy, in images, of all rounds together.
+        sample_label_access: Who answers: `oracle` (the source's labels, for the picks alone), `source` (all of them), `store` (people, by `gleaner label`, round after round), or `file` (people, by a table).
         sample_labels_file: Path or s3:// URI of people's answers, where `file` is chosen; `none` while there are none.
         release_promote: Move the champion pointer to this model if it passes every gate: `yes` or `no`.
         settings: JSON object of all else that differs from the defaults, as in a run configuration, such as {"evaluate": {"gates": {"min_accuracy": 0.9}}}; "null" switches a gate off.
@@ -66,7 +74,7 @@ def training(
     ).outputs
     data = ingested(told["parts"], settings=told["ingest"], **places)
     encoder = pretrain(dataset=data, store=store, settings=told["pretrain"]).outputs["encoder"]
-    picks = sample(encoder=encoder, name=name, store=store, settings=told["sample"]).outputs
+    picks = picked(told["slices"], settings=told["sample"], encoder=encoder, name=name, store=store)
     known = {"embeddings": picks["embeddings"], "labels": picks["labels"]}
     warm = warmup(encoder=encoder, store=store, settings=told["warmup"], **known).outputs["warm"]
     final = pseudolabel(warm=warm, store=store, settings=told["pseudolabel"]).outputs["classifier"]

@@ -73,9 +73,18 @@ def sample(world: tiny.World, folder: Path, seed: int = 0, **changes: Any) -> Me
     settings = SampleSettings.model_validate(
         {"train_budget": 20, "validation_budget": 8, "calibration_budget": 6, **changes}
     )
-    outputs = (folder / name for name in ("embeddings", "candidates", "labels", "sheet.html"))
     return run_sample(
-        world.dataset, encoder(folder.parent / "encoder"), "digits", world.store, seed, 1, settings, *outputs
+        world.dataset,
+        encoder(folder.parent / "encoder"),
+        "digits",
+        world.store,
+        seed,
+        1,
+        settings,
+        folder / "embeddings",
+        folder / "candidates",
+        folder / "labels",
+        folder / "sheet.html",
     )
 
 

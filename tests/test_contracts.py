@@ -78,13 +78,13 @@ def test_flags_are_the_arguments_of_run(part):
     run = importlib.import_module(f"components.{part}.stage").run
     names = [word.removeprefix("--").replace("-", "_") for word in flags[1:]]
     hints = get_type_hints(run)
-    told = known_by_others(inputs_of(run)) if part == stage else set()  # no artifact travels past what makes use of it
+    told = known_by_others(inputs_of(run))  # no artifact travels past what makes use of it
     told = {*told, *(name for name in WITHIN if hints.get(name) in (str, int))}  # the settings hold it
     assert names == [name for name in inspect.signature(run).parameters if name not in told]
     if stage == "plan":  # whose settings are those of all stages
         assert hints["settings"] == dict[str, Any]
         assert [name for name in names if name in FIELDS] == list(FIELDS)
-        assert {name for name, kind in hints.items() if kind is Path} == {"parts", *STAGES}
+        assert {name for name, kind in hints.items() if kind is Path} == {"parts", "slices", *STAGES}
     else:
         assert hints["settings"] is RunSettings.model_fields[stage].annotation
     for name, kind in hints.items():

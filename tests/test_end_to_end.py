@@ -18,6 +18,7 @@ from components.common.files import sha256_file
 from components.common.storage.folder import LOCK
 from components.ingest.example import write_example
 from components.plan.settings import STAGES
+from pipelines.configuration.resources import TASKS
 
 ROOT = Path(__file__).parents[1]
 CONFIG = """
@@ -41,7 +42,6 @@ warmup: {head_steps: 40, steps: 20, precision: float32, augment: {flip_horizonta
 pseudolabel: {steps: 10, precision: float32, augment: {flip_horizontal: 0, crop: 0.7}}
 evaluate: {gates: {max_ece: null, max_drop: 1}, map_points: 60, mistakes: 4}
 """
-TASKS = ["plan", "pack", *STAGES]
 PLACES = ("store: store", "store: s3://gleaner/tiny\nobject_store: objects")
 DUMP = """
 import hashlib, json

@@ -5,6 +5,7 @@ Each classifier is a ResNet-9 of random weights whose head scikit-learn fits in 
 five are right.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -86,9 +87,17 @@ def build(folder: Path, budgets: dict[str, int] | None = None, images: int = 900
     )
 
 
-def dataset(folder: Path, store: str, pixels: np.ndarray, names: np.ndarray) -> tuple[Dataset, np.ndarray]:
-    """The dataset, and the order in which its rows hold the images (by id)."""
-    data = [png(Image.fromarray(image)) for image in pixels]
+def dataset(
+    folder: Path,
+    store: str,
+    pixels: np.ndarray,
+    names: np.ndarray,
+    encode: Callable[[np.ndarray], bytes] = lambda image: png(Image.fromarray(image)),
+) -> tuple[Dataset, np.ndarray]:
+    """The dataset, and the order in which its rows hold the images (by id). names: their classes, None where the source
+    says nothing; encode: makes the file of an image.
+    """
+    data = [encode(image) for image in pixels]
     ids = np.array([sha256_bytes(each) for each in data])
     order = np.argsort(ids)
     (folder / "shards").mkdir(parents=True)
@@ -117,7 +126,7 @@ def dataset(folder: Path, store: str, pixels: np.ndarray, names: np.ndarray) -> 
             "text": pa.nulls(len(order), pa.string()),
         }
     ).cast(INDEX)
-    made = Dataset("digits", "", "L", tuple(sorted(set(names))), tuple(shards), index)
+    made = Dataset("digits", "", "L", tuple(sorted(set(names) - {None})), tuple(shards), index)
     made = replace(made, id=id_of(made))
     save_dataset(folder / "dataset", made)
     for path in (folder / "dataset").iterdir():  # as ingest publishes a version

@@ -4,10 +4,11 @@
                                                                     ingest      -> pretrain
     encoder/      encoder.safetensors  encoder.json  history.jsonl  pretrain    -> sample, warmup
     embeddings/   embeddings.npy  embeddings.json                   sample      -> warmup, evaluate
-    candidates/   candidates.csv  candidates.parquet  clusters.parquet  contact_sheet.html  labelstudio.json
-                  summary.json                                      sample      -> people
-    labels/       labels.parquet  labels.json                       sample      -> warmup
+    candidates/   candidates.csv  candidates.parquet  clusters.html  clusters.parquet  contact_sheet.html
+                  labelstudio.json  summary.json                    sample      -> people
+    labels/       labels.parquet  labels.json  label_advice.json    sample      -> warmup
     classifier/   classifier.safetensors  classifier.json  history.jsonl  labels.parquet  labels.json
+                  label_advice.json
                                                                     warmup, pseudolabel -> next stages
     calibration/  calibration.json                                  calibrate   -> evaluate, release
     evaluation/   report.ipynb  report.html  metrics.json  gate.json  predictions.parquet
@@ -66,7 +67,7 @@ LABELS = pa.schema(
     ]
 )
 PROPAGATED = "propagated"  # source of a label that near neighbours gave, for training alone
-LABELS_FILES = ("labels.parquet", "labels.json")
+LABELS_FILES = ("labels.parquet", "labels.json", "label_advice.json")  # the last where `sample` gave advice
 
 CANDIDATES = pa.schema(  # what people are asked: by purpose as in SPLITS, then by rank
     [
@@ -189,25 +190,31 @@ def load_about(folder: Path, kind: str) -> tuple[ModelSpec, dict[str, Any]]:
     return ModelSpec(**{**model, "mean": tuple(model["mean"]), "std": tuple(model["std"])}), about
 
 
+def new_embeddings(folder: Path, dataset: Dataset, features: int) -> np.ndarray:
+    """An artifact whose array is yet to be filled, a memory map: float16 (images, features), rows as in the index."""
+    shape = (dataset.index.num_rows, features)
+    write_json(folder / "embeddings.json", {"format": 1, **dataset.reference(), "shape": list(shape)})
+    return np.lib.format.open_memmap(folder / "embeddings.npy", "w+", np.float16, shape)
+
+
 def save_embeddings(folder: Path, embeddings: np.ndarray, dataset: Dataset) -> None:
-    """`embeddings`: float16 (images, features), unit length, rows in the order of the index."""
-    with new_file(folder / "embeddings.npy") as path, path.open("wb") as file:
-        np.save(file, embeddings.astype(np.float16), allow_pickle=False)
-    write_json(folder / "embeddings.json", {"format": 1, **dataset.reference(), "shape": list(embeddings.shape)})
+    """`embeddings`: (images, features), unit length, rows in the order of the index."""
+    new_embeddings(folder, dataset, embeddings.shape[1])[:] = embeddings
 
 
 def load_embeddings(folder: Path, dataset: Dataset) -> np.ndarray:
-    about = read_about(folder, "embeddings.json", writer="sample")
-    if about["dataset"] != dataset.id:
-        other = about["dataset"][:12]
-        raise BadInputError(
-            f"{folder}: embeddings of dataset {other}, not of {dataset.id[:12]}; run `sample` on this dataset"
-        )
-    return np.load(folder / "embeddings.npy", allow_pickle=False)
+    """float16 (images, features), read from the file as they are looked at; they cannot be written to."""
+    of = read_about(folder, "embeddings.json", writer="sample")["dataset"]
+    if of != dataset.id:
+        wrong = f"embeddings of dataset {of[:12]}, not of {dataset.id[:12]}"
+        raise BadInputError(f"{folder}: {wrong}; run `sample` on this dataset")
+    return np.load(folder / "embeddings.npy", mmap_mode="r", allow_pickle=False).view(np.ndarray)
 
 
-def save_labels(folder: Path, labels: pa.Table, classes: list[str], candidates: str) -> None:
-    """`classes` in the order of the classifier's outputs; `candidates`: where people find the picks."""
+def save_labels(folder: Path, labels: pa.Table, classes: list[str], candidates: str, **facts: Any) -> None:
+    """classes: in the order of the outputs; candidates: where people find the picks; facts: `round`, `neighbours`,
+    `assumption`.
+    """
     save_table(folder / "labels.parquet", labels, LABELS)
     spread, purposes = labels.column("source").to_pylist().count(PROPAGATED), labels.column("purpose").to_pylist()
     counts = {split: purposes.count(split) - (spread if split == TRAIN else 0) for split in SPLITS}
@@ -220,6 +227,7 @@ def save_labels(folder: Path, labels: pa.Table, classes: list[str], candidates: 
             "propagated": spread,
             "candidates": candidates,
             "sha256": sha256_file(folder / "labels.parquet"),
+            **facts,
         },
     )
 

@@ -26,7 +26,7 @@ from components.common.trainjob.spec import VARIABLE as TRAINJOB
 
 Metadata = dict[str, dict[str, Any]]
 T = TypeVar("T")
-WITHIN = ("seed", "threads", "parts")  # arguments that the settings may hold
+WITHIN = ("seed", "threads", "parts", "part")  # arguments that the settings may hold
 
 
 def main(run: Callable[..., Metadata | None], argv: list[str] | None = None, distributed: bool = False) -> None:

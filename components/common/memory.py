@@ -18,7 +18,7 @@ NONE = 1 << 60  # bytes; version 1 says "no limit" by a number near 2^63
 LEVERS = {  # what lowers the memory of a stage
     "pack": "ingest.processes or ingest.max_memory",
     "pretrain": "pretrain.batch_size or pretrain.image_size",
-    "sample": "pretrain.image_size",
+    "embed": "pretrain.image_size",
     "pseudolabel": "pseudolabel.batch_size, pseudolabel.unlabelled_ratio or pretrain.image_size",
     **{stage: f"{stage}.batch_size or pretrain.image_size" for stage in ("warmup", "calibrate", "evaluate")},
 }

@@ -24,6 +24,7 @@ from components.evaluate.findings import headline
 
 SOURCE = Path(__file__).parent / "report.ipynb"
 HOMES = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR", "MPLCONFIGDIR")
+OPTIONAL = {"since": ("since",), "advice": ("advice",), "shape": ("assumption", "neighbours")}
 WAIT = {"OMP_WAIT_POLICY": "passive"}  # t-SNE's threads would spin while they wait: four times slower on a busy machine
 CARD = """<style>
 .output_png img { background: #fff; border: 1px solid var(--line); border-radius: 10px; padding: 14px }
@@ -46,6 +47,7 @@ def write_report(folder: Path, inputs: dict[str, Path], store: str, parameters: 
         remote = store.startswith("s3://")
         if not remote:
             (work / "inputs" / "store").symlink_to(Path(store).expanduser().resolve())
+        _prepare(work / "source.ipynb", parts_of(read_json(folder / "metrics.json")))
         _execute(
             work,
             {**parameters, **{name: f"inputs/{name}" for name in inputs}, "store": store if remote else "inputs/store"},
@@ -57,6 +59,19 @@ def write_report(folder: Path, inputs: dict[str, Path], store: str, parameters: 
     write_text(
         folder / "report.html", page(f"How good the {name} classifier is", sections(notebook), lead=headline(about))
     )
+
+
+def parts_of(about: dict[str, Any]) -> set[str]:
+    """Optional parts of the notebook that metrics.json has something for, by the tag of their cells."""
+    return {tag for tag, keys in OPTIONAL.items() if any(key in about for key in keys)}
+
+
+def _prepare(path: Path, parts: set[str]) -> None:
+    """Write the notebook without the optional parts that are not named."""
+    notebook = nbformat.read(SOURCE, as_version=4)
+    left_out = OPTIONAL.keys() - parts
+    notebook.cells = [cell for cell in notebook.cells if not left_out.intersection(cell.metadata.get("tags", []))]
+    nbformat.write(notebook, path)
 
 
 def _execute(work: Path, parameters: dict[str, Any]) -> None:
@@ -79,7 +94,7 @@ def _execute(work: Path, parameters: dict[str, Any]) -> None:
         "0",
         "--parameters_yaml",
         json.dumps(parameters),
-        str(SOURCE),
+        str(work / "source.ipynb"),
         str(work / "report.ipynb"),
     ]
     subprocess.run(

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from components.common import metrics as m
+from components.common import rounds
 from components.common.artifacts import TEST, Dataset, load_dataset, load_labels, save_table
 from components.common.cli import Metadata
 from components.common.data.classes import Classes, check_trained, classes_of
@@ -19,9 +20,9 @@ from components.common.learning.inference import logits as infer
 from components.common.learning.loading import Images
 from components.common.learning.models import load_classifier
 from components.common.learning.training import set_threads
-from components.common.storage import open_store
+from components.common.storage import Store, open_store
 from components.common.waiting import pass_on, waiting_in
-from components.evaluate import findings
+from components.evaluate import findings, history
 from components.evaluate.gates import judge
 from components.evaluate.notebook import write_report
 from components.evaluate.settings import EvaluateSettings
@@ -87,6 +88,8 @@ def run(
         "per_class": _per_class(names, matrix),
         "provenance": provenance(data, labels_about, warm, classifier, fitted, seed, threads, settings),
     }
+    about |= history.of_labels(labels, labels_about)
+    about |= compared(about, table, labels_about, open_store(store), settings.since)
     with new_folder(evaluation) as folder:
         write_json(folder / "metrics.json", about)
         write_json(folder / "gate.json", {"format": 1, "passed": all(gate["passed"] for gate in gates), "gates": gates})
@@ -102,17 +105,37 @@ def run(
         shutil.copyfile(evaluation / "report.html", page)
     write_json(metrics, figures)
     write_json(confusion, shown_matrix(names, matrix))
-    verdict = {"gates": json_text(gates), **state(classes, figures)}
+    verdict = {"gates": json_text(gates), **state(classes, about)}
     return {"metrics": figures, "confusion": shown_matrix(names, matrix), "evaluation": verdict}
 
 
-def state(classes: Classes, figures: dict[str, Any]) -> dict[str, str]:
-    """What classes without a training label cost, for the log and Kubeflow's UI; empty where there is none."""
-    if not classes.missing:
+def state(classes: Classes, about: dict[str, Any]) -> dict[str, str]:
+    """What classes without a training label cost, and what changed since the round before, for the log and Kubeflow's
+    UI; each where there is something to say. about: metrics.json.
+    """
+    told = {}
+    if classes.missing:
+        told["unlabelled_classes"] = findings.cost(classes, about)
+        print(f"classes without a training label: {told['unlabelled_classes']}", flush=True)
+    if "since" in about:
+        told["since"] = f"round {about['since']['round']}: {history.told(about['since'])}"
+        print(f"since {told['since']}", flush=True)
+    return told
+
+
+def compared(
+    about: dict[str, Any], labels: pa.Table, labels_about: dict[str, Any], store: Store, since: str
+) -> dict[str, Any]:
+    """Keep the record of this round in the store, and say what changed since the one at key `since`; empty where the
+    labels do not come in rounds.
+    """
+    if not history.in_rounds(labels, labels_about):
         return {}
-    cost = findings.cost(classes, figures)
-    print(f"classes without a training label: {cost}", flush=True)
-    return {"unlabelled_classes": cost}
+    before = rounds.load(store, since) if since else None
+    record = history.record_of(about, labels, labels_about, store, before)
+    rounds.save(store, about["provenance"]["dataset"]["name"], record)
+    changes = {"since": history.changes(before, record, since)} if before else {}
+    return {"round": record["round"], **changes}
 
 
 def shown_matrix(names: list[str], matrix: np.ndarray) -> dict[str, Any]:

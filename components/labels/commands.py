@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from components.common.errors import BadInputError, FailedError
 from components.labels import changes, exporting, importing, status
 from components.labels.options import shared
+from components.labels.studio.commands import add_commands as add_label_studio
 
 EXAMPLES = """examples:
   gleaner labels import candidates.csv -c my.yaml      what people answered; also Label Studio, CVAT, class folders
@@ -14,6 +15,7 @@ EXAMPLES = """examples:
   gleaner labels export -c my.yaml -o csv              the answers that hold
   gleaner labels rename kat cat -c my.yaml             whoever said kat meant cat
   gleaner labels withdraw 3f9c12ab -c my.yaml          take answers back
+  gleaner labels push --url URL -c my.yaml             ask in Label Studio, and `pull` what was answered there
 
 -c my.yaml says which labels: `name`, `store` and `object_store` of a run configuration; --name and --store do too.
 """
@@ -59,4 +61,5 @@ def parser() -> argparse.ArgumentParser:
     status.add_status(commands, common)
     changes.add_rename(commands, common)
     changes.add_withdraw(commands, common)
+    add_label_studio(commands, common)
     return made

@@ -126,8 +126,10 @@ def refused_csv(refused: list[Refused]) -> str:
     return text.getvalue()
 
 
-def tell(labels: LabelStore, name: str, entries: int, judged: Judged, options: argparse.Namespace) -> None:
-    """What became of the entries: sums to stdout, what is refused to stderr."""
+def tell(
+    labels: LabelStore, name: str, entries: int, judged: Judged, options: argparse.Namespace, remedy: str = ""
+) -> None:
+    """What became of the entries: sums to stdout, what is refused to stderr. remedy: takes back what is missing now."""
     is_written = bool(judged.accepted) and not options.dry_run and (options.keep_going or not judged.refused)
     counts = {
         "entries": entries,
@@ -154,13 +156,13 @@ def tell(labels: LabelStore, name: str, entries: int, judged: Judged, options: a
         f"{name}: {entries:,} entries = {counts['accepted']:,} {accepted} + {judged.known:,} known already + "
         f"{judged.unanswered:,} not answered + {counts['refused']:,} refused"
     )
-    for sentence in _notes(name, judged, conflicts):
+    for sentence in _notes(name, judged, conflicts, remedy or f"gleaner labels withdraw --not-in {name}"):
         print(sentence)
     if options.dry_run:
         print("nothing was written: --dry-run")
 
 
-def _notes(name: str, judged: Judged, conflicts: int) -> list[str]:
+def _notes(name: str, judged: Judged, conflicts: int, remedy: str) -> list[str]:
     told = []
     if judged.changed:
         told.append(f"{judged.changed:,} of them change what the same person said before")
@@ -169,7 +171,7 @@ def _notes(name: str, judged: Judged, conflicts: int) -> list[str]:
     if judged.missing:
         told.append(
             f"{len(judged.missing):,} answers of an earlier {name} are not in it now, and still hold; to take them "
-            f"back: gleaner labels withdraw --not-in {name}"
+            f"back: {remedy}"
         )
     if conflicts:
         told.append(f"people disagree on {conflicts:,} images: gleaner labels status")

@@ -121,6 +121,17 @@ class LabelStore:
         answers = sorted((answer for batch in read for answer in batch), key=lambda answer: answer.time)
         return State(answers, [self._renaming(key) for key in names["renamings"]])
 
+    def read_more(self, known: set[str]) -> State:
+        """What has been added since: answers of the batches that are not among `known`, to which their keys are added,
+        and all renamings.
+        """
+        new = [key for key in self._batches() if key not in known]
+        with ThreadPoolExecutor(READERS) as readers:
+            read = list(readers.map(self._batch, new))
+        known.update(new)
+        answers = sorted((answer for batch in read for answer in batch), key=lambda answer: answer.time)
+        return State(answers, [self._renaming(key) for key in self._renamings()])
+
     def _batches(self) -> list[str]:
         """Keys of all batches, sorted."""
         found = (stat.key for stat in self.store.list(f"{self.root}/"))

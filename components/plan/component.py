@@ -16,6 +16,7 @@ def plan(
     release_promote: str,
     settings: dict,
     parts: OutputPath(list[dict]),  # type: ignore[valid-type]
+    slices: OutputPath(list[dict]),  # type: ignore[valid-type]
     ingest: OutputPath(dict),  # type: ignore[valid-type]
     pretrain: OutputPath(dict),  # type: ignore[valid-type]
     sample: OutputPath(dict),  # type: ignore[valid-type]
@@ -40,6 +41,7 @@ def plan(
         release_promote=release_promote,
         settings=settings,
         parts=parts,
+        slices=slices,
         ingest=ingest,
         pretrain=pretrain,
         sample=sample,

@@ -5,7 +5,11 @@ from typing import Any
 
 from components.common.answers import read_answers
 from components.common.files import sha256_bytes, write_json
+from components.common.rounds import newest_before
+from components.common.storage import open_store
+from components.common.wanted import read_wanted
 from components.ingest.plan.work import planned
+from components.labels.store import LabelStore
 from components.plan.form import read
 from components.plan.settings import STAGES, RunSettings
 
@@ -26,6 +30,7 @@ def run(
     release_promote: str,
     settings: dict[str, Any],
     parts: Path,
+    slices: Path,
     ingest: Path,
     pretrain: Path,
     sample: Path,
@@ -53,11 +58,21 @@ def run(
             "settings": settings,
         }
     )
-    labels_version = _labels_version(asked)
+    seen = {"labels_version": _file_version(asked), "candidates_version": _candidates_version(asked)}
     ranges = planned(asked.source, asked.name, asked.store, asked.ingest, parts.parent)
     told = _null_in_words(asked.model_dump(mode="json"))
     write_json(parts, [{**told["ingest"], "parts": each} for each in ranges])
-    told["sample"]["labels_version"] = labels_version
+    place = open_store(asked.store)
+    number = 1  # of the round of labelling: one more than the highest that has an answer
+    if asked.sample.label_access == "store":
+        people = LabelStore(place, asked.name)
+        seen["labels_version"] = people.version()
+        number += max((answer.round for answer in people.read(seen["labels_version"]).answers), default=0)
+    told["sample"] |= seen
+    told["evaluate"]["since"] = newest_before(place, asked.name, number)
+    workers = asked.sample.workers  # what tells the slices apart, and no more: new labels embed nothing again
+    same = {"workers": workers, "threads": asked.threads}
+    write_json(slices, [{**same, "part": number} for number in range(workers)])
     for key, stages in SHARED.items():
         for stage in stages:
             told[stage][key] = told[key]
@@ -66,7 +81,7 @@ def run(
         write_json(path, told[stage])
 
 
-def _labels_version(run: RunSettings) -> str:
+def _file_version(run: RunSettings) -> str:
     """Digest of the answers of people, so that new ones under an old name are seen; BadInputError where they cannot be
     read.
     """
@@ -77,6 +92,12 @@ def _labels_version(run: RunSettings) -> str:
     for _ in answers:
         pass
     return sha256_bytes(data)
+
+
+def _candidates_version(run: RunSettings) -> str:
+    """Digest of the table of images that are asked for; BadInputError where it cannot be read."""
+    uri = run.sample.candidates_from
+    return sha256_bytes(read_wanted(uri)[0]) if uri else ""
 
 
 def _null_in_words(value: Any) -> Any:

@@ -9,12 +9,13 @@ def sample(
     name: str,
     store: str,
     settings: dict,
+    embedded: list,
     embeddings: Output[Artifact],
     candidates: Output[Artifact],
     labels: Output[Artifact],
     contact_sheet: Output[HTML],
 ) -> ContainerSpec:
-    """Embed every image and pick the few whose labels teach most."""
+    """Join the embeddings and pick the few images whose labels teach most."""
     return stage(
         "sample",
         image="train",
@@ -26,4 +27,5 @@ def sample(
         candidates=candidates.path,
         labels=labels.path,
         contact_sheet=contact_sheet.path,
+        embedded=embedded,
     )

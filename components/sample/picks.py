@@ -1,16 +1,17 @@
-"""Which images to ask about: training picks by the strategy, held-out picks by a draw that no model touches."""
+"""What is asked about: a pick and its reason, held-out picks by a draw that no model touches, disputed images."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from components.common.artifacts import CALIBRATION, TEST, TRAIN, VALIDATION, Dataset
-from components.common.data.splits import unlabelled_pool
-from components.common.seeding import seeded
 from components.sample.settings import SampleSettings
-from components.sample.typiclust import typiclust
+from components.sample.strategies.pool import BLOCK
+
+PICKS = 1024  # whose nearest images are looked for at a time
 
 
 @dataclass(frozen=True)
@@ -20,27 +21,9 @@ class Pick:
     reason: str
 
 
-def training_picks(
-    dataset: Dataset, embeddings: np.ndarray, answered: np.ndarray, settings: SampleSettings, seed: int
-) -> list[Pick]:
-    """Images of the train split, best first, until those answered already (rows) and these fill the budget."""
-    pool = unlabelled_pool(dataset)
-    budget = max(0, settings.train_budget - len(answered))
-    if settings.strategy == "random":
-        order = seeded(seed, "random picks")[0].permutation(np.setdiff1d(pool, answered))
-        return [Pick(int(row), TRAIN, "random draw") for row in order[:budget]]
-    rows, sizes, scores = typiclust(
-        embeddings[pool], budget, np.flatnonzero(np.isin(pool, answered)), settings.neighbours, seed
-    )
-    return [
-        Pick(int(pool[row]), TRAIN, f"typical of a cluster of {size} (typicality {score:.2f})")
-        for row, size, score in zip(rows, sizes, scores, strict=True)
-    ]
-
-
-def held_out_picks(dataset: Dataset, settings: SampleSettings, seed: int) -> list[Pick]:
+def held_out_picks(dataset: Dataset, settings: SampleSettings, seed: int, passed: Collection[int] = ()) -> list[Pick]:
     """A random draw per split. A larger budget only adds to a smaller one: each image has its place in line by seed and
-    id.
+    id. passed: rows that got no label when people were asked, for which the next in line are drawn.
     """
     budgets = {
         VALIDATION: settings.validation_budget,
@@ -53,7 +36,7 @@ def held_out_picks(dataset: Dataset, settings: SampleSettings, seed: int) -> lis
         line = sorted(
             dataset.rows(split).tolist(), key=lambda row: hashlib.sha256(f"{seed} {ids[row]}".encode()).digest()
         )
-        picks += [Pick(row, split, drawn_for(split)) for row in line[:budget]]
+        picks += [Pick(row, split, drawn_for(split)) for row in [row for row in line if row not in passed][:budget]]
     return picks
 
 
@@ -72,13 +55,28 @@ def with_conflicts(picks: list[Pick], conflicts: Mapping[int, Sequence[str]], po
 
 
 def nearest_labelled(embeddings: np.ndarray, picks: list[Pick], answered: np.ndarray) -> list[int | None]:
-    """For each pick, the row of the nearest image that is labelled already or was picked for training before it."""
-    vectors = embeddings.astype(np.float32)
-    known = [int(row) for row in answered]
-    nearest: list[int | None] = []
-    for pick in picks:
-        likeness = vectors[known] @ vectors[pick.row]
-        nearest.append(int(known[int(likeness.argmax())]) if known else None)
-        if pick.purpose == TRAIN:
-            known.append(pick.row)
-    return nearest
+    """For each pick, the row of the nearest image that is labelled already or was picked for training before it; of
+    equally near ones the first.
+
+    embeddings: (images, features), perhaps a memory map: taken by blocks.
+    """
+    training = [pick.row for pick in picks if pick.purpose == TRAIN]
+    known = np.array([*answered, *training], np.int64)
+    if not len(known):
+        return [None] * len(picks)
+    before = np.cumsum([0, *(pick.purpose == TRAIN for pick in picks)])[:-1] + len(answered)
+    best = np.full(len(picks), -np.inf, np.float32)
+    nearest = np.full(len(picks), -1)
+    with threadpool_limits(1):
+        for start in range(0, len(known), BLOCK):
+            some = np.asarray(embeddings[known[start : start + BLOCK]], np.float32)
+            for first in range(0, len(picks), PICKS):
+                part = slice(first, first + PICKS)
+                likeness = some @ np.asarray(embeddings[[pick.row for pick in picks[part]]], np.float32).T
+                likeness[np.arange(start, start + len(some))[:, None] >= before[part]] = -np.inf
+                found = likeness.argmax(axis=0)
+                closer = likeness[found, np.arange(len(found))]
+                better = closer > best[part]
+                best[part][better] = closer[better]
+                nearest[part][better] = known[start + found[better]]
+    return [None if row < 0 else row for row in nearest.tolist()]

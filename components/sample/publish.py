@@ -5,19 +5,71 @@ import csv
 import io
 import json
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from components.common.artifacts import CANDIDATES, SPLITS, TRAIN, Dataset
+from components.common.artifacts import CANDIDATES, CLUSTERS, SPLITS, TRAIN, Dataset, save_table
 from components.common.data.reader import ShardReader
+from components.common.files import write_json, write_text
 from components.common.html import escape, note, page, table, thumbnails
 from components.common.labels.studio import IMAGE_ID
 from components.sample.answers import Answer
+from components.sample.cluster_page import clusters_page
+from components.sample.clusters import Clusters, clusters_table
 from components.sample.picks import Pick, drawn_for
 from components.sample.rounds import Round
+from components.sample.shape import Neighbours
+from components.sample.strategies.pool import Pool
 
 SHOWN = 200  # pictures per purpose on the contact sheet
+BESIDE = "the candidates.csv beside this page"
+CLUSTERS_PAGE = "clusters.html"  # beside the contact sheet in the store
+PEOPLE = ("file", "store")  # who is shown what is known already; what an oracle knows is not handed to people
+
+
+class Shape(NamedTuple):
+    """How the training pool lies."""
+
+    pool: Pool
+    clusters: Clusters
+    neighbours: Neighbours
+
+
+class Asked(NamedTuple):
+    """What a round asks, with all that is needed to write it down."""
+
+    dataset: Dataset
+    reader: ShardReader
+    now: Round
+    nearest: list[int | None]  # for each pick, the row of the nearest labelled image
+    answered: int  # images that had a label before
+    shape: Shape
+
+    @property
+    def filled(self) -> dict[int, Answer]:
+        return self.now.answers if self.now.settings.label_access in PEOPLE else {}
+
+    def page(self, guide: Sequence[str], beside: str = "") -> str:
+        """The contact sheet. beside: the page of clusters, where it lies beside this one."""
+        return sheet(self.dataset, self.reader, self.now.picks, self.now.answers, self.answered, guide, beside)
+
+
+def write_candidates(folder: Path, asked: Asked, guide: Sequence[str]) -> None:
+    """Write what people and their tools read. guide: sentences for them."""
+    data, picks, shape = asked.dataset, asked.now.picks, asked.shape
+    clusters = clusters_table(data, shape.pool, shape.clusters)
+    write_text(folder / "candidates.csv", candidates_csv(data, picks, asked.nearest, asked.filled))
+    table = candidates_table(data, picks, asked.nearest, asked.filled, clusters)
+    save_table(folder / "candidates.parquet", table, CANDIDATES)
+    save_table(folder / "clusters.parquet", clusters, CLUSTERS)
+    write_text(folder / "contact_sheet.html", asked.page(guide, CLUSTERS_PAGE))
+    page = clusters_page(data, asked.reader, shape.pool, shape.clusters, shape.neighbours)
+    write_text(folder / CLUSTERS_PAGE, page)
+    write_text(folder / "labelstudio.json", label_studio_json(data, asked.reader, picks))
+    write_json(folder / "summary.json", summary(data, asked.now))
 
 
 def candidates_csv(dataset: Dataset, picks: list[Pick], nearest: list[int | None], labels: dict[int, Answer]) -> str:
@@ -89,7 +141,8 @@ def candidates_table(
 ) -> pa.Table:
     """What is asked, as CANDIDATES says. clusters: those of the training pool (CLUSTERS)."""
     ids = dataset.column("id")
-    cluster = dict(zip(clusters.column("id").to_pylist(), clusters.column("cluster").to_pylist(), strict=True))
+    asked = clusters.filter(pc.is_in(clusters.column("id"), pa.array([ids[pick.row] for pick in picks], pa.string())))
+    cluster = dict(zip(asked.column("id").to_pylist(), asked.column("cluster").to_pylist(), strict=True))
     rows = [
         {
             "id": ids[pick.row],
@@ -144,14 +197,16 @@ def sheet(
     labels: dict[int, Answer],
     answered: int,
     guide: Sequence[str] = (),
+    clusters: str = "",
 ) -> str:
     """A page with every pick's picture, in the order of picking; the label is shown where it is known. guide: sentences
-    at its top.
+    at its top; clusters: a link to the page of clusters.
     """
     counts = tally(picks, labels)
     rows = [[split, str(images), str(labelled)] for split, (images, labelled) in counts.items() if images]
     sections = [("", "".join(map(note, guide)))] if guide else []
-    sections.append(("Picks", table(["purpose", "images", "labelled"], rows)))
+    link = f'<p><a href="{escape(clusters)}">The shape of the data: all images by cluster</a></p>' if clusters else ""
+    sections.append(("Picks", table(["purpose", "images", "labelled"], rows) + link))
     for split in SPLITS:
         shown = [(rank, pick) for rank, pick in ranked(picks) if pick.purpose == split][:SHOWN]
         if shown:

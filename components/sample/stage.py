@@ -1,33 +1,27 @@
-"""Embed a dataset, pick the images to label, and collect the labels."""
+"""Join the embeddings, pick the images to label, and collect the labels."""
 
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-
-from components.common.artifacts import (
-    Dataset,
-    Waiting,
-    load_dataset,
-    load_labels,
-    save_embeddings,
-    save_labels,
-    save_waiting,
-)
+from components.common.artifacts import Dataset, Waiting, load_dataset, load_labels, save_labels, save_waiting
 from components.common.cli import Metadata
-from components.common.data.splits import unlabelled_pool
+from components.common.data.reader import ShardReader
 from components.common.files import new_folder, sha256_tree, write_json, write_text
-from components.common.learning.footprint import check_inference
-from components.common.learning.inference import BATCH, embed
-from components.common.learning.loading import Images
-from components.common.learning.models import load_encoder
 from components.common.learning.training import set_threads
 from components.common.storage import Store, announce, open_store
 from components.common.waiting import sentence
-from components.sample.answers import Answers, file_answers, labels_table, purposes_of, source_answers
-from components.sample.picks import Pick, held_out_picks, nearest_labelled, training_picks, with_conflicts
-from components.sample.publish import candidates_csv, label_studio_json, sheet, summary
+from components.sample.answers import Answer, Answers, labels_table, purposes_of, source_answers
+from components.sample.clusters import clusters_of
+from components.sample.embed.joining import join
+from components.sample.known import known_answers
+from components.sample.lessons import Lessons, lessons
+from components.sample.picks import Pick, held_out_picks, nearest_labelled, with_conflicts
+from components.sample.pools import pool_of
+from components.sample.publish import BESIDE, Asked, Shape, write_candidates
 from components.sample.rounds import Round, guide, lacking, round_of, waiting_for
 from components.sample.settings import SampleSettings
+from components.sample.shape import neighbours_of
+from components.sample.training import taught_by, training_picks
 
 
 def run(
@@ -42,61 +36,72 @@ def run(
     candidates: Path,
     labels: Path,
     contact_sheet: Path,
+    embedded: str = "",
 ) -> Metadata:
-    """Embed every image and pick the few whose labels teach most."""
+    """Join the embeddings and pick the few images whose labels teach most.
+
+    `embedded` names the slices that `python -m components.sample.embed` has kept in the store; without it, or where
+    they are gone, the images are embedded here.
+    """
     set_threads(threads)
     data = load_dataset(dataset)
     place = open_store(store)
-    network, spec, _ = load_encoder(encoder)
-    check_inference("sample", spec, min(BATCH, data.index.num_rows))
-    images = Images(data, place, spec.mode, spec.image_size, threads, keep=False)
-    vectors = embed(network, spec, images, np.arange(data.index.num_rows)).astype(np.float16)
     with new_folder(embeddings) as folder:
-        save_embeddings(folder, vectors, data)
+        vectors = join(folder, embedded, data, encoder, place, threads)
 
-    known, conflicts = known_answers(data, settings)
-    pool = unlabelled_pool(data)
-    answered = np.intersect1d(pool, np.array(sorted(known), np.int64))
-    asked = np.intersect1d(pool, np.array(sorted(known.keys() | conflicts.keys()), np.int64))
-    picks = training_picks(data, vectors, asked, settings, seed) + held_out_picks(data, settings, seed)
-    picks = with_conflicts(picks, conflicts, pool)
-    answers = known | (source_answers(data, [pick.row for pick in picks]) if settings.label_access == "oracle" else {})
+    known = known_answers(data, place, settings)
+    pool = pool_of(data, vectors, known, seed, threads)
+    names = list(known.classes or data.classes)
+    taught = taught_by({row: answer.label for row, answer in known.given.items()}, pool, names, settings.neighbours)
+    picks = training_picks(data, taught, known, settings) + held_out_picks(data, settings, seed, known.passed.keys())
+    picks = with_conflicts(picks, known.conflicts, pool.rows)
+    answers = known.given | bought(data, picks, settings)
+    answered = pool.rows[pool.labelled]
     table = labels_table(data, answers, purposes_of(picks, answered), settings.label_access)
-    now = round_of(data, to_label(picks, settings), answers, table, settings)
+    now = round_of(data, to_label(picks, settings), answers, table, known, settings)
     why = lacking(now)
+    clusters = clusters_of(pool, len(now.classes.names))
+    learned = Lessons(table, {}, None, {}) if why else lessons(data, taught, clusters, known, table, now, settings)
+    shape = Shape(pool, clusters, neighbours_of(pool, clusters.of))
     near = nearest_labelled(vectors, now.picks, answered)
-    filled = answers if settings.label_access == "file" else {}  # what an oracle knows is not handed to people
+    asked = Asked(data, ShardReader(data, place), now, near, len(known.given), shape)
     with new_folder(candidates) as folder:
-        write_text(folder / "candidates.csv", candidates_csv(data, now.picks, near, filled))
-        told = guide(now, why, "the candidates.csv beside this page")
-        write_text(folder / "contact_sheet.html", sheet(data, images.reader, now.picks, answers, len(known), told))
-        write_text(folder / "labelstudio.json", label_studio_json(data, images.reader, now.picks))
-        write_json(folder / "summary.json", summary(data, now))
+        write_candidates(folder, asked, guide(now, why, BESIDE))
     published = publish(place, candidates, f"candidates/{name}", unnamed=True)
-    told = guide(now, why, f"{store.rstrip('/')}/{published}/candidates.csv")
-    write_text(contact_sheet, sheet(data, images.reader, now.picks, answers, len(known), told))
+    write_text(contact_sheet, asked.page(guide(now, why, f"{store.rstrip('/')}/{published}/candidates.csv")))
     waiting = waiting_for(now, why, published) if why else None
     with new_folder(labels) as folder:
-        save_labels(folder, table, now.classes.names, published)
+        facts = {"round": now.number, "neighbours": shape.neighbours.about(), **learned.facts}
+        save_labels(folder, learned.table, now.classes.names, published, **facts)
+        if learned.advice:
+            write_json(folder / "label_advice.json", learned.advice)
         if waiting:
             save_waiting(folder, waiting)
     publish(place, labels, f"labels/{name}")
-    left_open = {"conflicts": len(conflicts)} if conflicts else {}
     return {
-        "labels": {
-            **load_labels(labels)[1]["counts"],
-            "source": settings.label_access,
-            **left_open,
-            **state(now, waiting, store),
-        },
+        "labels": {**figures(labels, known, settings), **learned.metadata, **state(now, waiting, store)},
         "candidates": {"picks": len(now.picks), "unanswered": len(now.unanswered), "published": published},
         "embeddings": {"images": len(vectors), "features": vectors.shape[1]},
     }
 
 
+def figures(labels: Path, known: Answers, settings: SampleSettings) -> dict[str, Any]:
+    """Labels by purpose, who gave them, and what has none though people saw it."""
+    about = load_labels(labels)[1]
+    told = {**about["counts"], "source": settings.label_access}
+    if settings.label_access == "store":
+        told["round"] = about["round"]
+    for what, count in (("conflicts", len(known.conflicts)), ("passed", len(known.passed))):
+        if count:
+            told[what] = count
+    return told
+
+
 def state(now: Round, waiting: Waiting | None, store: str) -> dict[str, str]:
     """What the labels lack, for the log and Kubeflow's UI."""
     told = {}
+    for note in now.notes:
+        print(note, flush=True)
     if now.to_look_for:
         told["unlabelled_classes"] = now.to_look_for
         print(f"classes without a training label: {now.to_look_for}", flush=True)
@@ -106,13 +111,9 @@ def state(now: Round, waiting: Waiting | None, store: str) -> dict[str, str]:
     return told
 
 
-def known_answers(dataset: Dataset, settings: SampleSettings) -> Answers:
-    """Labels that exist before anything is bought, by row."""
-    if settings.label_access == "source":
-        return Answers(source_answers(dataset, range(dataset.index.num_rows)), {})
-    if settings.label_access == "file" and settings.labels_file:
-        return file_answers(dataset, settings.labels_file)
-    return Answers({}, {})
+def bought(dataset: Dataset, picks: list[Pick], settings: SampleSettings) -> dict[int, Answer]:
+    """What an oracle answers about the picks, by row."""
+    return source_answers(dataset, [pick.row for pick in picks]) if settings.label_access == "oracle" else {}
 
 
 def to_label(picks: list[Pick], settings: SampleSettings) -> list[Pick]:

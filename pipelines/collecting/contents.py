@@ -10,6 +10,7 @@ candidates. What lies under other names is somebody else's, and is not even list
     datasets/<name>/plans/<key>/…                     plan
     datasets/<name>/listings/<key>/<id>.json          listing: says which versions runs were given; never removed
     candidates/<name>/<digest>/…                      candidates
+    embeddings/<name>/<digest>/…                      embeddings: slices, which sample makes again where they are gone
     checkpoints/<stage>/…                             checkpoint
     jobs/<stage>/<key>-<pod>/…                        job
     labels/<name>/<round>-<digest>.parquet, renamings/*, versions/*  answer: what people said; never removed, nor read
@@ -38,6 +39,7 @@ KINDS = {  # kind -> pattern of its keys, of which group 1 is the thing and `own
         ("plan", rf"(datasets/(?P<owner>[^/]+)/plans/{HEX})/.+"),
         ("listing", rf"(datasets/(?P<owner>[^/]+)/listings/{HEX}(?:\.\d+)?/{HEX})\.json"),
         ("candidates", r"(candidates/(?P<owner>[^/]+)/[0-9a-f]{12})/[^/]+"),
+        ("embeddings", rf"(embeddings/(?P<owner>[^/]+)/[0-9a-f]{{12}}/\d+-\d+-{HEX}\.npy)"),
         ("checkpoint", r"(checkpoints/(?P<owner>[^/]+)/.+)"),
         ("job", r"(jobs/(?P<owner>[^/]+)/[0-9a-f]{12}(?:-[^/]+)?)/.+"),
         (
@@ -49,7 +51,7 @@ KINDS = {  # kind -> pattern of its keys, of which group 1 is the thing and `own
         ("release", r"(releases/(?P<owner>[^/]+)/[^/]+/release\.json)"),
     )
 }
-PREFIXES = ("datasets/", "candidates/", "checkpoints/", "jobs/", "labels/", "releases/", "rounds/")
+PREFIXES = ("datasets/", "candidates/", "embeddings/", "checkpoints/", "jobs/", "labels/", "releases/", "rounds/")
 TABLES = """
 CREATE TABLE objects (key TEXT PRIMARY KEY, kind TEXT, owner TEXT, thing TEXT, size INTEGER, modified REAL)
     WITHOUT ROWID;

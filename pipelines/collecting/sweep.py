@@ -16,12 +16,13 @@ from pipelines.collecting.naming import ABOUT, is_in_flight, name_all
 
 DAY = 86400.0  # seconds
 THINGS = 64  # removed, and told, at a time
-ORDER = ("version", "plan", "shard", "thumbnails", "candidates", "checkpoint", "job")
+ORDER = ("version", "plan", "shard", "thumbnails", "candidates", "embeddings", "checkpoint", "job")
 WHY = {
     "plan": "its ingest did not end",
     "shard": "no version names it",
     "thumbnails": "no version names it",
     "candidates": "no labels name it",
+    "embeddings": "joined long ago",
     "checkpoint": "its training did not go on",
     "job": "its TrainJob did not end",
 }

@@ -145,7 +145,8 @@ class Resources(Settings):
     pack: TaskResources = TaskResources(timeout_hours=12)
     ingest: TaskResources = TaskResources(memory="2Gi")
     pretrain: TaskResources = TaskResources(memory="7Gi", timeout_hours=48)
-    sample: TaskResources = TaskResources(memory="3Gi")
+    embed: TaskResources = TaskResources(memory="3Gi", timeout_hours=12)
+    sample: TaskResources = TaskResources(memory="2Gi")
     warmup: TaskResources = TaskResources(memory="2Gi")
     pseudolabel: TaskResources = TaskResources(memory="5Gi", timeout_hours=24)
     calibrate: TaskResources = TaskResources(memory="2Gi")
@@ -155,7 +156,15 @@ class Resources(Settings):
 
 TASKS = list(Resources.model_fields)
 DISTRIBUTED = ("pretrain",)  # those that train on many GPUs and machines
-TRAINING = ("pretrain", "sample", "warmup", "pseudolabel", "calibrate", "evaluate")  # those that take `threads`
+TRAINING = (
+    "pretrain",
+    "embed",
+    "sample",
+    "warmup",
+    "pseudolabel",
+    "calibrate",
+    "evaluate",
+)  # those that take `threads`
 
 
 def without_default_limits(resources: Any, given: Container[tuple[str, ...]]) -> Any:

@@ -58,9 +58,11 @@ def verdict(server: Kubeflow, run: Any) -> str:
 
 def awaited(config: RunConfig) -> str:
     """What a run that succeeded waits for, where people label and its configuration names no answers; else empty."""
+    where = f"{config.store.rstrip('/')}/candidates/{config.name}/"
+    if config.sample.label_access == "store":
+        return f"what to label next is under {where}, and on the page that `gleaner label` opens; then run again"
     if config.sample.label_access != "file" or config.sample.labels_file:
         return ""
-    where = f"{config.store.rstrip('/')}/candidates/{config.name}/"
     return (
         f"waiting for labels: the images to label are under {where}, in the folder that the contact sheet of `sample` "
         "names; name the answers as sample.labels_file and run again"

@@ -21,6 +21,11 @@ from components.common.storage import open_store
 ROOT = Path(__file__).parents[2]
 TOOLS = ("local", "dev", "bench")  # extras that compute nothing which a stage writes
 FILES = ("settings", "_file")  # arguments that may name files which a stage reads
+BESIDE = {
+    "sample": ("labels",),
+    "evaluate": ("labels",),
+    "plan": ("ingest", "labels"),
+}  # packages that a stage's code takes beside its own
 Outputs = dict[str, Any]
 
 
@@ -71,7 +76,8 @@ class StageCache(LocalCache):
 @cache
 def code_digest(module: str) -> str:
     """Digest of the sources behind `python -m components.<stage>`, of Python's version and the packages' versions."""
-    folders = (ROOT / "components" / "common", ROOT.joinpath(*module.split(".")[:2]))
+    stage = module.split(".")[1]
+    folders = [ROOT / "components" / name for name in ("common", stage, *BESIDE.get(stage, ()))]
     files = [
         path for folder in folders for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts
     ]

@@ -13,6 +13,7 @@ from pipelines.local.record import Run, Stage, peak_memory
 
 Row = tuple[str, str]
 PURPOSES = ("train", "validation", "calibration", "test")
+TOLD = {"advice": "more labels", "assumption": "labels and clusters"}  # sentences of sample
 PAGES = (
     ("report", "evaluate", "evaluation", "report.html"),
     ("data report", "ingest", "dataset", "report.html"),
@@ -47,12 +48,18 @@ def summary(run: Run, store: str, object_store: str = "") -> Iterator[Row]:
     labels = _figures(stages, "sample", "labels")
     evaluation = _figures(stages, "evaluate", "evaluation")
     yield from _labels(_figures(stages, "ingest", "dataset"), labels)
+    yield from ((row, labels[key]) for key, row in TOLD.items() if key in labels)
     if "waiting" in labels:
         label, _, what = labels["waiting"].partition(": ")
         yield label, what
     if "unlabelled_classes" in evaluation:
         yield "classes without a training label", evaluation["unlabelled_classes"]
+    if "advice" in labels:
+        yield "labels", labels["advice"]
     yield from _accuracy(stages)
+    if "since" in evaluation:
+        label, _, what = evaluation["since"].partition(": ")
+        yield f"since {label}", what
     yield from _gates(evaluation)
     yield from _release(_figures(stages, "release", "release"), store, object_store)
     for label, stage, output, name in PAGES:

@@ -34,7 +34,12 @@ PERIOD = 0.05  # seconds between two samples
 CLASSES = 3
 STEPS = ["pretrain.epochs=5", "warmup.steps=3", "pseudolabel.steps=3"]
 ANY_PROCESSOR = [f"{stage}.precision=float32" for stage in ("pretrain", "warmup", "pseudolabel")]  # bfloat16 takes less
-PHOTOS = ["pretrain.init=random", "ingest.labels=folders", "sample.label_access=oracle"]  # as many weights, and answers
+PHOTOS = [
+    "pretrain.init=random",
+    "ingest.labels=folders",
+    "sample.label_access=oracle",
+    "sample.round_size=null",
+]  # as many weights, and answers
 
 
 class Peak(NamedTuple):

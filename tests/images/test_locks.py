@@ -18,7 +18,7 @@ HERE = {
     "platform_machine": "x86_64",
 }
 LAYERS = {
-    "data": ["heic"],
+    "data": ["heic", "label"],
     "train": ["learn", "many", "dali"],
     "report": ["learn", "report"],
     "torch-cuda": ["torch"],

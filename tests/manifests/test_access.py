@@ -15,6 +15,7 @@ STAGE = {"app.kubernetes.io/part-of": "gleaner", "pipelines.kubeflow.org/v2_comp
 RECONCILER = {"app.kubernetes.io/name": "gleaner-reconciler", "app.kubernetes.io/part-of": "gleaner"}
 TRAINJOB = {"trainer.kubeflow.org/trainjob-ancestor-step": "trainer"}
 PROXY = {"app.kubernetes.io/name": "ml-pipeline-ui-artifact", "app.kubernetes.io/part-of": "gleaner"}
+PAGE = {"app.kubernetes.io/name": "gleaner-labelling", "app.kubernetes.io/part-of": "gleaner"}
 API, METADATA = ("kubeflow", "app", "ml-pipeline"), ("kubeflow", "component", "metadata-grpc-server")
 UI = ("kubeflow", "app", "ml-pipeline-ui")
 DNS = ("kube-system", "k8s-app", "kube-dns")
@@ -213,7 +214,7 @@ def test_the_artifact_proxy_answers_kubeflows_ui_and_asks_the_store_and_kubernet
     assert reached(objects, PROXY, "egress") == {(DNS, 53)} | KUBERNETES | store(objects)
 
 
-def test_the_object_store_answers_stages_train_jobs_and_the_artifact_proxy():
+def test_the_object_store_answers_stages_train_jobs_the_artifact_proxy_and_the_labelling_page():
     for name in ("kind", "dev"):
         labels = dict([SEAWEEDFS[1:]])
         assert reached(overlay(name), labels, "egress") == {(DNS, 53)}
@@ -221,6 +222,7 @@ def test_the_object_store_answers_stages_train_jobs_and_the_artifact_proxy():
             (("gleaner", "pipelines.kubeflow.org/v2_component", "true"), 8333),
             (("gleaner", *next(iter(TRAINJOB.items()))), 8333),
             (("gleaner", *next(iter(PROXY.items()))), 8333),
+            (("gleaner", *next(iter(PAGE.items()))), 8333),
         }
 
 

@@ -2,20 +2,17 @@
 
 import itertools
 import json
-import os
-from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
 import pytest
-import yaml
 
-from tests.manifests.kubectl import OVERLAYS, ROOT, build, named, pod_specs
+from tests.manifests.kubectl import OVERLAYS, ROOT, build, combined, named, pod_specs
 
 MANIFESTS = ROOT / "manifests"
 STORAGE = ("seaweedfs", "external-s3")
 STORES = ("kubernetes-store", "database-store")
-OPTIONS = ("artifact-proxy", "gpu", "training-runtime")
+OPTIONS = ("artifact-proxy", "gpu", "labelling", "training-runtime")
 CHOICES = [chosen for count in range(len(OPTIONS) + 1) for chosen in itertools.combinations(OPTIONS, count)]
 SERVED = ("core", "apps", "batch", "networking.k8s.io", "rbac.authorization.k8s.io")
 PLATFORM = "kube-system"
@@ -36,19 +33,15 @@ def objects(request: pytest.FixtureRequest) -> list[dict[str, Any]]:
     ids="+".join,
 )
 def test_every_combination_of_components_builds(components, tmp_path):
-    near = Path(os.path.relpath(MANIFESTS, tmp_path))
-    kustomization = {
-        "resources": [str(near / "base")],
-        "components": [str(near / "components" / name) for name in components],
-    }
-    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(kustomization), encoding="utf-8")
-    built = build(tmp_path)
+    built = build(combined(tmp_path, *components))
     keys = [(each["kind"], each["metadata"].get("namespace"), each["metadata"]["name"]) for each in built]
     assert len(keys) == len(set(keys))
     assert ("ExternalSecret" in {key[0] for key in keys}) == ("external-s3" in components)
     assert ("Pipeline" in {key[0] for key in keys}) == ("kubernetes-store" in components)
     assert ("TrainingRuntime" in {key[0] for key in keys}) == ("training-runtime" in components)
-    assert ("Deployment" in {key[0] for key in keys}) == ("artifact-proxy" in components)
+    deployments = {name for kind, _, name in keys if kind == "Deployment"}
+    assert ("ml-pipeline-ui-artifact" in deployments) == ("artifact-proxy" in components)
+    assert ("gleaner-labelling" in deployments) == ("labelling" in components)
 
 
 def test_every_component_is_in_a_combination():

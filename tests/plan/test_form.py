@@ -72,7 +72,7 @@ def test_what_a_person_changes_takes_effect(name):
 
 
 def test_choices_are_those_of_the_settings():
-    assert choices("sample_label_access") == ("oracle", "source", "file")
+    assert choices("sample_label_access") == ("oracle", "source", "file", "store")
     assert choices("release_promote") == ("yes", "no")
     assert [choices(name) for name in ("name", "pretrain_epochs", "settings")] == [(), (), ()]
     for name in FIELDS:
@@ -85,7 +85,7 @@ def test_choices_are_those_of_the_settings():
     [
         (
             {"sample_strategy": "typiclus"},
-            "form: sample.strategy: got 'typiclus', expected 'typiclust' or 'random'",
+            "form: sample.strategy: got 'typiclus', expected 'typiclust', 'random', ",
         ),
         ({"name": "My Birds"}, "form: name: got 'My Birds', expected text that matches ^[a-z0-9]"),
         ({"pretrain_epochs": -1}, "form: pretrain.epochs: got -1, expected "),

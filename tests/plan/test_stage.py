@@ -1,18 +1,23 @@
 """The first task: all that a form says is checked before anything is done, and each stage is told its settings."""
 
 import json
+from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
+from components.common import rounds
 from components.common.errors import BadInputError
+from components.common.storage import open_store
+from components.labels.store import Answer, LabelStore
 from components.plan.form import fill
 from components.plan.settings import STAGES, RunSettings
 from components.plan.stage import run
 
-OUTPUTS = ("parts", *STAGES)
+OUTPUTS = ("parts", "slices", *STAGES)
 
 
 @pytest.fixture
@@ -54,6 +59,16 @@ def test_a_setting_of_one_stage_leaves_what_the_others_are_told(world, tmp_path)
     assert {name for name in OUTPUTS if before[name] != after[name]} == {"evaluate"}
 
 
+def test_those_who_embed_are_told_what_they_need_and_no_more(world, tmp_path):
+    """Whatever else changes in sample's settings, such as the answers of people, embeds nothing again."""
+    plain = planned(fill(world), tmp_path / "a")
+    assert plain["slices"] == [{"part": 0, "workers": 1, "threads": 2}]
+    other = {"settings": {"sample": {"workers": 3, "balance": True}}, "sample_train_budget": 9}
+    three = planned({**fill(world), **other}, tmp_path / "b")
+    assert three["slices"] == [{"part": part, "workers": 3, "threads": 2} for part in range(3)]
+    assert {name for name in OUTPUTS if plain[name] != three[name]} == {"sample", "slices"}
+
+
 def test_new_answers_under_an_old_name_are_seen(world, tmp_path):
     answers = tmp_path / "labels.csv"
     form = {**fill(world), "sample_label_access": "file", "sample_labels_file": str(answers)}
@@ -65,12 +80,50 @@ def test_new_answers_under_an_old_name_are_seen(world, tmp_path):
     assert {name for name in OUTPUTS if seen[0][name] != seen[1][name]} == {"sample"}
 
 
+def test_new_answers_in_the_store_are_seen_and_nothing_but_sample_is_told(world, tmp_path):
+    labels = LabelStore(open_store(world.store), world.name)
+    form = {**fill(world), "sample_label_access": "store"}
+    seen = [planned(form, tmp_path / "out")]
+    for image, kind in (("ab" * 32, "class"), ("ab" * 32, "withdrawn")):
+        time = datetime(2026, 3, 1, 12, len(seen), tzinfo=UTC)
+        labels.append([Answer(image, kind, "even" if kind == "class" else None, "Ada", time, "the page", 1)])
+        seen.append(planned(form, tmp_path / "out"))
+        assert seen[-1]["sample"]["labels_version"] == labels.version()
+    assert seen[0]["sample"]["labels_version"] == ""
+    assert len({told["sample"]["labels_version"] for told in seen}) == 3
+    for before, after in pairwise(seen):
+        assert {name for name in OUTPUTS if before[name] != after[name]} == {"sample"}
+
+
+def test_the_report_is_told_the_record_of_the_round_before(world, tmp_path):
+    store = open_store(world.store)
+    labels = LabelStore(store, world.name)
+    form = {**fill(world), "sample_label_access": "store"}
+    assert planned(form, tmp_path / "out")["evaluate"]["since"] == ""
+    keys = [rounds.save(store, world.name, {"format": 1, "round": number}) for number in (1, 2, 3)]
+    assert planned(form, tmp_path / "out")["evaluate"]["since"] == "", "this is round 1"
+    labels.append([Answer("ab" * 32, "class", "even", "Ada", datetime(2026, 3, 1, tzinfo=UTC), "the page", 2)])
+    assert planned(form, tmp_path / "out")["evaluate"]["since"] == keys[1], "this is round 3"
+
+
+def test_another_table_of_wanted_images_under_an_old_name_is_seen(world, tmp_path):
+    table = tmp_path / "asked.csv"
+    form = {**fill(world), "settings": {"sample": {"candidates_from": str(table)}}}
+    seen = []
+    for image in ("ab", "cd"):
+        table.write_text(f"id\n{image * 32}\n", encoding="utf-8")
+        seen.append(planned(form, tmp_path / "out"))
+    assert seen[0]["sample"]["candidates_version"] != seen[1]["sample"]["candidates_version"]
+    assert {name for name in OUTPUTS if seen[0][name] != seen[1][name]} == {"sample"}
+
+
 @pytest.mark.parametrize(
     ("change", "line"),
     [
         ({"sample_strategy": "typiclus"}, "form: sample.strategy: got 'typiclus'"),
         ({"settings": {"warmup": {"stepz": 1}}}, "form: settings: unknown key 'warmup.stepz'"),
         ({"source": "nowhere"}, "nowhere"),
+        ({"settings": {"sample": {"candidates_from": "nowhere.csv"}}}, "sample.candidates_from: nowhere.csv does not"),
         (
             {"sample_label_access": "file", "sample_labels_file": "nowhere.csv"},
             "sample.labels_file: nowhere.csv does not exist",

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,18 @@ from components.common.artifacts import LABELS, load_dataset
 from components.common.data.reader import ShardReader
 from components.common.errors import BadInputError
 from components.common.labels.studio import TASK_FIELDS
-from components.common.storage import open_store
-from components.sample.answers import Answer, Answers, file_answers, labels_table, purposes_of, source_answers
+from components.common.storage import FolderStore, open_store
+from components.labels.store import Answer as Vote
+from components.labels.store import LabelStore
+from components.sample.answers import (
+    Answer,
+    Answers,
+    file_answers,
+    labels_table,
+    purposes_of,
+    source_answers,
+    store_answers,
+)
 from components.sample.picks import Pick
 from components.sample.publish import label_studio_json
 from tests import tiny
@@ -130,8 +141,9 @@ def test_people_who_agree_are_one_answer(tiny_world, tmp_path):
 
 
 def test_people_who_disagree_leave_their_image_open_and_are_listed(tiny_world, tmp_path, capfd):
-    text = "id,label,annotator\nA,7,Ada\nB,4,Ada\nA,3,Bob\nA,7,Eve\nB,4,Bob\nC,,Bob\n"
-    assert read(tiny_world, tmp_path, text) == ({1: Answer("4", "Ada")}, {0: ("3", "7")})
+    text = "id,label,annotator\nA,7,Ada\nB,4,Ada\nA,3,Bob\nA,3,Joe\nA,7,Eve\nB,4,Bob\nC,,Bob\n"
+    found = read(tiny_world, tmp_path, text)
+    assert (found.given, found.conflicts) == ({1: Answer("4", "Bob")}, {0: ("3", "7")})
     path = tmp_path / "labels.csv"
     assert capfd.readouterr().out == (
         f"{path}: annotators disagree, left open (1): image {ids(tiny_world)[0][:16]!r} is "
@@ -142,6 +154,44 @@ def test_people_who_disagree_leave_their_image_open_and_are_listed(tiny_world, t
     said = capfd.readouterr().out
     assert said.count("(") == 1 + 20
     assert said.endswith("; and 2 more\n")
+
+
+def test_what_more_people_say_than_anything_else_holds_or_what_was_said_last(tiny_world, tmp_path, capfd):
+    text = "id,label,annotator\nA,7,Ada\nA,3,Bob\nA,7,Eve\nA,3,Ada\nB,4,\nB,5,\nB,4,\nC,1,\nC,2,\n"
+    found = read(tiny_world, tmp_path, text)  # Ada changed her mind, and the others have no names
+    assert (found.given, found.conflicts) == ({0: Answer("3", "Ada"), 1: Answer("4", "person")}, {2: ("1", "2")})
+    path = tmp_path / "labels.csv"
+    assert f"decided by the rule (2): image {ids(tiny_world)[0][:16]!r} is '3' ({path}:3, Bob) and '7'" in (
+        capfd.readouterr().out
+    )
+    latest = file_answers(tiny_world.data, str(path), "latest")
+    assert (latest.given[2], latest.conflicts) == (Answer("2", "person"), {})
+
+
+def answered(image: str, kind: str, label: str | None, who: str, minute: int, number: int = 1) -> Vote:
+    return Vote(image, kind, label, who, datetime(2026, 3, 1, 12, minute, 0, 7, tzinfo=UTC), "the page", number)
+
+
+def test_the_store_answers_by_its_rule_and_what_was_passed_over_is_known(tiny_world, tmp_path, capfd):
+    labels = LabelStore(FolderStore(tmp_path), "digits")
+    one, two, three, four, five = ids(tiny_world)[:5]
+    labels.append([answered(one, "class", "3", "Ada", 1), answered(two, "class", "4", "Ada", 2)])
+    labels.append([answered(two, "class", "5", "Bob", 3, 2)])
+    labels.append([answered(three, "skip", None, "Bob", 4, 2)])
+    labels.append([answered(four, "none", None, "Ada", 5, 4)])
+    labels.append([answered("f" * 64, "class", "4", "Ada", 6, 9)])
+    labels.append([answered(five, "class", "4", "Ada", 7), answered(five, "withdrawn", None, "Ada", 8)])
+    labels.rename("3", "three", "Ada", datetime(2026, 3, 2, tzinfo=UTC))
+    version = labels.version()
+    labels.append([answered(five, "class", "9", "Eve", 9)])
+    found = store_answers(tiny_world.data, labels, version, "majority")
+    assert found.given == {0: Answer("three", "Ada", datetime(2026, 3, 1, 12, 1, tzinfo=UTC))}
+    assert found.conflicts == {1: ("4", "5")}
+    assert found.passed == {2: "passed over", 3: "none of the classes"}
+    assert found.round == 4, "of an image that is here"
+    assert found.classes == ["0", "1", "2", "4", "5", "6", "7", "8", "9", "three"]
+    assert "labels/digits: 1 labelled images are not in this version of the dataset" in capfd.readouterr().out
+    assert store_answers(tiny_world.data, labels, "", "latest").given.keys() == {0, 1, 4}
 
 
 def exported(world: tiny.World, name: str, target: Path) -> Path:
@@ -188,7 +238,7 @@ def test_one_file_of_a_european_excel_is_read_by_ingest_and_by_sample(tiny_world
     listed = list_all(str(tmp_path / "photos"), str(tmp_path / "labels.csv"))
     assert {file.key: file.label for file in listed.images} == {"a.png": "Bär", "b.png": "Reh"}
     answers = file_answers(replace(tiny_world.data, classes=("Bär", "Reh")), str(tmp_path / "labels.csv"))
-    assert answers == ({0: Answer("Bär", "person"), 1: Answer("Reh", "person")}, {})
+    assert answers.given == {0: Answer("Bär", "person"), 1: Answer("Reh", "person")}
 
 
 def test_an_image_of_several_classes_is_refused(tiny_world, tmp_path):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from components.common.artifacts import CALIBRATION, TEST, TRAIN, VALIDATION
-from components.sample.picks import Pick, held_out_picks, nearest_labelled, training_picks
+from components.sample.picks import Pick, held_out_picks, nearest_labelled
 from components.sample.settings import SampleSettings
 from tests import tiny
 
@@ -27,37 +27,6 @@ def budgets(**changes: object) -> SampleSettings:
     )
 
 
-@pytest.mark.parametrize("strategy", ["typiclust", "random"])
-def test_training_picks_are_new_images_of_the_train_split(tiny_world, strategy):
-    answered = tiny_world.rows[TRAIN][10:14]
-    picks = training_picks(tiny_world.data, vectors(tiny_world), answered, budgets(strategy=strategy), 0)
-    chosen = rows(picks, TRAIN)
-    assert len(chosen) == len(set(chosen)) == len(picks) == 12 - 4
-    assert set(chosen) <= set(tiny_world.data.rows(TRAIN).tolist()) - set(answered.tolist())
-    assert all(
-        pick.reason.startswith("typical of a cluster of " if strategy == "typiclust" else "random draw")
-        for pick in picks
-    )
-
-
-@pytest.mark.parametrize("strategy", ["typiclust", "random"])
-def test_a_budget_that_is_spent_or_beyond_the_split_is_kept_to(tiny_world, strategy):
-    pool = tiny_world.data.rows(TRAIN)
-    assert training_picks(tiny_world.data, vectors(tiny_world), pool[:12], budgets(strategy=strategy), 0) == []
-    everything = training_picks(
-        tiny_world.data, vectors(tiny_world), pool[:3], budgets(strategy=strategy, train_budget=10_000), 0
-    )
-    assert sorted(pick.row for pick in everything) == pool[3:].tolist()
-
-
-def test_random_picks_follow_the_seed_and_not_the_embeddings(tiny_world):
-    def picked(seed: int, x: np.ndarray) -> list[Pick]:
-        return training_picks(tiny_world.data, x, np.empty(0, np.int64), budgets(strategy="random"), seed)
-
-    x = vectors(tiny_world)
-    assert picked(0, x) == picked(0, -x[::-1]) != picked(1, x)
-
-
 def test_held_out_picks_lie_in_their_splits(tiny_world):
     picks = held_out_picks(tiny_world.data, budgets(), 0)
     assert {split: len(rows(picks, split)) for split in HELD} == {VALIDATION: 7, CALIBRATION: 9, TEST: 5}
@@ -71,6 +40,14 @@ def test_held_out_picks_lie_in_their_splits(tiny_world):
         sorted(rows(held_out_picks(tiny_world.data, budgets(test_budget=None), 0), TEST))
         == tiny_world.data.rows(TEST).tolist()
     )
+
+
+def test_of_an_image_that_was_passed_over_the_next_in_line_takes_the_place(tiny_world):
+    line = rows(held_out_picks(tiny_world.data, budgets(validation_budget=8), 0), VALIDATION)
+    assert rows(held_out_picks(tiny_world.data, budgets(), 0, {line[2]: "passed over"}), VALIDATION) == [
+        *line[:2],
+        *line[3:8],
+    ]
 
 
 def test_a_larger_budget_only_adds_and_new_images_only_push_in(tiny_world):
@@ -110,3 +87,21 @@ def test_the_nearest_labelled_image_is_the_nearest_of_those_labelled_or_picked_b
         None,
         None,
     ]
+
+
+def test_nearest_images_are_the_same_by_blocks_as_one_by_one(tiny_world, monkeypatch):
+    x = vectors(tiny_world)
+    draw = np.random.default_rng(0)
+    purposes = [TRAIN if draw.random() < 0.7 else TEST for _ in range(150)]
+    picks = [Pick(int(row), purpose, "") for row, purpose in zip(draw.permutation(900)[:150], purposes, strict=True)]
+    answered = np.setdiff1d(draw.permutation(900)[:200], [pick.row for pick in picks])
+    whole = nearest_labelled(x, picks, answered)
+    known = answered.tolist()
+    for pick, near in zip(picks, whole, strict=True):
+        likeness = x[known].astype(np.float64) @ x[pick.row].astype(np.float64)
+        assert x[near].astype(np.float64) @ x[pick.row].astype(np.float64) == pytest.approx(likeness.max(), abs=1e-6)
+        assert near in known
+        known += [pick.row] if pick.purpose == TRAIN else []
+    monkeypatch.setattr("components.sample.picks.BLOCK", 16)
+    monkeypatch.setattr("components.sample.picks.PICKS", 7)
+    assert nearest_labelled(x, picks, answered) == whole

@@ -10,7 +10,7 @@ from components.common.artifacts import SPLITS, TRAIN, load_labels, load_waiting
 from components.common.errors import BadInputError
 from components.common.files import read_json
 from components.common.waiting import sentence
-from tests.sample.test_stage import answer, candidates, labels, with_labels
+from tests.sample.test_stage import answer, candidates, labels, with_labels, without_link
 from tests.stages import sample
 
 
@@ -32,7 +32,7 @@ def test_without_answers_everyone_is_asked_and_nothing_is_labelled(tiny_world, t
     assert "39 of these images have no label yet, and the run waits for them: no image has" in page
     assert f"Fill in {where}/candidates.csv" in page
     kept = (tmp_path / "out" / "candidates" / "contact_sheet.html").read_text()
-    assert kept == page.replace(f"{where}/candidates.csv", "the candidates.csv beside this page")
+    assert without_link(kept) == page.replace(f"{where}/candidates.csv", "the candidates.csv beside this page")
 
 
 def test_answers_of_one_class_are_too_few_and_the_run_waits_on(tiny_world, tmp_path):
@@ -57,7 +57,7 @@ def test_a_source_whose_picks_are_of_one_class_is_refused_since_nobody_is_asked(
         known = [train if split == TRAIN else "5" for split in splits]
         save_dataset(tmp_path / "dataset", with_labels(tiny_world.data, pa.array(known, pa.string())))
         with pytest.raises(
-            BadInputError, match=rf"{said}.*\(label_access: oracle\); raise .*, or set label_access: file"
+            BadInputError, match=rf"{said}.*\(label_access: oracle\); raise .*, or set label_access: store"
         ):
             sample(tiny_world._replace(dataset=tmp_path / "dataset"), tmp_path / "out")
 

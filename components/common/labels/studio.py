@@ -21,7 +21,7 @@ from components.common.labels.answers import OPEN, SKIP, Line, Said, is_text, mo
 from components.common.names import class_name
 
 IMAGE_ID = "image_id"  # our id in a task's data, where a flat export keeps it
-TASK_FIELDS = ("image", "id", IMAGE_ID, "rank", "purpose", "reason")  # data of the tasks that we write
+TASK_FIELDS = ("image", "id", IMAGE_ID, "rank", "purpose", "reason", "round", "dataset")  # data of the tasks we write
 ANNOTATION = "annotation_id"  # in every entry of a flat export; nothing where nobody has annotated
 EXPORT_FIELDS = ("annotator", ANNOTATION, "created_at", "updated_at", "lead_time", "agreement", "history")
 CONTROLS = ("choice", "label", "class")  # names of the control that holds the class, where there are several controls

@@ -81,4 +81,5 @@ def save_classifier(
         save_about(temporary, "classifier", spec, **dataset.reference(), labels=known["sha256"], **facts)
         write_jsonl(temporary / "history.jsonl", history)
         for name in LABELS_FILES:
-            shutil.copyfile(labels / name, temporary / name)
+            if (labels / name).is_file():
+                shutil.copyfile(labels / name, temporary / name)

@@ -12,7 +12,7 @@ from pipelines.__main__ import main
 from pipelines.collecting.commands import _bytes
 from pipelines.local.workdir import in_use
 from tests.pipelines.collecting import test_machine as machine
-from tests.pipelines.collecting.world import CANDIDATES, add_others, contents, make_old, opened
+from tests.pipelines.collecting.world import CANDIDATES, EMBEDDINGS, add_others, contents, make_old, opened
 
 ROOT = Path(__file__).parents[3]
 
@@ -51,18 +51,20 @@ def test_it_lists_and_removes(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert call("store") == 0
     said = capsys.readouterr()
     assert said.err == ""
-    near, totals = said.out.splitlines()[3:5], said.out.splitlines()[9:12]
+    near, totals = said.out.splitlines()[4:6], said.out.splitlines()[11:14]
     assert near[0].endswith("cache/pets-20260101-000000.json  (its run is none to keep)")
     assert near[1].endswith("runs/pets-20260101-000000  (no later run uses it)")
-    assert [line.split()[:-2] for line in totals] == [["cache", "entry", "1"], ["run", "1"], ["all", "4"]]
+    assert [line.split()[:-2] for line in totals] == [["cache", "entry", "1"], ["run", "1"], ["all", "5"]]
     assert said.out.splitlines() == [
         "KIND              SIZE    AGE  WHAT",
         f"candidates       148 B   60 d  {CANDIDATES[1]}  (no labels name it)",
+        f"embeddings        74 B   60 d  {EMBEDDINGS}  (joined long ago)",
         f"checkpoint        74 B   60 d  checkpoints/pretrain/{'1' * 64}.safetensors  (its training did not go on)",
         *near,
         "",
         "KIND            NUMBER      SIZE",
         "candidates           1     148 B",
+        "embeddings           1      74 B",
         "checkpoint           1      74 B",
         *totals,
         "jobs/pretrain: something was in flight less than 14 d ago, so 1 unnamed things stay",
@@ -78,6 +80,7 @@ def test_it_lists_and_removes(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert before.keys() - contents(used).keys() == {
         f"{CANDIDATES[1]}/candidates.csv",
         f"{CANDIDATES[1]}/contact_sheet.html",
+        EMBEDDINGS,
         f"checkpoints/pretrain/{'1' * 64}.safetensors",
     }
     assert machine.left(tmp_path / ".gleaner") == ["pets-20260102-000000", "pets-20260102-000000.json"]

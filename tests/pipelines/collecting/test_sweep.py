@@ -54,7 +54,7 @@ def test_what_something_names_stays_and_what_is_young(tmp_path: Path, store: Sto
     assert contents(store) == {key: before[key] for key in named}
     assert {key for one in gone for key in one.keys} == (before.keys() | LEFT) - named
     assert {one.thing.kind for one in gone} == {
-        "version", "plan", "shard", "thumbnails", "candidates", "checkpoint", "job"
+        "version", "plan", "shard", "thumbnails", "candidates", "embeddings", "checkpoint", "job"
     }  # fmt: skip
     assert [(one.thing.objects, one.thing.size) for one in gone if one.thing.key == CANDIDATES[1]] == [
         (2, 2 * len(store.read(f"{CANDIDATES[0]}/candidates.csv")))

@@ -12,6 +12,7 @@ from components.common.storage import FolderStore, Stat, Store, collection, open
 from pipelines.collecting.sweep import DAY, Found, Sweep
 
 CANDIDATES = ("candidates/pets/aaaaaaaaaaaa", "candidates/pets/bbbbbbbbbbbb")  # the first is named by labels
+EMBEDDINGS = f"embeddings/pets/dddddddddddd/0-256-{'d' * 64}.npy"
 OTHERS = {  # beside datasets: key -> whether it is named
     "labels/pets/cccccccccccc/labels.json": True,
     "labels/pets/cccccccccccc/labels.parquet": True,
@@ -22,6 +23,7 @@ OTHERS = {  # beside datasets: key -> whether it is named
     f"{CANDIDATES[0]}/candidates.csv": True,
     f"{CANDIDATES[1]}/candidates.csv": False,
     f"{CANDIDATES[1]}/contact_sheet.html": False,
+    EMBEDDINGS: False,
     f"checkpoints/pretrain/{'1' * 64}.safetensors": False,
     "jobs/pretrain/222222222222-a-b/encoder/manifest.json": False,
     "releases/pets/0123456789abcdef/release.json": True,

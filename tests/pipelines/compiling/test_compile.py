@@ -14,6 +14,7 @@ from pipelines.compiling.picture import picture
 from pipelines.compiling.variants import CONFIGS, compiled_for, variants
 from pipelines.configuration.config import load_config
 from pipelines.configuration.version import COMPILED, PIPELINE, parse
+from tests.pipelines.compiling.test_order import ORDER
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -142,7 +143,7 @@ def test_the_form_can_be_filled_in_without_reading_code(ir):
     offered = {name: about["literals"] for name, about in inputs.items() if "literals" in about}
     assert offered == {
         "sample_strategy": strategies,
-        "sample_label_access": ["oracle", "source", "file"],
+        "sample_label_access": ["oracle", "source", "file", "store"],
         "release_promote": ["yes", "no"],
     }
     for name, words in offered.items():
@@ -179,7 +180,7 @@ def test_compiling_is_repeatable_and_names_no_patch_release():
 def test_the_stages_run_in_order(ir):
     order: list[str] = []
     tasks = ir["root"]["dag"]["tasks"]
-    for stage in ["plan", "for-loop-1", *STAGES]:
+    for stage in ORDER:
         assert set(tasks[stage].get("dependentTasks", [])) <= set(order)
         order.append(stage)
 
@@ -194,7 +195,8 @@ def test_the_picture_shows_every_stage_and_artifact(ir):
         for source in task["inputs"].get("artifacts", {}).values()
     }
     assert {name for _, name in read} <= set(texts)
-    readers = sum(len(task["inputs"].get("artifacts", {})) for task in ir["root"]["dag"]["tasks"].values())
+    tasks = ir["root"]["dag"]["tasks"]
+    readers = sum(len(tasks[stage]["inputs"].get("artifacts", {})) for stage in STAGES)
     assert len([dot for dot in root.iter(f"{SVG}circle") if dot.get("class") == "read"]) == readers
     assert len([dot for dot in root.iter(f"{SVG}circle") if dot.get("class") == "written"]) == len(read)
     assert "contact sheet" in texts  # read by people, not by a stage

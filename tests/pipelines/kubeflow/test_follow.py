@@ -84,6 +84,17 @@ def test_a_first_round_with_people_ends_well_and_says_where_the_images_wait(tmp_
     assert (waits in said.splitlines()[-1]) == (answers == "null")
 
 
+def test_a_round_of_the_label_store_ends_with_what_to_label_next(tmp_path, capsys):
+    with serve() as server:
+        play(server, ("SUCCEEDED", []))
+        command = ("submit", config(tmp_path), "sample.label_access=store", "--host", server.url, "--wait")
+        assert call(*command) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "what to label next is under s3://bucket/store/candidates/digits/, and on the page that `gleaner label` opens; "
+        "then run again"
+    )
+
+
 def test_packing_pods_share_a_line(tmp_path, capsys):
     plan = task("plan", "SUCCEEDED", 0, 5)
     ingest = task("ingest", "RUNNING", 31)

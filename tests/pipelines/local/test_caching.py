@@ -1,6 +1,7 @@
 """What makes a stage run again, besides what test_local.py shows on processes."""
 
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -76,6 +77,16 @@ def test_the_code_of_a_stage_is_its_folder_and_what_all_share(tmp_path, monkeypa
     monkeypatch.setattr(caching, "version", lambda name: "another")
     assert all(one != two for one, two in zip(digests(), last, strict=True))
     code_digest.cache_clear()
+
+
+def test_the_code_of_a_stage_is_all_that_it_imports():
+    for path in (caching.ROOT / "components").glob("*/stage.py"):
+        stage = path.parent.name
+        known = {"common", stage, *caching.BESIDE.get(stage, ())}
+        text = "".join(each.read_text(encoding="utf-8") for each in path.parent.rglob("*.py"))
+        imported = re.findall(r"^\s*(?:from|import) components\.(\w+)(\.settings)?", text, re.MULTILINE)
+        # the plan's settings are those of all stages
+        assert {name for name, is_settings in imported if not (stage == "plan" and is_settings)} <= known, stage
 
 
 def test_packages_that_compute_are_known_by_their_versions():
