@@ -11,9 +11,7 @@ from numpy.typing import DTypeLike
 from components.common.seeding import seeded
 
 BLOCK = 8192  # images that are held as float32 at a time: 16 MiB of 512 features
-READ = (
-    1024  # images that are read from a memory map before its pages are given back: scattered rows bring in 64 KiB each
-)
+READ = 64  # images read from a memory map before its pages are given back: a scattered row can bring in 2 MiB
 
 
 @dataclass(frozen=True)
