@@ -1,9 +1,10 @@
-"""The state of a source, as the setting `source_version` names it."""
+"""The state of what a run reads from outside, for the cache of `gleaner run`: its source, and what people said."""
 
 from pathlib import Path
 
 from components.common.files import sha256_json
 from components.common.storage import open_store
+from components.plan.settings import RunSettings
 
 SINGLE_FILES = (".tar", ".tar.gz", ".tgz", ".zip", ".csv", ".parquet")  # sources that are one object
 
@@ -25,3 +26,35 @@ def source_fingerprint(source: str) -> str:
     if not source.startswith("s3://") and not path.is_dir():
         return ""
     return sha256_json(sorted([entry.key, entry.size, entry.etag] for entry in open_store(source).list()))
+
+
+def with_state(run: RunSettings) -> RunSettings:
+    """The same run, with the state of its source, its labels and its wanted images in the settings that name them.
+
+    `plan` reads them as they then are; what stands here tells the cache only whether to ask it again.
+    """
+    seen = {
+        "labels_version": _answers_fingerprint(run),
+        "candidates_version": _file_fingerprint(run.sample.candidates_from),
+    }
+    source = run.source_version or source_fingerprint(run.source)
+    return run.model_copy(update={"source_version": source, "sample": run.sample.model_copy(update=seen)})
+
+
+def _answers_fingerprint(run: RunSettings) -> str:
+    """Of the file of answers, or of the batches and renamings in the label store, which are only ever added."""
+    if run.sample.label_access != "store":
+        return _file_fingerprint(run.sample.labels_file)
+    root = f"labels/{run.name}"
+    keys = (entry.key.removeprefix(f"{root}/") for entry in open_store(run.store).list(f"{root}/"))
+    said = sorted(key for key in keys if key.startswith("renamings/") or (key.endswith(".parquet") and "/" not in key))
+    return sha256_json(said) if said else ""
+
+
+def _file_fingerprint(uri: str | None) -> str:
+    """Empty where there is no such file: `plan` says that better."""
+    if uri is None:
+        return ""
+    folder, _, name = (uri if "://" in uri else str(Path(uri).expanduser())).rpartition("/")
+    found = open_store(folder or ".").stat(name)
+    return sha256_json([found.size, found.etag]) if found else ""

@@ -32,7 +32,7 @@ from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineSpec
 from components.common.files import write_text
 from components.plan.form import fill
 from pipelines.configuration.config import RunConfig, show
-from pipelines.configuration.source import source_fingerprint
+from pipelines.configuration.source import with_state
 from pipelines.local.caching import StageCache, code_digest
 from pipelines.local.process import StageProcess
 from pipelines.local.progress import Bars, Lines
@@ -44,8 +44,7 @@ def run_config(settings: RunConfig, workdir: Path, display: Bars | Lines, fresh:
     """Run the training pipeline; raises StageError. `fresh`: every stage again, whatever the cache holds."""
     from pipelines.training import training
 
-    version = settings.source_version or source_fingerprint(settings.source)
-    arguments = fill(settings.model_copy(update={"source_version": version}))
+    arguments = fill(with_state(settings))
     with in_use(workdir):
         run = new_run(workdir, settings.name, display, settings.threads)
         write_text(run.folder / "config.yaml", show(settings))

@@ -18,6 +18,7 @@ PAGES = (
     ("report", "evaluate", "evaluation", "report.html"),
     ("data report", "ingest", "dataset", "report.html"),
     ("contact sheet", "sample", "candidates", "contact_sheet.html"),
+    ("clusters", "sample", "candidates", "clusters.html"),
 )
 
 
@@ -54,8 +55,6 @@ def summary(run: Run, store: str, object_store: str = "") -> Iterator[Row]:
         yield label, what
     if "unlabelled_classes" in evaluation:
         yield "classes without a training label", evaluation["unlabelled_classes"]
-    if "advice" in labels:
-        yield "labels", labels["advice"]
     yield from _accuracy(stages)
     if "since" in evaluation:
         label, _, what = evaluation["since"].partition(": ")

@@ -119,10 +119,10 @@ def serve(store: str, *flags: str, name: str = "digits") -> Iterator[Server]:
 
 
 @contextmanager
-def started(*words: str) -> Iterator[Server]:
-    """A command of Python's that prints the link."""
+def started(*words: str, folder: Path = ROOT, program: str = sys.executable) -> Iterator[Server]:
+    """A command that prints the link, run in `folder`: of Python's, where no other program is named."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen([sys.executable, *words], stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment)
+    process = subprocess.Popen([program, *words], stdout=subprocess.PIPE, text=True, cwd=folder, env=environment)
     assert process.stdout
     try:
         said = []

@@ -103,8 +103,8 @@ def _outlook(known: Belief, labels: int, first: int) -> dict[str, Any]:
     steps = np.geomspace(first, 5 * labels, 40)
     at, low, high = (expected["twice"][name] for name in ("error", "low", "high"))
     said = (
-        f"{verdict}: {labels:,} more would take the error from {100 * expected['now']['error']:.1f} % to about "
-        f"{100 * at:.1f} % ({100 * low:.1f} to {100 * high:.1f} %)"
+        f"{verdict}: {labels:,} more would take a linear probe's error from {100 * expected['now']['error']:.1f} % "
+        f"to about {100 * at:.1f} % ({100 * low:.1f} to {100 * high:.1f} %)"
     )
     return {
         "verdict": verdict,

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,10 @@ from kfp import dsl
 
 from components.common.files import sha256_tree, write_json
 from components.common.storage import open_store
-from pipelines.configuration.source import source_fingerprint
+from components.labels.store import Answer, LabelStore
+from components.plan.settings import RunSettings
+from components.sample.settings import SampleSettings
+from pipelines.configuration.source import source_fingerprint, with_state
 from pipelines.local import caching
 from pipelines.local.caching import StageCache, code_digest
 
@@ -42,6 +46,38 @@ def test_a_source_on_s3_is_known_by_its_contents(s3_bucket):
     assert source_fingerprint(f"{s3_bucket}/photos") == first
     store.write("cat/a.png", b"b")
     assert source_fingerprint(f"{s3_bucket}/photos") != first
+
+
+def test_new_answers_are_a_new_state_of_the_run(tmp_path):
+    run = RunSettings(name="digits", source="photos", store=str(tmp_path / "store"))
+    by_file = {"sample": SampleSettings(label_access="file", labels_file=str(tmp_path / "answers.csv"))}
+    by_store = {"sample": SampleSettings(label_access="store")}
+    labels = LabelStore(open_store(run.store), "digits")
+
+    def state(sample: dict[str, SampleSettings]) -> str:
+        return with_state(run.model_copy(update=sample)).sample.labels_version
+
+    assert (state({}), state(by_file), state(by_store)) == ("", "", "")
+    (tmp_path / "answers.csv").write_text("id,label\n1,cat\n")
+    seen = [state(by_file)]
+    (tmp_path / "answers.csv").write_text("id,label\n1,dog\n")  # as long, under the same name
+    seen.append(state(by_file))
+    now = datetime(2026, 3, 1, tzinfo=UTC)
+    labels.append([Answer("1" * 64, "class", "cat", "ann", now, "page", 1)])
+    seen += [state(by_store)]
+    labels.version()  # names a state, and is none
+    assert state(by_store) == seen[-1]
+    labels.rename("cat", "dog", "ann", now)
+    assert len({*seen, state(by_store)}) == 4
+
+
+def test_another_table_of_wanted_images_is_a_new_state(tmp_path):
+    (tmp_path / "wanted.csv").write_text("id\n1\n")
+    wanted = SampleSettings(candidates_from=str(tmp_path / "wanted.csv"))
+    run = RunSettings(name="digits", source="photos", store=str(tmp_path), sample=wanted)
+    first = with_state(run).sample.candidates_version
+    (tmp_path / "wanted.csv").write_text("id\n2\n")
+    assert first != with_state(run).sample.candidates_version
 
 
 def test_a_source_that_is_one_file_is_known_by_it(tmp_path, s3_bucket):

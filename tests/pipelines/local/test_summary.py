@@ -161,15 +161,15 @@ def test_classes_without_a_training_label_are_named_with_their_cost(run):
 
 def test_rounds_say_what_more_labels_would_bring_and_what_changed(run):
     rows = dict(summary(run, "store"))
-    assert not [label for label in rows if label == "labels" or label.startswith("since")]
+    assert not [label for label in rows if label == "more labels" or label.startswith("since")]
     stages = {stage.name: stage for stage in run.stages}
-    advice = "go on: 100 more would take the error from 8.1 % to about 5.9 % (4.8 to 7.2 %)"
+    advice = "go on: 100 more would take a linear probe's error from 8.1 % to about 5.9 % (4.8 to 7.2 %)"
     stages["sample"].outputs["labels"]["metadata"]["advice"] = advice
     stages["evaluate"].outputs["evaluation"]["metadata"]["since"] = (
         "round 2: accuracy +2.1 points (91.0 to 93.1 %), 20 labels more, 1 changed"
     )
     rows = dict(summary(run, "store"))
-    assert rows["labels"] == advice
+    assert rows["more labels"] == advice
     assert rows["since round 2"] == "accuracy +2.1 points (91.0 to 93.1 %), 20 labels more, 1 changed"
 
 

@@ -65,7 +65,7 @@ def test_few_labels_of_a_learnable_set_go_on_and_many_stop(digits):
     assert (few["verdict"], few["labels"]) == (GO_ON, 60)
     assert few["now"]["low"] < few["now"]["error"] < few["now"]["high"]
     assert few["now"]["error"] > few["twice"]["error"] > few["five_times"]["error"]
-    assert few["said"].startswith("go on: 60 more would take the error from ")
+    assert few["said"].startswith("go on: 60 more would take a linear probe's error from ")
     assert 0 < few["point"]["low"] <= few["point"]["labels"] <= few["point"]["high"]
     many = asked(digits, 1000, 500)
     assert many["verdict"] == STOP
