@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -119,9 +119,11 @@ def serve(store: str, *flags: str, name: str = "digits") -> Iterator[Server]:
 
 
 @contextmanager
-def started(*words: str, folder: Path = ROOT, program: str = sys.executable) -> Iterator[Server]:
+def started(
+    *words: str, folder: Path = ROOT, program: str = sys.executable, variables: Mapping[str, str] = os.environ
+) -> Iterator[Server]:
     """A command that prints the link, run in `folder`: of Python's, where no other program is named."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**variables, "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen([program, *words], stdout=subprocess.PIPE, text=True, cwd=folder, env=environment)
     assert process.stdout
     try:
