@@ -18,6 +18,7 @@ from tests.test_end_to_end import CONFIG, TASKS, closing_table, gleaner, record
 DIGITS, EACH = 5, 40  # classes, and photos of each
 ROUND, ROUNDS = 10, 3
 HELD_OUT = {"validation": 10, "calibration": 10, "test": 20}
+pytestmark = pytest.mark.timeout(900)  # four runs of the whole pipeline
 READS_LABELS = ["plan", *TASKS[TASKS.index("sample") :]]
 OLD = "sample: {train_budget: 40, validation_budget: 20, calibration_budget: 20}"
 NEW = (
