@@ -41,7 +41,7 @@ def config(tmp_path: Path, s3_bucket: str) -> Path:
 
 
 def planned(form: Inputs, folder: Path) -> Inputs:
-    given: Inputs = {**form, **{name: folder / name for name in ("parts", *STAGES)}}
+    given: Inputs = {**form, **{name: folder / name for name in ("parts", "slices", *STAGES)}}
     run_plan(**given)
     return {name: json.loads(given[name].read_text(encoding="utf-8")) for name in given.keys() - form.keys()}
 

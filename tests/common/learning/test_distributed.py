@@ -1,6 +1,7 @@
 """Processes of one machine: started by the stage itself, one line for all of them, and no end that hangs."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +18,9 @@ from components.common.storage import FolderStore
 from tests import tiny
 from tests.pretrain.test_pods import PATIENCE, ROOT, run, settings
 from tests.processes import children, gone
+
+# A timer of torch's rendezvous may be collected on its own thread, and then says that it cannot wait for itself.
+TORCHS_OWN = re.compile(r"Exception ignored in: <finalize object.*?cannot join current thread\n", re.DOTALL)
 
 
 def flags(world: tiny.World, folder: Path, **changes: object) -> dict[str, str]:
@@ -109,7 +113,7 @@ def test_a_signal_ends_all(tiny_world, tmp_path, name):
         assert process.wait(PATIENCE) == 128 + signal.Signals[name]
         assert gone(inside)
         assert process.stderr is not None
-        assert process.stderr.read() == ""
+        assert TORCHS_OWN.sub("", process.stderr.read()) == ""
 
 
 def test_the_end_of_the_launcher_is_the_end_of_all(tiny_world, tmp_path):
