@@ -73,7 +73,13 @@ def _beside_the_textbook() -> None:
     pool = _pool(DENSE["k-center"])
     _compare("k-center", pool, kcenter, lambda x: dense_kcenter(x, PICKS, [], pool.free), RUNS)
     pool = _pool(DENSE["MaxHerding"])
-    _compare("MaxHerding", pool, maxherding, lambda x: dense_maxherding(x, PICKS, [], pool.free, 1.0), RUNS)
+    _compare(
+        "MaxHerding",
+        pool,
+        partial(maxherding, sigma=1.0),
+        lambda x: dense_maxherding(x, PICKS, [], pool.free, 1.0),
+        RUNS,
+    )
     for count in TYPICLUST:
         pool = _pool(count)
         dense = partial(dense_typiclust, budget=PICKS, labelled=pool.labelled, neighbours=20, seed=0)

@@ -10,8 +10,12 @@ from components.sample.strategies.distances import spans, squares, workers
 from components.sample.strategies.pool import BLOCK, Pool
 
 FIT_AT_MOST = 50_000  # images that k-means is fitted on; all are assigned to its centres
-CAREFUL = 10_000  # up to here it is fitted in float64 from four starts, above in float32 from one
-STEPS = 20  # of Lloyd's algorithm, above
+CAREFUL = 10_000  # up to here it is fitted in float64 from four starts, above in float32 from as many as are affordable
+STARTS = 4  # ten found no better clusters of MNIST
+AFFORDABLE = (
+    120_000_000_000  # multiplications above CAREFUL, some ten seconds: four starts of 50,000 x 512 to 10 clusters
+)
+STEPS, FULL_STEPS = 20, 100  # of Lloyd's algorithm at most, above CAREFUL: from one start, and from several
 
 
 def clustered(pool: Pool, clusters: int) -> tuple[np.ndarray, np.ndarray]:
@@ -38,13 +42,16 @@ def clustered(pool: Pool, clusters: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def centres_of(x: np.ndarray, clusters: int, seed: int) -> np.ndarray:
-    """Centres of k-means, (k, features) for (n, features); on one thread, since the order of parallel sums would show
-    in the picks.
+    """Centres of k-means, (k, features) for (n, features), the best of up to four starts: one alone often ends in
+    clusters that join two classes. On one thread, since the order of parallel sums would show in the picks.
     """
     clusters = min(clusters, different(x, clusters))
+    starts = min(STARTS, AFFORDABLE // (x.size * clusters * FULL_STEPS))
     with threadpool_limits(1):
         if len(x) <= CAREFUL:
-            return KMeans(clusters, n_init=4, random_state=seed).fit(x).cluster_centers_
+            return KMeans(clusters, n_init=STARTS, random_state=seed).fit(x).cluster_centers_
+        if starts > 1:
+            return KMeans(clusters, n_init=starts, max_iter=FULL_STEPS, random_state=seed).fit(x).cluster_centers_
         # k-means++ looks at every image for every centre: for many of both a sample starts as well
         seen = x[np.random.default_rng(seed).choice(len(x), max(CAREFUL, min(4 * clusters, len(x))), replace=False)]
         if different(seen, clusters) < clusters:

@@ -7,12 +7,16 @@ from components.sample.strategies.pool import Chosen, Pool, drawn
 
 LIMIT = 20_000  # images that are candidates, and images that coverage is measured on
 KEPT = 50_000_000  # entries of the kernel that are kept, 400 MB; where there are more, each is computed when it is used
+SPREAD = 2_000  # images that the median distance is taken of
 ROWS, COLUMNS = 1024, 1024  # of a block of the kernel: 8 MiB
 
 
-def maxherding(pool: Pool, budget: int, sigma: float = 1.0) -> Chosen:
+def maxherding(pool: Pool, budget: int, sigma: float | None = None) -> Chosen:
     """MaxHerding (Bae et al. 2024): greedily maximise the generalized coverage, the mean over the pool of
     max over chosen s of k(x, s), with the Gaussian kernel k(x, s) = exp(-|x - s|^2 / sigma^2).
+
+    sigma: half the median distance between images where it is not given. The paper has 1, which is too wide where an
+    encoder's images lie close together: there all images cover each other.
 
     Exact: a pick changes the gains only through the images that are nearer to it than to any before, about one in t at
     pick t. Of a pool of more than 20,000 images as many, drawn uniformly by the seed, are candidates, and coverage is
@@ -27,6 +31,7 @@ def maxherding(pool: Pool, budget: int, sigma: float = 1.0) -> Chosen:
     reasons: list[str] = []
     left = np.ones(len(candidates), bool)
     with workers(pool.threads) as each:
+        sigma = half_median(pool, measured) if sigma is None else sigma
         kernel = _Kernel(pool, measured, candidates, sigma, each)
         covered = np.zeros(len(measured))
         for span in spans(len(pool.labelled), ROWS):
@@ -43,6 +48,14 @@ def maxherding(pool: Pool, budget: int, sigma: float = 1.0) -> Chosen:
             gains -= kernel.gains(rows, covered[rows], after[rows])
             covered = after
     return Chosen(candidates[picks], reasons)
+
+
+def half_median(pool: Pool, measured: np.ndarray) -> float:
+    """Half the median distance between at most 2,000 of these images, drawn by the seed; 1 where that is nothing."""
+    some = pool.take(drawn(pool, measured, SPREAD, "sigma"), np.float64)
+    between = squared(some, some)[np.triu_indices(len(some), 1)]
+    half = float(np.sqrt(np.median(between))) / 2 if len(between) else 0.0
+    return half or 1.0
 
 
 class _Kernel:

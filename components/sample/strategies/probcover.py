@@ -15,6 +15,9 @@ def probcover(pool: Pool, budget: int, classes: int = 10, delta: float | None = 
     """ProbCover (Yehuda et al. 2022, algorithm 1): each pick is the free image that has most uncovered images within
     delta; all of these are covered then. Once none is left to cover, coverage begins anew, since the paper ends there.
 
+    The rule for delta is the paper's, and often too strict (so Bae et al. 2024): on an encoder whose classes differ in
+    density all picks fall into the densest; give delta, or take maxherding, which needs none.
+
     classes: how many, or how many are guessed, for the choice of delta where it is not given. Of a pool of more than
     20,000 images as many, drawn uniformly by the seed, are candidates, and coverage is measured on as many.
     """

@@ -13,8 +13,9 @@ MEASURED = 1024  # images of one cluster that distances are measured to
 def typiclust(pool: Pool, budget: int, neighbours: int = 20) -> Chosen:
     """TypiClust (Hacohen et al. 2022, algorithm 1): the most typical image of each of the largest uncovered clusters.
 
-    As many clusters as labels and picks together; neighbours: k of typicality. A cluster of more than 1,024 images is
-    measured against as many of it, drawn by the seed, so that the cost grows with the pool and not with its square.
+    As many clusters as labels and picks together. neighbours: the least k of typicality. A cluster of more than 1,024
+    images is measured against as many of it, drawn by the seed, so that the cost grows with the pool and not with its
+    square.
     """
     if budget <= 0 or not pool.free.any():
         return Chosen(np.empty(0, np.int64), [])
@@ -33,8 +34,11 @@ def typiclust(pool: Pool, budget: int, neighbours: int = 20) -> Chosen:
 
 
 def typicality(pool: Pool, members: list[np.ndarray], neighbours: int) -> np.ndarray:
-    """Inverse mean distance of each image to the k nearest others of its cluster (ibid., eq. 1), with k at most the
-    others there are, float64 (n,); 1 for an image that is alone.
+    """Inverse mean distance of each image to the k nearest others of its cluster (ibid., eq. 1), float64 (n,); 1 for an
+    image that is alone.
+
+    k is half of the cluster, or `neighbours` where that is more, and at most the others there are. The paper has 20 in
+    clusters of any size: in one of thousands these find a small dense spot, often of another class, and not its middle.
     """
     score = np.ones(len(pool))
     rng = seeded(pool.seed, "typicality")[0]
@@ -48,7 +52,7 @@ def typicality(pool: Pool, members: list[np.ndarray], neighbours: int) -> np.nda
         some, among = part
         distances = squared(pool.take(some, np.float64), pool.take(among, np.float64))
         distances[some[:, None] == among] = np.inf  # an image is no neighbour of its own
-        k = min(neighbours, len(among) - 1)
+        k = min(max(neighbours, len(among) // 2), len(among) - 1)
         nearest = np.sort(np.partition(distances, k - 1, axis=1)[:, :k], axis=1)
         score[some] = 1 / np.maximum(np.round(np.sqrt(nearest).sum(axis=1) / k, 9), 1e-9)
 

@@ -3,8 +3,10 @@
 import warnings
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.cluster import KMeans
 
 from components.sample.strategies import clusters
 from components.sample.strategies.clusters import centres_of, clustered
@@ -58,7 +60,9 @@ def test_the_middle_of_each_group_the_largest_first():
     assert kmeans(pool_of(x, [3], [1]), 2).positions.tolist() == [0, 7]
 
 
-def test_a_part_of_a_large_pool_is_fitted_and_all_of_it_assigned(monkeypatch):
+@pytest.mark.parametrize("affordable", [0, clusters.AFFORDABLE])
+def test_a_part_of_a_large_pool_is_fitted_and_all_of_it_assigned(affordable, monkeypatch):
+    monkeypatch.setattr(clusters, "AFFORDABLE", affordable)
     monkeypatch.setattr(clusters, "CAREFUL", 200)
     monkeypatch.setattr(clusters, "FIT_AT_MOST", 700)
     x = np.repeat(np.eye(6, dtype=np.float16), [500, 400, 300, 200, 100, 50], axis=0)
@@ -69,7 +73,9 @@ def test_a_part_of_a_large_pool_is_fitted_and_all_of_it_assigned(monkeypatch):
         assert len(kmeans(pool_of(x), 40).positions) == 40
 
 
-def test_centres_are_means_that_no_image_would_leave(monkeypatch):
+@pytest.mark.parametrize("affordable", [0, clusters.AFFORDABLE])
+def test_centres_are_means_that_no_image_would_leave(affordable, monkeypatch):
+    monkeypatch.setattr(clusters, "AFFORDABLE", affordable)
     monkeypatch.setattr(clusters, "CAREFUL", 500)
     monkeypatch.setattr(clusters, "STEPS", 300)
     x = blobs(2000, 8, 0).astype(np.float32)
@@ -77,3 +83,20 @@ def test_centres_are_means_that_no_image_would_leave(monkeypatch):
     nearest = np.linalg.norm(x[:, None] - centres, axis=2).argmin(axis=1)
     means = np.array([x[nearest == c].mean(axis=0) for c in range(12)])
     assert np.abs(means - centres).max() < 0.02
+
+
+def test_a_large_pool_in_few_clusters_is_fitted_from_several_starts_and_in_many_from_one(monkeypatch):
+    fitted: list[int] = []
+
+    class Counted(KMeans):
+        def fit(self, x):
+            fitted.append(self.n_init)
+            return super().fit(x)
+
+    monkeypatch.setattr(clusters, "KMeans", Counted)
+    monkeypatch.setattr(clusters, "CAREFUL", 500)
+    monkeypatch.setattr(clusters, "AFFORDABLE", 4 * 2000 * 8 * 10 * clusters.FULL_STEPS)
+    x = blobs(2000, 8, 0).astype(np.float32)
+    for count in (10, 20, 40):
+        centres_of(x, count, 0)
+    assert fitted == [4, 2, 1]

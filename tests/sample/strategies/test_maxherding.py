@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.sample.strategies import maxherding as module
-from components.sample.strategies.maxherding import maxherding
+from components.sample.strategies.maxherding import half_median, maxherding
 from tests.sample.strategies.pools import blobs, check_copies, check_rules, pool_of, split, unit
 from tests.sample.strategies.textbook import dense_maxherding, distances
 
@@ -48,13 +48,13 @@ def test_many_blocks(kept, monkeypatch):
     x = blobs(900, 32, 0)
     labelled, closed = split(900, 300, 50, 0)
     pool = pool_of(x, labelled, closed, threads=2)
-    assert maxherding(pool, 60).positions.tolist() == dense_maxherding(x, 60, labelled, pool.free, 1)
+    assert maxherding(pool, 60, 1).positions.tolist() == dense_maxherding(x, 60, labelled, pool.free, 1)
 
 
 def test_orthogonal_groups_go_by_size_with_the_gain_of_the_formula():
     sizes = [50, 40, 30, 20]
     x = np.repeat(np.eye(4, dtype=np.float16), sizes, axis=0)
-    picks, reasons = maxherding(pool_of(x), 5)
+    picks, reasons = maxherding(pool_of(x), 5, 1)
     assert picks.tolist() == [0, 50, 90, 120, 1]
     far = exp(-2)  # the kernel of orthogonal unit vectors
     gains = [(50 + far * 90) / 140, *(size * (1 - far) / 140 for size in sizes[1:]), 0]
@@ -67,8 +67,8 @@ def test_of_a_large_pool_a_part_is_measured_and_may_be_picked(monkeypatch):
     x = blobs(1500, 16, 0)
     labelled, closed = split(1500, 10, 150, 0)
     pool = pool_of(x, labelled, closed)
-    picks = maxherding(pool, 30).positions
-    assert (picks == maxherding(pool, 30).positions).all()
+    picks = maxherding(pool, 30, 1).positions
+    assert (picks == maxherding(pool, 30, 1).positions).all()
     assert len(set(picks.tolist())) == 30
     assert pool.free[picks].all()
     kernel = np.exp(-distances(x))
@@ -77,3 +77,11 @@ def test_of_a_large_pool_a_part_is_measured_and_may_be_picked(monkeypatch):
     full, found = (kernel[:, [*labelled, *rows]].max(axis=1).mean() for rows in (best, picks))
     assert found - chance > 0.7 * (full - chance)
     assert len(maxherding(pool, 350).positions) == 350  # a budget beyond the limit
+
+
+def test_sigma_is_half_the_median_distance():
+    x = unit(61, 8, 0)
+    sigma = np.sqrt(np.median(distances(x)[np.triu_indices(61, 1)])) / 2
+    assert half_median(pool_of(x), np.arange(61)) == pytest.approx(sigma)
+    assert maxherding(pool_of(x), 20).positions.tolist() == dense_maxherding(x, 20, [], np.ones(61, bool), sigma)
+    assert half_median(pool_of(x[[3, 3, 3]]), np.arange(3)) == half_median(pool_of(x), np.arange(1)) == 1

@@ -48,10 +48,12 @@ def dense_typiclust(
 
 
 def dense_typicality(x: np.ndarray, neighbours: int) -> np.ndarray:
-    """Inverse mean distance to the k nearest others (ibid., eq. 1); (n, features) to (n,)."""
+    """Inverse mean distance to the k nearest others (ibid., eq. 1), with k half of them all or `neighbours` where that
+    is more; (n, features) to (n,).
+    """
     if len(x) == 1:
         return np.ones(1)
-    k = min(neighbours, len(x) - 1)
+    k = min(max(neighbours, len(x) // 2), len(x) - 1)
     result = np.empty(len(x))
     squares = (x**2).sum(axis=1)
     for start in range(0, len(x), 1024):
