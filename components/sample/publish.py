@@ -4,6 +4,7 @@ import base64
 import csv
 import io
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,6 +29,7 @@ from components.sample.strategies.pool import Pool
 SHOWN = 200  # pictures per purpose on the contact sheet
 BESIDE = "the candidates.csv beside this page"
 CLUSTERS_PAGE = "clusters.html"  # beside the contact sheet in the store
+FIGURES = re.compile(r" \([^)]*\)")  # of a reason: too long for a caption
 PEOPLE = ("file", "store")  # who is shown what is known already; what an oracle knows is not handed to people
 
 
@@ -223,7 +225,7 @@ def sheet(
 
 def caption(rank: int, pick: Pick, labels: dict[int, Answer]) -> str:
     label = f" · {labels[pick.row].label}" if pick.row in labels else ""
-    reason = "" if pick.reason == drawn_for(pick.purpose) else f" · {pick.reason.partition(' (')[0]}"
+    reason = "" if pick.reason == drawn_for(pick.purpose) else f" · {FIGURES.sub('', pick.reason)}"
     return f"{rank}{label}{reason}"
 
 

@@ -5,34 +5,17 @@ from dataclasses import replace
 
 import numpy as np
 
-from components.sample.balance import balanced, within
+from components.sample.choose import STRATEGIES, Taught
+from components.sample.choose import choose as chosen_of
+from components.sample.settings import COLD, WARM, SampleSettings
 from components.sample.strategies import probe
-from components.sample.strategies.badge import badge
-from components.sample.strategies.bald import bald
-from components.sample.strategies.entropy import entropy
-from components.sample.strategies.kcenter import kcenter
-from components.sample.strategies.kmeans import kmeans
-from components.sample.strategies.margin import margin
-from components.sample.strategies.maxherding import maxherding
 from components.sample.strategies.pool import Chosen, Pool
-from components.sample.strategies.probcover import probcover
-from components.sample.strategies.random_draw import random_picks
-from components.sample.strategies.tcm import tcm
-from components.sample.strategies.typiclust import typiclust
-from components.sample.weak import predict, weak_classifier
 
-NEIGHBOURS = 20  # k of typicality, the default
-COLD: dict[str, Callable[[Pool, int], Chosen]] = {
-    "random": random_picks,
-    "typiclust": lambda pool, budget: typiclust(pool, budget, NEIGHBOURS),
-    "probcover": probcover,
-    "maxherding": maxherding,
-    "kmeans": kmeans,
-    "kcenter": kcenter,
-}
+__all__ = ["COLD", "GREEDY", "WARM", "accuracy", "buy", "choose", "taught", "whole"]
+NEIGHBOURS = SampleSettings().neighbours
+DIGITS = 10
 GREEDY = ("random", "probcover", "maxherding", "kcenter")  # fewer picks are the first of more
 TAUGHT = 200  # labels of the strategies whose time and memory is measured
-WARM = ("margin", "entropy", "bald", "badge", "tcm")
 
 
 def whole(vectors: np.ndarray, rows: np.ndarray, seed: int) -> Pool:
@@ -52,26 +35,9 @@ def choose(name: str, pool: Pool, budget: int, digits: np.ndarray, balance: bool
     are looked at.
     """
     classes, labels = np.unique(digits[pool.labelled], return_inverse=True)
-    names = classes.astype(str).tolist()
-    strategy = COLD.get(name) or with_classifier(name, pool, labels, names)
-    if not balance or len(classes) < 2:
-        return strategy(pool, budget).positions
-    weak = weak_classifier(pool.take(pool.labelled), labels, pool.seed)
-    return balanced(strategy, pool, budget, predict(weak, pool), labels, names).positions
-
-
-def with_classifier(name: str, pool: Pool, labels: np.ndarray, names: list[str]) -> Callable[[Pool, int], Chosen]:
-    """A strategy that knows what the probe says of the pool; it may be asked about a part of it."""
-    if name == "bald":
-        information = probe.information(pool, labels, len(names))
-        return lambda part, budget: bald(part, budget, within(pool, part, information))
-    weights = probe.fit(pool.take(pool.labelled), labels, len(names))
-    said = probe.probabilities(pool, weights)
-    if name == "tcm":
-        count = len(pool.labelled)
-        return lambda part, budget: tcm(part, budget, NEIGHBOURS, within(pool, part, said), names, count)
-    strategy = {"margin": margin, "entropy": entropy, "badge": badge}[name]
-    return lambda part, budget: strategy(part, budget, within(pool, part, said), names)
+    known = Taught(pool, labels, classes.astype(str).tolist(), DIGITS, NEIGHBOURS)
+    settings = SampleSettings.model_validate({"strategy": name, "balance": balance})
+    return chosen_of(known, pool.free, budget, settings).positions
 
 
 def taught(name: str) -> Callable[[Pool, int], Chosen]:
@@ -82,7 +48,8 @@ def taught(name: str) -> Callable[[Pool, int], Chosen]:
         pool = buy(pool, np.sort(rng.permutation(len(pool))[:TAUGHT]))
         vectors = pool.take(pool.labelled)
         classes, labels = np.unique((vectors @ rng.normal(size=(vectors.shape[1], 10))).argmax(1), return_inverse=True)
-        return with_classifier(name, pool, labels, classes.astype(str).tolist())(pool, budget)
+        known = Taught(pool, labels, classes.astype(str).tolist(), len(classes), NEIGHBOURS)
+        return STRATEGIES[name](known, pool, budget)
 
     return strategy
 

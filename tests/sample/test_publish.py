@@ -14,7 +14,7 @@ from components.common.data.reader import ShardReader
 from components.common.storage import open_store
 from components.sample.answers import Answer
 from components.sample.picks import Pick
-from components.sample.publish import SHOWN, candidates_csv, candidates_table, label_studio_json, sheet
+from components.sample.publish import SHOWN, candidates_csv, candidates_table, caption, label_studio_json, sheet
 from tests import tiny
 
 PICKS = [
@@ -109,3 +109,8 @@ def test_a_long_list_is_cut_and_says_so(tiny_world, reader):
 
 def test_no_picks_are_a_page_too(tiny_world, reader):
     assert "Which 0 of the 900 images" in sheet(tiny_world.data, reader, [], {}, 20)
+
+
+def test_a_caption_leaves_figures_out_and_keeps_the_class_that_is_expected():
+    pick = Pick(4, "train", "typical of a cluster of 9 (typicality 1.50); perhaps a 7")
+    assert caption(1, pick, {}) == "1 · typical of a cluster of 9; perhaps a 7"
