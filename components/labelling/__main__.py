@@ -13,11 +13,18 @@ import uvicorn
 
 from components.common.errors import BadInputError, FailedError, last_words
 from components.common.parent import follow
-from components.common.storage import open_store
 from components.labelling.access import EVERYWHERE, Guard, addresses, known_hosts
 from components.labelling.app import create
 from components.labelling.desk import Desk
+from components.labels.options import add_which, opened
 
+EXAMPLES = """examples:
+  gleaner label -c my.yaml                       what the latest run of my.yaml asks for
+  gleaner label -c my.yaml --annotators 2        two people see each image
+  gleaner label --name photos --store s3://bucket/prefix --annotator Ann
+
+An answer is in the store before the next image shows; Ctrl-C stops the page, and the next start goes on.
+"""
 PATIENCE = 5  # seconds that requests have to end in, once the server is to stop
 
 
@@ -26,7 +33,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = parser().parse_args(argv)
     follow()
     try:
-        desk = Desk(open_store(options.store), options.name, options.annotators)
+        labels = opened(options)
+        desk = Desk(labels.store, options.name, options.annotators)
         listener = _listen(options.host, options.port)
     except (BadInputError, FailedError, MemoryError) as error:
         line, code = last_words("label", error) or ("", 1)
@@ -54,10 +62,11 @@ def serve(app: Any, listener: socket.socket) -> None:
 
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
-        prog="gleaner label", description="Serve a page to label images on, with the keyboard, and print its link."
+        prog="gleaner label",
+        description="Serve a page to label images on, with the keyboard, and print its link.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    made.add_argument("--name", required=True, help="name of the dataset")
-    made.add_argument("--store", required=True, help="s3://bucket/prefix or a folder: the store of the runs")
     made.add_argument("--host", default="127.0.0.1", help="address to listen at (default: this machine alone)")
     made.add_argument("--port", type=int, default=0, help="port to listen at (default: a free one)")
     made.add_argument("--annotators", type=_count, default=1, metavar="N", help="people who see each image (default 1)")
@@ -69,6 +78,7 @@ def parser() -> argparse.ArgumentParser:
         help="a login stands before this page and names the person in this header: no token is asked for",
     )
     made.add_argument("--prefix", type=_prefix, default="/", metavar="/PATH/", help="path at which the page is served")
+    add_which(made)
     made.add_argument("--then", default="gleaner run", metavar="COMMAND", help="what to do once all is labelled")
     return made
 

@@ -17,15 +17,20 @@ WHERE = "give -c my.yaml, a run configuration, or --name NAME --store STORE"
 def shared() -> argparse.ArgumentParser:
     """Parent of every command's parser: which labels are meant, and which answer holds."""
     made = argparse.ArgumentParser(add_help=False)
-    which = made.add_argument_group("which labels")
-    which.add_argument("-c", "--config", metavar="CONFIG", help="run configuration that says name, store and rule")
-    which.add_argument("--name", metavar="NAME", help="the `name` of a run configuration")
-    which.add_argument("--store", metavar="STORE", help="its `store`: s3://bucket/prefix or a folder")
-    which.add_argument("--object-store", metavar="DIR", help="the folder that its `object_store` names")
-    which.add_argument(
+    add_which(made).add_argument(
         "--rule", choices=RULES, default=MAJORITY, help="which answer holds where people disagree (default: the run's)"
     )
     return made
+
+
+def add_which(parser: argparse.ArgumentParser) -> Any:
+    """The flags that say which labels are meant, as a group of their own."""
+    which = parser.add_argument_group("which labels")
+    which.add_argument("-c", "--config", metavar="CONFIG", help="run configuration that says name, store and the like")
+    which.add_argument("--name", metavar="NAME", help="the `name` of a run configuration")
+    which.add_argument("--store", metavar="STORE", help="its `store`: s3://bucket/prefix or a folder")
+    which.add_argument("--object-store", metavar="DIR", help="the folder that its `object_store` names")
+    return which
 
 
 def add_command(
@@ -46,7 +51,7 @@ def add_command(
 def opened(options: argparse.Namespace) -> LabelStore:
     """The labels that the flags name."""
     if options.config is not None or options.object_store is not None:
-        raise BadInputError("-c and --object-store are understood by `gleaner labels`; here give --name and --store")
+        raise BadInputError("-c and --object-store are understood by `gleaner`; here give --name and --store")
     if not options.name or not options.store:
         raise BadInputError(f"which labels? {WHERE}")
     return LabelStore(open_store(options.store), options.name)
