@@ -141,5 +141,5 @@ def test_a_changed_and_a_withdrawn_answer_run_only_what_reads_labels(story):
     assert ran(folder) == READS_LABELS
     assert table["labels used"].startswith(f"{ROUND * ROUNDS - 1} train")
     said = next(text for name, text in table.items() if name.startswith("since round"))
-    assert "1 changed" in said
+    assert "1 label changed" in said
     assert "1 withdrawn" in said
