@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import Iterator
-from pathlib import Path
 
 from components.common.errors import BadInputError
 from components.common.labels.answers import Said, person
@@ -10,7 +9,7 @@ from components.common.labels.studio import ANNOTATION, json_answers, row_answer
 from components.common.labels.tables import read_table
 from components.common.labels.text import whole_text
 from components.common.names import class_name
-from components.common.storage import open_store
+from components.common.storage import file_at
 
 
 def read_answers(uri: str) -> tuple[bytes, Iterator[Said]]:
@@ -19,9 +18,9 @@ def read_answers(uri: str) -> tuple[bytes, Iterator[Said]]:
 
     Raises BadInputError where there is none; a line that cannot be read does so as it is reached.
     """
-    folder, _, name = str(Path(uri).expanduser() if "://" not in uri else uri).rpartition("/")
+    store, name = file_at(uri)
     try:
-        data = open_store(folder or ".").read(name)
+        data = store.read(name)
     except KeyError:
         wanted = "expected a CSV with the columns id,label or Label Studio's JSON export"
         raise BadInputError(f"sample.labels_file: {uri} does not exist; {wanted}") from None

@@ -1,14 +1,13 @@
 """Images that somebody asks for, read from where a configuration says that their table lies."""
 
 import io
-from pathlib import Path
 
 import pyarrow as pa
 
 from components.common.errors import BadInputError
 from components.common.labels.tables import read_table
 from components.common.parquet import read_table as read_parquet
-from components.common.storage import open_store
+from components.common.storage import file_at
 
 
 def read_wanted(uri: str) -> tuple[bytes, dict[str, str]]:
@@ -17,9 +16,9 @@ def read_wanted(uri: str) -> tuple[bytes, dict[str, str]]:
 
     Raises BadInputError where there is none, it cannot be read, or it names no image.
     """
-    folder, _, name = str(Path(uri).expanduser() if "://" not in uri else uri).rpartition("/")
+    store, name = file_at(uri)
     try:
-        data = open_store(folder or ".").read(name)
+        data = store.read(name)
     except KeyError:
         raise BadInputError(
             f"sample.candidates_from: {uri} does not exist; expected a CSV or Parquet table with the column id"

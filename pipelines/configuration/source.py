@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from components.common.files import sha256_json
-from components.common.storage import open_store
+from components.common.storage import file_at, open_store
 from components.plan.settings import RunSettings
 
 SINGLE_FILES = (".tar", ".tar.gz", ".tgz", ".zip", ".csv", ".parquet")  # sources that are one object
@@ -55,6 +55,6 @@ def _file_fingerprint(uri: str | None) -> str:
     """Empty where there is no such file: `plan` says that better."""
     if uri is None:
         return ""
-    folder, _, name = (uri if "://" in uri else str(Path(uri).expanduser())).rpartition("/")
-    found = open_store(folder or ".").stat(name)
+    store, name = file_at(uri)
+    found = store.stat(name)
     return sha256_json([found.size, found.etag]) if found else ""

@@ -28,6 +28,7 @@ __all__ = [
     "announce",
     "cache_folder",
     "collection",
+    "file_at",
     "open_store",
 ]
 
@@ -44,3 +45,9 @@ def open_store(uri: str) -> Store:
     if "://" in uri or not uri:
         raise BadInputError(f"{uri!r} is not a place that is known; expected s3://bucket/prefix or a folder")
     return FolderStore(Path(uri).expanduser())
+
+
+def file_at(uri: str) -> tuple[Store, str]:
+    """The store that holds a single file, an s3:// URI or a path that may begin with `~`, and its key there."""
+    folder, _, name = (uri if "://" in uri else str(Path(uri).expanduser())).rpartition("/")
+    return open_store(folder or "."), name
