@@ -38,7 +38,7 @@ def main(argv: list[str] | None = None) -> None:
     try:
         if words[:1] in (["example"], ["predict"]):  # all that follows belongs to the stage's own command
             _become(
-                {"example": "components.ingest.example", "predict": "components.release.predict"}[words[0]],
+                {"example": "components.ingest.example", "predict": "components.predict.command"}[words[0]],
                 _reached(words[1:]),
             )
         if words[:1] in (["label"], ["labels"]):

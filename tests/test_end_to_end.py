@@ -162,7 +162,7 @@ def test_nothing_changed_nothing_runs(worlds, world):
 
 def test_only_what_changed_runs(worlds):
     folder, _ = worlds[1]
-    again = gleaner(folder, "run", "tiny.yaml", "release.promote=false")
+    again = gleaner(folder, "run", "tiny.yaml", "release.promote=approval")
     assert again.returncode == 0, again.stderr
     assert [stage["name"] for stage in record(folder)["stages"] if stage["seconds"] is not None] == [
         "plan",  # reads the form

@@ -28,5 +28,13 @@ class EvaluateSettings(Settings):
     """Most confident mistakes shown."""
     batch_size: Count = 256
     """Images per forward pass."""
+    saliency: int = Field(8, ge=0)
+    """Images whose pixels are shaded by how much they count for the answer."""
+    small_slice: Count = 20
+    """Slices and classes of fewer test images are marked: their figures say little."""
+    int8_max_drop: Share | None = None
+    """Greatest loss of test accuracy at which a model of 8-bit weights is released too; null makes none."""
+    champion: str = ""
+    """Version of the champion that the model is compared with; each run fills it in."""
     since: str = ""
     """Key of the record of the round before, which the report compares with; each run fills it in."""

@@ -11,8 +11,8 @@ from components.common.errors import BadInputError
 from components.common.files import json_text, new_folder, read_json, sha256_bytes, write_json
 from components.common.storage import open_store
 from components.common.waiting import sentence, waiting_in
-from components.release.bundle import describe, promote, publish
 from components.release.settings import ReleaseSettings
+from components.releases.bundle import describe, promote, publish
 
 
 def run(
@@ -42,19 +42,18 @@ def run(
     described = describe(files, about(classifier, calibration, evaluation, name, files))
     target = open_store(store)
     folder = publish(target, described, files)
-    if settings.promote:
+    auto = settings.promote == "auto"
+    if auto:
         promote(target, described)
     reason = (
-        "every gate passed"
-        if settings.promote
-        else "every gate passed; published without promotion (release.promote: false)"
+        "every gate passed" if auto else "every gate passed; published without promotion (release.promote: approval)"
     )
     published = f"{target.uri}/{folder}".rstrip("/")
     return _record(
         release,
         {
             "model": name,
-            "promoted": settings.promote,
+            "promoted": auto,
             "version": described["version"],
             "published": published,
             "why": reason,

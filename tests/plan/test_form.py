@@ -22,7 +22,7 @@ CHANGED: dict[str, Any] = {
     "sample_train_budget": 12,
     "sample_label_access": "file",
     "sample_labels_file": "s3://b/labels.csv",
-    "release_promote": "no",
+    "release_promote": "approval",
 }
 
 
@@ -40,7 +40,13 @@ def settings_of(form: dict[str, Any], **settings: Any) -> dict[str, Any]:
     "overrides",
     [
         [],
-        ["seed=3", "threads=1", "evaluate.gates.max_ece=null", "evaluate.gates.max_drop=0.5", "release.promote=false"],
+        [
+            "seed=3",
+            "threads=1",
+            "evaluate.gates.max_ece=null",
+            "evaluate.gates.max_drop=0.5",
+            "release.promote=approval",
+        ],
         ["sample.label_access=file", "sample.labels_file=here.csv", "pretrain.augment={crop: 1, blur: .5}"],
     ],
 )
@@ -73,7 +79,7 @@ def test_what_a_person_changes_takes_effect(name):
 
 def test_choices_are_those_of_the_settings():
     assert choices("sample_label_access") == ("oracle", "source", "file", "store")
-    assert choices("release_promote") == ("yes", "no")
+    assert choices("release_promote") == ("auto", "approval")
     assert [choices(name) for name in ("name", "pretrain_epochs", "settings")] == [(), (), ()]
     for name in FIELDS:
         for word in choices(name):
@@ -89,7 +95,7 @@ def test_choices_are_those_of_the_settings():
         ),
         ({"name": "My Birds"}, "form: name: got 'My Birds', expected text that matches ^[a-z0-9]"),
         ({"pretrain_epochs": -1}, "form: pretrain.epochs: got -1, expected "),
-        ({"release_promote": "maybe"}, "form: release.promote: got 'maybe', expected a valid boolean"),
+        ({"release_promote": "maybe"}, "form: release.promote: got 'maybe', expected 'auto' or 'approval'"),
         ({"settings": []}, 'form: settings: got [], expected a JSON object such as {"seed": 1}'),
         (
             {"settings": {"pretrain": {"epoch": 3}}},
@@ -100,7 +106,7 @@ def test_choices_are_those_of_the_settings():
             "form: settings: pretrain.epochs: got 3, and the field pretrain_epochs says 100; expected it in the field "
             "alone",
         ),
-        ({"settings": {"release": {"promote": False}}}, "form: settings: release.promote: got False, and the field"),
+        ({"settings": {"release": {"promote": "auto"}}}, "form: settings: release.promote: got 'auto', and the field"),
         ({"settings": {"store": "s3://c"}}, "form: settings: store: got 's3://c', and the field store says"),
         (
             {"settings": {"pretrain": {"temperature": -1}}},

@@ -38,7 +38,7 @@ def planned(form: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 def test_each_stage_is_told_its_settings(world, tmp_path):
     asked = world.model_copy(update={"seed": 5, "threads": 1})
-    told = planned({**fill(asked), "release_promote": "no", "pretrain_epochs": 3}, tmp_path / "out")
+    told = planned({**fill(asked), "release_promote": "approval", "pretrain_epochs": 3}, tmp_path / "out")
     alike = {stage: {key: told[stage].pop(key, None) for key in ("seed", "threads")} for stage in STAGES}
     for stage in ("pretrain", "sample", "warmup", "pseudolabel", "evaluate"):
         assert alike[stage] == {"seed": 5, "threads": 1}
@@ -48,7 +48,7 @@ def test_each_stage_is_told_its_settings(world, tmp_path):
     assert "None" not in str(told), "a parameter cannot hold it"
     for stage in STAGES:
         plain = getattr(world, stage)
-        changed = {"pretrain": {"epochs": 3}, "release": {"promote": False}}.get(stage, {})
+        changed = {"pretrain": {"epochs": 3}, "release": {"promote": "approval"}}.get(stage, {})
         assert type(plain).model_validate(told[stage]) == plain.model_copy(update=changed)
 
 

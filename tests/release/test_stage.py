@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -13,14 +14,19 @@ from components.common.artifacts import load_labels
 from components.common.code import code_digest
 from components.common.errors import BadInputError
 from components.common.files import read_json, sha256_file, sha256_tree, write_json
-from components.release.bundle import FILES, version_of
 from components.release.settings import ReleaseSettings
 from components.release.stage import run
+from components.releases.bundle import FILES, version_of
 from tests import tiny
 
 
 def released(
-    world: tiny.World, done: tiny.Evaluated, store: str, folder: Path, name: str = "digits", promote: bool = True
+    world: tiny.World,
+    done: tiny.Evaluated,
+    store: str,
+    folder: Path,
+    name: str = "digits",
+    promote: Literal["auto", "approval"] = "auto",
 ) -> tuple[dict, dict]:
     metadata = run(
         world.classifier,
@@ -89,10 +95,10 @@ def test_a_failed_gate_is_a_record_that_says_which_and_why(tiny_world, tiny_eval
 
 
 def test_without_promotion_the_champion_stays(tiny_world, passing, tmp_path):
-    record, _ = released(tiny_world, passing, str(tmp_path / "store"), tmp_path / "release", promote=False)
+    record, _ = released(tiny_world, passing, str(tmp_path / "store"), tmp_path / "release", promote="approval")
     assert record["promoted"] is False
     assert Path(record["published"]).is_dir()
-    assert "promote: false" in record["why"]
+    assert "promote: approval" in record["why"]
     assert not (tmp_path / "store" / "releases" / "digits" / "champion.json").exists()
 
 

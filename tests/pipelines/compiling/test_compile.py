@@ -144,7 +144,7 @@ def test_the_form_can_be_filled_in_without_reading_code(ir):
     assert offered == {
         "sample_strategy": strategies,
         "sample_label_access": ["oracle", "source", "file", "store"],
-        "release_promote": ["yes", "no"],
+        "release_promote": ["auto", "approval"],
     }
     for name, words in offered.items():
         assert inputs[name]["defaultValue"] in words

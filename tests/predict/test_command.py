@@ -8,7 +8,7 @@ import pytest
 from components.common.data.reader import ShardReader
 from components.common.files import read_json, write_json
 from components.common.storage import open_store
-from components.release.predict import BATCH, main
+from components.predict.command import BATCH, main
 from components.release.settings import ReleaseSettings
 from components.release.stage import run
 

@@ -18,7 +18,7 @@ from components.common.data.images import ImageError, decode, to_square
 from components.common.errors import OUT_OF_MEMORY, BadInputError
 from components.common.metrics import softmax
 from components.common.storage import open_store
-from components.release.bundle import FILES, find, verified_file
+from components.releases.bundle import FILES, find, verified_file
 
 BATCH = 64  # images per forward pass
 MAX_PIXELS = 100_000_000

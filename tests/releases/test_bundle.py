@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from components.common.storage import IntegrityError, open_store
-from components.release.bundle import describe, find, promote, publish, verified_file, version_of
+from components.releases.bundle import describe, find, promote, publish, verified_file, version_of
 
 FILES = {"weights": b"\x00\x01", "about.json": b"{}"}
 

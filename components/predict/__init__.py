@@ -1,0 +1,1 @@
+"""Classify images with a release, by the file, the folder or the million."""
