@@ -5,6 +5,7 @@ are.
 """
 
 import os
+import re
 import subprocess
 import sysconfig
 from pathlib import Path
@@ -12,12 +13,14 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 LOCKS = ROOT / "docker" / "locks"
 PYTHON = "3.11"  # that of the base image
-EXTRAS = {  # a later layer takes what earlier ones have
-    "data": (["heic", "label"], []),
-    "train": (["learn", "many", "dali"], ["data"]),
-    "report": (["learn", "report"], ["data", "train"]),
-    "torch-cuda": (["torch"], ["data", "train", "report"]),
-    "torch-cpu": (["torch"], ["data", "train", "report"]),
+EXTRAS = {  # a later layer takes what earlier ones have, and agrees with them
+    "common": (["heic"], []),
+    "data": (["label", "publish"], ["common"]),
+    "train": (["learn", "many", "dali"], ["common", "data"]),
+    "torch-cuda": (["torch"], ["common", "data", "train"]),
+    "torch-cpu": (["torch"], ["common", "data", "train"]),
+    "serve": (["serve"], ["common", "data", "train"]),
+    "report": (["learn", "report"], ["common", "data", "train", "torch-cuda", "serve"]),
 }
 
 
@@ -49,17 +52,23 @@ def lock(name: str, source: str, flags: list[str], where: dict[str, str]) -> Non
     )
 
 
+def named(layer: str) -> dict[str, str]:
+    """Versions by package of a lock that is written."""
+    text = (LOCKS / f"{layer}.txt").read_text(encoding="utf-8")
+    return dict(re.findall(r"^([\w.-]+)==([^ ;]+)", text, re.MULTILINE))
+
+
 def main() -> None:
     lock("build", "-", [], {})
     for name, (extras, below) in EXTRAS.items():
         flags = [word for extra in extras for word in ("--extra", extra)]
         flags += [word for layer in below for word in ("--constraint", f"docker/locks/{layer}.txt")]
         where = {}
+        if "torch-cuda" in below:  # captum asks for torch, which is a layer of its own, with CUDA or without
+            flags += [word for each in sorted(named("torch-cuda").keys() - named("common").keys()) for word in ("--no-emit-package", each)]
         if name == "torch-cpu":
             where = {key: os.environ[key] for key in ("UV_FIND_LINKS", "UV_INDEX") if key in os.environ}
-            cuda = (LOCKS / "torch-cuda.txt").read_text(encoding="utf-8")
-            version = next(line.split()[0] for line in cuda.splitlines() if line.startswith("torch=="))
-            flags += ["--upgrade-package", f"{version}+cpu"]
+            flags += ["--upgrade-package", f"torch=={named('torch-cuda')['torch']}+cpu"]
         lock(name, "pyproject.toml", flags, where)
         print(f"docker/locks/{name}.txt")
 

@@ -12,7 +12,7 @@ IMAGES = Path(__file__).parents[2] / "docker" / "images.json"
 
 @cache
 def images() -> dict[str, str]:
-    """Image references by role (data, train, report); `docker/images.json` is their only home."""
+    """Image references by role (data, train, report, serve); `docker/images.json` is their only home."""
     return json.loads(IMAGES.read_text(encoding="utf-8"))
 
 

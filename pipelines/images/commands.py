@@ -6,7 +6,7 @@ from typing import Any
 from components.common.errors import BadInputError
 
 EXAMPLES = """examples:
-  gleaner images build                                     data, train and report, from the last commit
+  gleaner images build                                     data, train, report and serve, from the last commit
   gleaner images build train --torch cpu                   for machines without a GPU
   gleaner images build --registry registry.example.org/ml  under other names than those in docker/images.json
   gleaner images push && gleaner images pin                then commit what changed
@@ -61,14 +61,14 @@ def add_commands(commands: Any) -> None:
         "references",
         metavar="ROLE[=IMAGE]",
         nargs="*",
-        help="a role that was pushed from here, or one with its image and digest (default: data, train, report)",
+        help="a role that was pushed from here, or one with its image and digest (default: all four)",
     )
     pin.set_defaults(run=_pin)
 
 
 def _add_roles(parser: argparse.ArgumentParser, engine: str) -> None:
     """Which images, and with which engine. engine: the default, in words."""
-    parser.add_argument("roles", metavar="ROLE", nargs="*", help="data, train or report (default: all)")
+    parser.add_argument("roles", metavar="ROLE", nargs="*", help="data, train, report or serve (default: all)")
     parser.add_argument("--engine", choices=("docker", "podman"), default="", help=f"default: {engine}")
 
 

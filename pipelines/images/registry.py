@@ -9,7 +9,7 @@ from components.common.files import write_text
 from pipelines.compiling.images import parts
 
 ROOT = Path(__file__).parents[2]
-ROLES = ("data", "train", "report")
+ROLES = ("data", "train", "report", "serve")
 """The images that are built here, targets of docker/Dockerfile; the other roles are other people's images."""
 
 

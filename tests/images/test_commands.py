@@ -32,9 +32,9 @@ def test_push_and_pin_write_what_the_registry_has(built):
     early = built.gleaner("images", "pin")
     assert (early.returncode, early.stdout) == (2, "")
     assert early.stderr.startswith("error: image train: nothing was pushed from here; run: gleaner images push train")
-    others = [f"{role}={built.references[role]}@{tagged['digest']}" for role in ("train", "report")]
+    others = [f"{role}={built.references[role]}@{tagged['digest']}" for role in ("train", "report", "serve")]
     pinned = built.gleaner("images", "pin", "data", *others)
-    assert pinned.stdout == "docker/images.json: data, train, report changed; commit it with what was refreshed\n", (
+    assert pinned.stdout == "docker/images.json: data, train, report, serve changed; commit it with what was refreshed\n", (
         pinned.stderr
     )
     known = json.loads((built.clone / "docker" / "images.json").read_text(encoding="utf-8"))
@@ -69,7 +69,7 @@ def test_what_is_not_committed_is_not_in_the_images(built):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["build", "base"], "error: image base: not built here; expected one of data, train, report\n"),
+        (["build", "base"], "error: image base: not built here; expected one of data, train, report, serve\n"),
         (
             ["pin", "data=x"],
             "error: image data: got x, expected NAME:TAG@sha256:…: a tag alone can change its meaning\n",

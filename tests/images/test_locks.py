@@ -18,7 +18,9 @@ HERE = {
     "platform_machine": "x86_64",
 }
 LAYERS = {
-    "data": ["heic", "label"],
+    "common": ["heic"],
+    "serve": ["serve"],
+    "data": ["label", "publish"],
     "train": ["learn", "many", "dali"],
     "report": ["learn", "report"],
     "torch-cuda": ["torch"],
@@ -53,15 +55,16 @@ def test_locks_hold_what_the_project_asks_for(name):
 
 def test_layers_agree():
     known: dict[str, str] = {}
-    for name in ("data", "train", "report", "torch-cuda"):
+    for name in ("common", "serve", "data", "train", "report", "torch-cuda"):
         for package, version in pins(name).items():
             assert known.setdefault(package, version) == version, package
     cpu = {package: version.removesuffix("+cpu") for package, version in pins("torch-cpu").items()}
     assert {package: known[package] for package in cpu} == cpu
 
 
-def test_the_data_image_learns_nothing_and_compiles_nothing():
-    assert not {"torch", "kfp", "scipy", "scikit-learn", "matplotlib"} & pins("data").keys()
+@pytest.mark.parametrize("name", ["serve", "data"])
+def test_images_without_torch_learn_nothing_and_compile_nothing(name):
+    assert not {"torch", "kfp", "scipy", "scikit-learn", "matplotlib"} & (pins("common") | pins(name)).keys()
 
 
 def test_the_dockerfile_names_no_image_and_every_lock():

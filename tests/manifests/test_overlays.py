@@ -86,7 +86,7 @@ def test_everything_says_where_it_is(objects):
 
 def test_images_are_those_of_images_json(objects):
     known = json.loads((ROOT / "docker" / "images.json").read_text(encoding="utf-8"))
-    ours = {known[role] for role in ("data", "train", "report")}
+    ours = {known[role] for role in ("data", "train", "report", "serve")}
     used = {container["image"] for spec in pod_specs(objects) for container in containers(spec)}
     assert used
     assert used <= set(known.values())
