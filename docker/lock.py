@@ -65,7 +65,8 @@ def main() -> None:
         flags += [word for layer in below for word in ("--constraint", f"docker/locks/{layer}.txt")]
         where = {}
         if "torch-cuda" in below:  # captum asks for torch, which is a layer of its own, with CUDA or without
-            flags += [word for each in sorted(named("torch-cuda").keys() - named("common").keys()) for word in ("--no-emit-package", each)]
+            there = sorted(named("torch-cuda").keys() - named("common").keys())
+            flags += [word for each in there for word in ("--no-emit-package", each)]
         if name == "torch-cpu":
             where = {key: os.environ[key] for key in ("UV_FIND_LINKS", "UV_INDEX") if key in os.environ}
             flags += ["--upgrade-package", f"torch=={named('torch-cuda')['torch']}+cpu"]

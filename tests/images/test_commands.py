@@ -34,9 +34,8 @@ def test_push_and_pin_write_what_the_registry_has(built):
     assert early.stderr.startswith("error: image train: nothing was pushed from here; run: gleaner images push train")
     others = [f"{role}={built.references[role]}@{tagged['digest']}" for role in ("train", "report", "serve")]
     pinned = built.gleaner("images", "pin", "data", *others)
-    assert pinned.stdout == "docker/images.json: data, train, report, serve changed; commit it with what was refreshed\n", (
-        pinned.stderr
-    )
+    told = "docker/images.json: data, train, report, serve changed; commit it with what was refreshed\n"
+    assert pinned.stdout == told, pinned.stderr
     known = json.loads((built.clone / "docker" / "images.json").read_text(encoding="utf-8"))
     assert known["data"] == reference
     changed = subprocess.run(

@@ -27,7 +27,7 @@ def test_config_show_resolves_everything(capsys):
     shown = yaml.safe_load(capsys.readouterr().out)
     assert shown["pretrain"]["epochs"] == 3
     assert shown["pretrain"]["width"] == 16
-    assert shown["release"] == {"promote": True}
+    assert shown["release"]["promote"] == "auto"
 
 
 def test_config_schema_is_the_committed_one(capsys):
