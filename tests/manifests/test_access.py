@@ -15,6 +15,7 @@ STAGE = {"app.kubernetes.io/part-of": "gleaner", "pipelines.kubeflow.org/v2_comp
 RECONCILER = {"app.kubernetes.io/name": "gleaner-reconciler", "app.kubernetes.io/part-of": "gleaner"}
 TRAINJOB = {"trainer.kubeflow.org/trainjob-ancestor-step": "trainer"}
 PROXY = {"app.kubernetes.io/name": "ml-pipeline-ui-artifact", "app.kubernetes.io/part-of": "gleaner"}
+SERVING = {"app.kubernetes.io/name": "gleaner-serving", "app.kubernetes.io/part-of": "gleaner"}
 PAGE = {"app.kubernetes.io/name": "gleaner-labelling", "app.kubernetes.io/part-of": "gleaner"}
 API, METADATA = ("kubeflow", "app", "ml-pipeline"), ("kubeflow", "component", "metadata-grpc-server")
 UI = ("kubeflow", "app", "ml-pipeline-ui")
@@ -179,6 +180,9 @@ def reached(objects: list[dict[str, Any]], labels: dict[str, str], direction: st
 def _peer(peer: dict[str, Any]) -> Any:
     if "ipBlock" in peer:
         return peer["ipBlock"]["cidr"]
+    if "podSelector" not in peer:  # whoever is in such a namespace
+        ((key, value),) = peer["namespaceSelector"]["matchLabels"].items()
+        return (key, value)
     namespace = peer.get("namespaceSelector", {}).get("matchLabels", {}).get("kubernetes.io/metadata.name", "gleaner")
     ((key, value),) = peer["podSelector"]["matchLabels"].items()
     return namespace, key, value
@@ -214,7 +218,7 @@ def test_the_artifact_proxy_answers_kubeflows_ui_and_asks_the_store_and_kubernet
     assert reached(objects, PROXY, "egress") == {(DNS, 53)} | KUBERNETES | store(objects)
 
 
-def test_the_object_store_answers_stages_train_jobs_the_artifact_proxy_and_the_labelling_page():
+def test_the_object_store_answers_stages_train_jobs_the_artifact_proxy_the_page_and_servers():
     for name in ("kind", "dev"):
         labels = dict([SEAWEEDFS[1:]])
         assert reached(overlay(name), labels, "egress") == {(DNS, 53)}
@@ -223,6 +227,7 @@ def test_the_object_store_answers_stages_train_jobs_the_artifact_proxy_and_the_l
             (("gleaner", *next(iter(TRAINJOB.items()))), 8333),
             (("gleaner", *next(iter(PROXY.items()))), 8333),
             (("gleaner", *next(iter(PAGE.items()))), 8333),
+            (("gleaner", *next(iter(SERVING.items()))), 8333),
         }
 
 
