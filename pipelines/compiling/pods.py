@@ -14,6 +14,11 @@ STORAGE = "gleaner-storage"
 """ConfigMap and Secret, each optional, with what a pod needs to reach the object store."""
 ADDRESS = ("AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION")
 CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+GIT = "gleaner-git"
+"""Secret, optional, by which `release` pushes a promotion."""
+PUSHES = ("GLEANER_GIT_USERNAME", "GLEANER_GIT_TOKEN")
+SIGNING, SIGNING_KEY = "gleaner-signing", "/etc/gleaner/signing"
+"""Secret, optional, with the key that signs releases, and where `release` finds it."""
 GPU = "nvidia.com/gpu"
 QUEUE, PRIORITY = "kueue.x-k8s.io/queue-name", "kueue.x-k8s.io/priority-class"
 BACKOFF = "60s"
@@ -116,4 +121,7 @@ def _secure(task: dsl.PipelineTask, name: str) -> None:
     kubernetes.add_pod_label(task, "app.kubernetes.io/component", name)
     kubernetes.use_config_map_as_env(task, STORAGE, {key: key for key in ADDRESS}, optional=True)
     kubernetes.use_secret_as_env(task, STORAGE, {key: key for key in CREDENTIALS}, optional=True)
+    if name == "release":
+        kubernetes.use_secret_as_env(task, GIT, {key: key for key in PUSHES}, optional=True)
+        kubernetes.use_secret_as_volume(task, SIGNING, SIGNING_KEY, optional=True)
     kubernetes.set_security_context(task, run_as_non_root=True)

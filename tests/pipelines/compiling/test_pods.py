@@ -44,6 +44,10 @@ def pod(documents: list[dict[str, Any]], task: str) -> dict[str, Any]:
         {"name": each["volumeName"], "emptyDir": {"medium": each["medium"], "sizeLimit": each["sizeLimit"]}}
         for each in extra.get("emptyDirMounts", [])
     ]
+    volumes += [
+        {"name": each["secretName"], "secret": {"secretName": each["secretName"], "optional": each["optional"]}}
+        for each in extra.get("secretAsVolume", [])
+    ]
     known = {
         "activeDeadlineSeconds",
         "configMapAsEnv",
@@ -52,6 +56,7 @@ def pod(documents: list[dict[str, Any]], task: str) -> dict[str, Any]:
         "nodeSelector",
         "podMetadata",
         "secretAsEnv",
+        "secretAsVolume",
         "securityContext",
         "tolerations",
     }
@@ -143,10 +148,18 @@ def test_violations_are_seen(compiled):
 
 def test_no_secret_stands_in_the_objects(compiled):
     for documents in compiled.values():
-        for extra in documents[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"].values():
-            assert [(each["secretName"], each["optional"]) for each in extra["secretAsEnv"]] == [
-                ("gleaner-storage", True)
-            ]
+        for name, extra in documents[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"].items():
+            ours = {"gleaner-storage", "gleaner-git"} if name == "exec-release" else {"gleaner-storage"}
+            assert {(each["secretName"], each["optional"]) for each in extra["secretAsEnv"]} == {
+                (secret, True) for secret in ours
+            }
+
+
+def test_the_release_alone_has_the_key_that_signs(compiled):
+    for documents in compiled.values():
+        for name, extra in documents[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"].items():
+            mounted = [(each["secretName"], each["optional"]) for each in extra.get("secretAsVolume", [])]
+            assert mounted == ([("gleaner-signing", True)] if name == "exec-release" else [])
 
 
 def test_a_task_gets_what_it_asks_for():
