@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from pipelines.__main__ import _parser
+from pipelines.compiling.pods import GIT, PUSHES
 from pipelines.configuration.config import load_config
 from pipelines.kubeflow.server import AUDIENCE
 from tests.manifests.kubectl import OVERLAYS, ROOT, build, kubectl, named
@@ -44,8 +45,14 @@ def test_the_two_parts_that_are_applied_are_the_whole_overlay():
     assert len(build(ROOT / applied[0])) + len(build(ROOT / applied[1])) == len(build(KIND))
 
 
+def test_the_secret_of_promotions_holds_what_the_release_takes_from_it():
+    (words,) = of("kubectl", "-n", "gleaner", "create", "secret", "generic", GIT)
+    secret = yaml.safe_load(run(*words[1:], "--dry-run=client", "-o", "yaml"))
+    assert set(secret["data"]) == set(PUSHES)
+
+
 def test_the_secret_holds_what_the_pods_take_from_it():
-    (words,) = of("kubectl", "-n", "gleaner", "create", "secret")
+    (words,) = of("kubectl", "-n", "gleaner", "create", "secret", "generic", "gleaner-storage")
     secret = yaml.safe_load(run(*words[1:], "--dry-run=client", "-o", "yaml"))
     assert (secret["metadata"]["namespace"], secret["metadata"]["name"]) == ("gleaner", "gleaner-storage")
     launcher = yaml.safe_load(named(build(KIND), "ConfigMap", "kfp-launcher")["data"]["providers"])["s3"]["default"]
