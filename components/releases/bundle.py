@@ -134,6 +134,8 @@ def find(store: Store) -> tuple[str, dict[str, Any]]:
             "expected …/releases/<model>/<version> or …/releases/<model>"
         )
     version = _json(store, "champion.json")["version"]
+    if version is None:
+        raise BadInputError(f"{store.uri}: has no champion yet; `gleaner release approve VERSION` makes one")
     release = verified_release(store, f"{version}/")
     if release["version"] != version:
         raise IntegrityError(
