@@ -44,6 +44,7 @@ SCHEMA = pa.schema(
         ("etag", pa.string()),
         ("reason", pa.string()),
         ("is_image", pa.bool_()),
+        ("attributes", pa.string()),
     ]
 )
 # settings that decide what becomes of a file
@@ -61,18 +62,20 @@ class Plan(NamedTuple):
     ignored: dict[str, int]  # files that are no images by their names, by extension
     empty: tuple[str, ...]  # classes whose folders hold no file
     warnings: tuple[str, ...]
+    attributes: tuple[str, ...]  # columns of a table that are kept
     contradicted: tuple[tuple[str, str], ...]  # images that a table labels differently, with each of their labels
 
     def part(self, number: int) -> Iterator[SourceFile]:
         """The files of one part, in reading order."""
         with pq.ParquetFile(self.path) as file:
             for batch in file.iter_batches(BATCH, row_groups=[number]):
-                for key, size, label, given, location, text, text_location, etag, reason, is_image in zip(
-                    *batch.to_pydict().values(), strict=True
-                ):
+                for row in zip(*batch.to_pydict().values(), strict=True):
+                    key, size, label, given, location, text, text_location, etag, reason, is_image, attributes = row
                     beside = text if text is not None else from_text(text_location)
                     place = from_text(location)
-                    yield SourceFile(key, size, label, given, place, beside, etag, reason, is_image=is_image)
+                    yield SourceFile(
+                        key, size, label, given, place, beside, etag, reason, is_image=is_image, attributes=attributes
+                    )
 
 
 def make_plan(source: str, settings: IngestSettings, scratch: Path) -> Plan:
@@ -90,6 +93,7 @@ def make_plan(source: str, settings: IngestSettings, scratch: Path) -> Plan:
             "ignored": dict(sorted(listing.ignored().items())),
             "empty": list(listing.empty),
             "warnings": list(listing.warnings),
+            "attributes": list(listing.attributes),
             "contradicted": [(key, label) for key, told in listing.contradictions() for label, _ in told],
         }
         chosen = settings.model_dump(mode="json", include=set(PACKING))
@@ -107,6 +111,7 @@ def open_plan(path: Path) -> Plan:
         "brought": frozenset(about["brought"]),
         "empty": tuple(about["empty"]),
         "warnings": tuple(about["warnings"]),
+        "attributes": tuple(about["attributes"]),
         "contradicted": tuple((key, label) for key, label in about["contradicted"]),
     }
     return Plan(path=path, **about)
@@ -231,4 +236,5 @@ def _row(found: SourceFile) -> tuple[Any, ...]:
         found.etag,
         found.reason,
         found.is_image,
+        found.attributes,
     )
