@@ -18,6 +18,7 @@ from components.common.learning.training import precision_name, set_threads
 from components.common.seeding import seeded
 from components.common.storage import open_store
 from components.common.waiting import pass_on, waiting_in
+from components.pseudolabel.health import health
 from components.pseudolabel.needs import check_memory
 from components.pseudolabel.settings import PseudolabelSettings
 from components.pseudolabel.train import Labelled, train
@@ -58,7 +59,8 @@ def run(
     new, history = train(model, spec, images, trained, pool, class_shares(scores[n:]), settings, seed)
 
     before = scores.argmax(axis=1)
-    after = logits(new, spec, plain, compared, BATCH).argmax(axis=1)
+    new_scores = logits(new, spec, plain, compared, BATCH)
+    after = new_scores.argmax(axis=1)
     right, new_right = (classes.columns[said[:n]] == truth for said in (before, after))  # wrong of an unknown class
     better, why = verdict(right, new_right, before[n:], after[n:], classes.trained)
     if not settings.steps:
@@ -85,6 +87,7 @@ def run(
         validation_accuracy=figures.get("validation_accuracy"),
         handed_on=not better,
         why=why,
+        health=health(scores[n:], new_scores[n:], trained.classes, settings.threshold, classes.trained),
     )
     write_json(metrics, figures)
     return {"metrics": figures, "classifier": {"stage": "pseudolabel", "handed_on": not better, "why": why}}
