@@ -76,10 +76,11 @@ def run(
         )
     with new_file(report) as page:
         shutil.copyfile(evaluation / "report.html", page)
-    shown = {"metrics": plain(about), "confusion": shown_matrix(inputs.classes.names, found.matrix)}
-    write_json(metrics, shown["metrics"])
-    write_json(confusion, shown["confusion"])
-    return {**shown, "evaluation": {"gates": json_text(gates), **state(inputs.classes, about)}}
+    matrix = shown_matrix(inputs.classes.names, found.matrix)
+    write_json(metrics, plain(about))
+    write_json(confusion, matrix)
+    verdict = {"gates": json_text(gates), **state(inputs.classes, about)}
+    return {"metrics": plain(about), "confusion": matrix, "evaluation": verdict}
 
 
 def state(classes: Classes, about: dict[str, Any]) -> dict[str, str]:

@@ -41,13 +41,12 @@ def wrong_labels(
     `suspects_looked` labels.
 
     tested: rows and logits of the test images; final: gives logits of rows. Labels for validation, calibration and test
-    are judged by the final model, which did not learn from them; training labels, which it knows by heart, by a probe on
-    the embeddings that leaves out each near-duplicate group in turn. Images of classes without a training label are not
-    looked at, nor labels that neighbours gave.
+    are judged by the final model, which did not learn from them; training labels, which it knows by heart, by a probe
+    on the embeddings that leaves out each near-duplicate group in turn. Images of classes without a training label are
+    not looked at, nor labels that neighbours gave.
     """
-    people = labels.filter(
-        pa.array([source != PROPAGATED for source in labels.column("source").to_pylist()], pa.bool_())
-    )
+    given_by = labels.column("source").to_pylist()
+    people = labels.filter(pa.array([source != PROPAGATED for source in given_by], pa.bool_()))
     index_of = np.full(len(classes.names), -1)
     index_of[classes.columns] = np.arange(len(classes.columns))
     held, training = [], []

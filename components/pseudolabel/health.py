@@ -14,8 +14,8 @@ def health(
 ) -> dict[str, Any] | None:
     """warm, new: logits (images, classes) of the same unlabelled images; taught: class indices of the training labels.
 
-    `agreement`: the share of images of which both models say the same; `confident`: the share of which the new one is as
-    sure as a pseudo-label has to be; `entropy`: of the shares of the classes that it predicts, 1 where all are as
+    `agreement`: the share of images of which both models say the same; `confident`: the share of which the new one is
+    as sure as a pseudo-label has to be; `entropy`: of the shares of the classes that it predicts, 1 where all are as
     frequent and 0 where it always says the same; by class the share among the labels, the predictions and the confident
     ones. None without an image.
     """
