@@ -146,5 +146,5 @@ def provenance(
             **{key: about[key] for key in ("model", "stage", "handed_on", "why", "settings", "seed", "threads")},
         },
         "calibration": {key: fitted[key] for key in ("temperature", "helped", "why", "images")},
-        "evaluate": {"settings": settings.model_dump(), "seed": seed, "threads": threads},
+        "evaluate": {"settings": settings.model_dump(exclude={"champion"}), "seed": seed, "threads": threads},
     }

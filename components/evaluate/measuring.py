@@ -12,6 +12,7 @@ from components.common.data.classes import Classes, classes_of
 from components.common.data.splits import labelled, training_labels
 from components.common.errors import BadInputError
 from components.common.files import read_json, sha256_file
+from components.common.storage import open_store
 from components.evaluate.against import Tests, against_champion, against_warmup, lost
 from components.evaluate.asked import Asked, Asker, Said, said, said_by
 from components.evaluate.champion import Champion, load_champion
@@ -22,6 +23,7 @@ from components.evaluate.measures.risk import risk_coverage
 from components.evaluate.measures.slices import Compared, slices
 from components.evaluate.settings import EvaluateSettings
 from components.evaluate.wrong_labels import wrong_labels
+from components.releases.opponent import moved_on
 
 
 class Inputs(NamedTuple):
@@ -35,6 +37,7 @@ class Inputs(NamedTuple):
     classes: Classes
     warm: Path
     classifier: Path
+    weights: str  # sha256 of the classifier's
     fitted: dict[str, Any]  # calibration.json
     champion: Champion | None
     store: str
@@ -74,10 +77,25 @@ def read_inputs(
     table, about = load_labels(labels)
     fitted = _calibration(calibration, classifier)
     classes = classes_of(table, about["classes"])
-    champion = load_champion(store, data.name, settings.champion, threads)
+    weights = sha256_file(classifier / "classifier.safetensors")
+    version = moved_on(open_store(store), data.name, settings.champion, weights)
+    champion = load_champion(store, data.name, version, threads)
     vectors = load_embeddings(embeddings, data)
     return Inputs(
-        dataset, data, vectors, table, about, classes, warm, classifier, fitted, champion, store, seed, settings
+        dataset,
+        data,
+        vectors,
+        table,
+        about,
+        classes,
+        warm,
+        classifier,
+        weights,
+        fitted,
+        champion,
+        store,
+        seed,
+        settings,
     )
 
 
@@ -132,8 +150,7 @@ def _against(
 ) -> tuple[dict[str, Any], np.ndarray]:
     """`against` of metrics.json, and the images that the champion is compared on."""
     bins, seed = inputs.settings.bins, inputs.seed
-    weights = sha256_file(inputs.classifier / "classifier.safetensors")
-    told, compared = against_champion(inputs.champion, final, champion, tests, weights, bins, seed)
+    told, compared = against_champion(inputs.champion, final, champion, tests, inputs.weights, bins, seed)
     return {"warmup": against_warmup(final, warm, tests, bins, seed), "champion": told}, compared
 
 

@@ -121,7 +121,7 @@ def test_many_workers_give_the_same_bytes(tmp_path: Path, monkeypatch: pytest.Mo
     ingest(source, tmp_path / "one")
     settings = IngestSettings(processes=1, workers=3)
     store = str(tmp_path / "store")
-    parts = planned(source, "pets", store, settings, tmp_path)
+    parts = planned(source, "pets", store, settings, tmp_path).ranges
     assert len(parts) == 3
     for number in (2, 0, 1):
         pack_stage.run(source, "pets", store, parts[number], settings, tmp_path / f"packed-{number}")

@@ -47,6 +47,7 @@ SCHEMA = pa.schema(
         ("attributes", pa.string()),
     ]
 )
+CONTENTS = [SCHEMA.get_field_index(name) for name in ("key", "size", "label", "given", "text", "attributes")]
 # settings that decide what becomes of a file
 PACKING = ("mode", "shard_size", "max_pixels", "max_seconds", "max_memory")
 
@@ -55,6 +56,7 @@ class Plan(NamedTuple):
     """A listing on local disk, and what is known of it as a whole."""
 
     key: str  # digest of the listing, and of the settings and code that pack it
+    contents: str  # digest of what is listed, wherever it lies and whenever it was written
     path: Path
     store: str  # where keys without a location of their own lie
     parts: tuple[int, ...]  # files of each
@@ -100,7 +102,8 @@ def make_plan(source: str, settings: IngestSettings, scratch: Path) -> Plan:
         kinds = [kind for kind in PILLOW if can_read(kind)]
         told = json.dumps([about, chosen, kinds, code_digest(), rows.digest.hexdigest()])
         key = hashlib.sha256(told.encode()).hexdigest()
-        writer.add_key_value_metadata({"gleaner": json.dumps({"key": key, **about})})
+        contents = sha256_json([about["brought"], about["attributes"], rows.contents.hexdigest()])
+        writer.add_key_value_metadata({"gleaner": json.dumps({"key": key, "contents": contents, **about})})
     return open_plan(path)
 
 
@@ -180,12 +183,13 @@ def batch_of(rows: Iterable[tuple[Any, ...]], schema: pa.Schema) -> pa.RecordBat
 
 
 class _Rows:
-    """The rows of a listing as tables, one a part, and their digest."""
+    """The rows of a listing as tables, one a part, their digest, and that of what does not depend on their place."""
 
     def __init__(self, most_bytes: int) -> None:
         self.most_bytes = most_bytes
         self.sizes: list[int] = []
         self.digest = hashlib.sha256()
+        self.contents = hashlib.sha256()
 
     def parts(self, listing: Listing) -> Iterator[pa.Table]:
         batches: list[pa.RecordBatch] = []
@@ -211,6 +215,7 @@ class _Rows:
 
     def _batch(self, rows: list[tuple[Any, ...]]) -> pa.RecordBatch:
         self.digest.update(json.dumps(rows).encode())
+        self.contents.update(json.dumps([[row[at] for at in CONTENTS] for row in rows]).encode())
         return batch_of(rows, SCHEMA)
 
     def _part(self, batches: list[pa.RecordBatch]) -> pa.Table:
