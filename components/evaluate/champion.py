@@ -55,7 +55,8 @@ def load_champion(store: str, name: str, version: str, threads: int) -> Champion
     except IntegrityError:
         raise
     except BadInputError as error:
-        return Champion(version, None, f"cannot be compared: {error}")
+        said = str(error).replace(f"{open_store(store).uri}/", "")  # where the store lies is in no artifact
+        return Champion(version, None, f"cannot be compared: {said}")
     if model.version != version:
         raise IntegrityError(f"{place}/release.json: expected version {version}, found {model.version}; {CHANGED}")
     return Champion(version, model, "", _taught(place, model.about))

@@ -19,7 +19,7 @@ def suspects(probabilities: np.ndarray, given: np.ndarray) -> tuple[np.ndarray, 
     threshold = np.divide(total, count, out=np.full(classes, np.inf), where=count > 0) - ROUNDING
     confident = np.where(probabilities >= threshold, probabilities, -np.inf)
     suggested = confident.argmax(axis=1)
-    found = np.flatnonzero((suggested != given) & np.isfinite(confident.max(axis=1)))
+    found = np.flatnonzero(confident[np.arange(n), given] < confident.max(axis=1))  # equally probable is no suspicion
     margin = probabilities[found, suggested[found]] - own[found]
     found = found[np.argsort(-margin, kind="stable")]
     return found, suggested[found]
