@@ -15,7 +15,8 @@ from components.evaluate.measures.probe import held_out
 from components.evaluate.measures.suspects import suspects
 
 SHOWN = 100
-LABELS = 5_000  # of a purpose that are looked at: more would take longer than all else
+LOOKED = {TEST: 10_000, CALIBRATION: 1_000, VALIDATION: 1_000, TRAIN: 5_000}
+"""Labels of a purpose that are looked at, at most: more of those that the model is asked about anew would take long."""
 
 
 class Looked(NamedTuple):
@@ -71,9 +72,9 @@ def wrong_labels(
 
 
 def _some(known: np.ndarray, purpose: str, seed: int) -> np.ndarray:
-    """Positions that are known, ascending; LABELS of them at most, drawn at random."""
+    """Positions that are known, ascending; as many as LOOKED says at most, drawn at random."""
     places = np.flatnonzero(known)
-    return np.sort(seeded(seed, f"suspects {purpose}")[0].permutation(places)[:LABELS])
+    return np.sort(seeded(seed, f"suspects {purpose}")[0].permutation(places)[: LOOKED[purpose]])
 
 
 def _by_probe(data: Dataset, embeddings: np.ndarray, rows: np.ndarray, given: np.ndarray, classes: int) -> np.ndarray:
