@@ -11,14 +11,15 @@ from components.evaluate.gates import UNMEASURED
 from components.evaluate.measures.paired import DRAWS, LEVEL, forgotten, paired
 
 SAME = "the champion has the same weights"
+NOTHING_SHARED = "no test image is of a class that both know and new to the champion"
 FIGURES = ("accuracy_here", "accuracy_there", "difference", "low", "high", "mended", "made", "mcnemar_p")
 
 
 class Tests(NamedTuple):
     """The test images that the final model is compared on."""
 
-    ids: np.ndarray  # (images,)
     labels: np.ndarray  # names of the true classes (images,)
+    seen: np.ndarray  # whether the champion learned from it, or from a near-duplicate, with a label: boolean (images,)
     names: list[str]  # of all classes
     dataset: str  # its id
 
@@ -48,35 +49,41 @@ def against_champion(
     as it may have where its dataset was split otherwise.
     """
     if champion is None:
-        return None, np.zeros(len(tests.ids), bool)
+        return None, np.zeros(len(tests.labels), bool)
     known = set(champion.classes)
     both = [name for name in tests.names if name in known]
     of_both = np.isin(tests.labels.astype(str), both)
-    seen = np.array([image in champion.taught for image in tests.ids], bool)
     facts = {
         "version": champion.version,
         "dataset": champion.dataset,
         "same_dataset": champion.dataset == tests.dataset,
         "classes_shared": both,
-        "only_here": [name for name in tests.names if name not in known] if there else [],
+        "only_here": [name for name in tests.names if name not in known] if there is not None else [],
         "only_there": [name for name in champion.classes if name not in set(both)],
-        "seen_in_training": int(np.sum(of_both & seen)),
+        "seen_in_training": int(np.sum(of_both & tests.seen)),
         "same_weights": champion.weights == weights,
     }
-    where = of_both & ~seen
+    where = of_both & ~tests.seen
     if there is None:
         return {**facts, **nothing(champion.why)}, where
-    found = compared(final.at(where), there.at(where), bins, seed)
-    return {**facts, **found, "why": "; ".join([found["why"], *_notes(facts)])}, where
+    if len(where) and not where.any():
+        found = nothing(NOTHING_SHARED)
+    else:
+        found = compared(final.at(where), there.at(where), bins, seed)
+    notes = _notes(facts, known=champion.taught is not None)
+    return {**facts, **found, "why": "; ".join([found["why"], *notes])}, where
 
 
-def _notes(facts: dict[str, Any]) -> list[str]:
-    """What a reader has to know about the comparison, in clauses."""
+def _notes(facts: dict[str, Any], known: bool) -> list[str]:
+    """What a reader has to know about the comparison, in clauses. known: whether it is on record what the champion
+    learned from.
+    """
     notes = [SAME] if facts["same_weights"] else []
     if not facts["same_dataset"]:
-        notes.append("it learned from another version of the dataset")
+        unknown = "" if known else ", and which test images it learned from is not on record"
+        notes.append(f"it learned from another version of the dataset{unknown}")
     if n := facts["seen_in_training"]:
-        notes.append(f"{n:,} test {'image' if n == 1 else 'images'} that it learned from are left out")
+        notes.append(f"without {n:,} test image{'' if n == 1 else 's'} that it learned from (or from near-duplicates)")
     if facts["only_here"] or facts["only_there"]:
         apart = [
             f"{whose} {', '.join(facts[key][:5])}{' and more' if len(facts[key]) > 5 else ''}"

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-from components.common.artifacts import TRAIN
+import numpy as np
+
+from components.common.artifacts import TRAIN, Dataset
 from components.common.errors import BadInputError
 from components.common.parquet import read_table
 from components.common.storage import IntegrityError, open_store
@@ -18,7 +20,7 @@ class Champion:
     version: str
     model: ReleasedModel | None  # None where it cannot be compared
     why: str  # it cannot, in a sentence; else empty
-    taught: frozenset[str] = frozenset()  # ids of the images that it learned from with a label
+    taught: frozenset[str] | None = None  # ids of the images that it learned from with a label; None where unknown
 
     @property
     def about(self) -> dict[str, Any]:
@@ -39,6 +41,12 @@ class Champion:
     def weights(self) -> str:
         """sha256 of its weights."""
         return self.about.get("files", {}).get("classifier.safetensors", {}).get("sha256", "")
+
+    def seen(self, data: Dataset, rows: np.ndarray) -> np.ndarray:
+        """Which rows are images that it learned from with a label, or near-duplicates of one, boolean (rows,)."""
+        groups = data.column("group")
+        taught = {group for image, group in zip(data.column("id"), groups, strict=True) if image in (self.taught or ())}
+        return np.array([group in taught for group in groups[rows]], bool)
 
 
 def load_champion(store: str, name: str, version: str, threads: int) -> Champion | None:
@@ -62,10 +70,10 @@ def load_champion(store: str, name: str, version: str, threads: int) -> Champion
     return Champion(version, model, "", _taught(place, model.about))
 
 
-def _taught(place: str, about: dict[str, Any]) -> frozenset[str]:
-    """Ids of the images that a release learned from with a label; empty where it holds no labels."""
+def _taught(place: str, about: dict[str, Any]) -> frozenset[str] | None:
+    """Ids of the images that a release learned from with a label; None where it holds no labels."""
     if LEARNED_FROM not in about["files"]:
-        return frozenset()
+        return None
     table = read_table(verified_file(open_store(place), "", about, LEARNED_FROM)).select(["id", "purpose"])
     rows = zip(table.column("id").to_pylist(), table.column("purpose").to_pylist(), strict=True)
     return frozenset(image for image, purpose in rows if purpose == TRAIN)

@@ -117,7 +117,8 @@ def measured(inputs: Inputs) -> tuple[Measured, dict[str, Any]]:
     final, warm = said_by(asked, names, labels, temperature)
     model = inputs.champion.model if inputs.champion else None
     champion = said(asked.champion, model.classes, labels) if model and asked.champion is not None else None
-    tests = Tests(inputs.data.column("id")[rows], labels, names, inputs.data.id)
+    seen = inputs.champion.seen(inputs.data, rows) if inputs.champion else np.zeros(len(rows), bool)
+    tests = Tests(labels, seen, names, inputs.data.id)
     against, compared = _against(inputs, tests, final, warm, champion)
     taught = training_labels(inputs.data, inputs.labels, names)[0]
     columns = columns_of(

@@ -16,6 +16,7 @@ from components.common import metrics as m
 from components.common.cli import main
 from components.common.storage import IntegrityError, open_store
 from components.evaluate.against import told
+from components.evaluate.champion import Champion
 from components.evaluate.measuring import Measured, measured, read_inputs
 from components.evaluate.settings import EvaluateSettings
 from components.evaluate.stage import run
@@ -132,7 +133,7 @@ def test_images_that_an_older_champion_learned_from_are_left_out(tiny_world, cal
     buffer = io.BytesIO()
     pq.write_table(labels, buffer)
     store = _with_shards(tiny_world, tmp_path)
-    older = {"digests": {"dataset": "of last month", "labels": ""}}
+    older: dict[str, Any] = {"digests": {"dataset": "of last month", "labels": ""}}
     files = {"labels.parquet": buffer.getvalue()}
     version = release(tiny_world._replace(classifier=tiny_world.warm), store, files, **older)
     found, figures = against(tiny_world, calibration, store, version)
@@ -144,7 +145,32 @@ def test_images_that_an_older_champion_learned_from_are_left_out(tiny_world, cal
     assert said["accuracy_here"] == found.final.right[12:].mean()
     assert said["accuracy_there"] == found.champion.right[12:].mean()
     assert figures["forgotten"]["of"] == found.champion.right[12:].sum()
-    assert "another version of the dataset; 12 test images that it learned from are left out" in said["why"]
+    assert "another version of the dataset; without 12 test images that it learned from (or" in said["why"]
+    unknown = release(tiny_world._replace(classifier=tiny_world.warm), store, **older)
+    said = against(tiny_world, calibration, store, unknown)[1]["against"]["champion"]
+    assert said["why"].endswith("version of the dataset, and which test images it learned from is not on record")
+
+
+def test_near_duplicates_of_what_the_champion_learned_from_are_left_out_too(tiny_world):
+    data, rows = tiny_world.data, tiny_world.rows["test"][:4]
+    group = data.column("group").copy()
+    group[rows[1]] = group[rows[0]]
+    alike = tiny.replace(
+        data, index=data.index.set_column(data.index.schema.get_field_index("group"), "group", [group])
+    )
+    taught = frozenset({data.column("id")[rows[0]], "of an image that is gone"})
+    assert Champion("v", None, "", taught).seen(alike, rows).tolist() == [True, True, False, False]
+    assert Champion("v", None, "", None).seen(alike, rows).tolist() == [False] * 4
+
+
+def test_where_nothing_can_be_compared_that_is_said(tiny_world, calibration, tmp_path):
+    store = _with_shards(tiny_world, tmp_path)
+    version = release(tiny_world, store, classes=[f"dragon {n}" for n in range(10)])
+    found, figures = against(tiny_world, calibration, store, version)
+    said = figures["against"]["champion"]
+    assert (said["images"], said["difference"], found.compared.any()) == (0, None, False)
+    assert said["why"].startswith("no test image is of a class that both know and new to the champion; ")
+    assert figures["forgotten"] is None
 
 
 def test_other_classes_are_compared_on_those_that_both_know(tiny_world, partial_world, calibration, tmp_path):
