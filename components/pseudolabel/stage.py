@@ -67,9 +67,7 @@ def run(
         better, why = False, "pseudolabel.steps is 0; the warm-up model is handed on"
     confident = history[-1]["confident"] if history else 0.0
     figures = {**trained_on(known), "unlabelled": len(pool), "validation_images": n, "confident": confident}
-    if n:
-        figures["validation_accuracy"] = float((new_right if better else right).mean())
-        figures["warmup_validation_accuracy"] = float(right.mean())
+    figures |= validated(right, new_right if better else right)
     save_classifier(
         classifier,
         new if better else model,
@@ -91,6 +89,16 @@ def run(
     )
     write_json(metrics, figures)
     return {"metrics": figures, "classifier": {"stage": "pseudolabel", "handed_on": not better, "why": why}}
+
+
+def validated(warm_right: np.ndarray, right: np.ndarray) -> dict[str, float]:
+    """Accuracy on the validation images of the model that is handed on and of the warm-up model; empty without one.
+
+    right, warm_right: whether each was right, boolean (images,).
+    """
+    if not len(right):
+        return {}
+    return {"validation_accuracy": float(right.mean()), "warmup_validation_accuracy": float(warm_right.mean())}
 
 
 def class_shares(scores: np.ndarray) -> torch.Tensor:
