@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from components.common.files import sha256_file
+from components.common.files import read_json, sha256_file
 from components.common.storage.folder import LOCK
 from components.ingest.example import write_example
 from components.plan.settings import STAGES
@@ -176,6 +176,23 @@ def test_only_what_changed_runs(worlds):
         "pack",
         "ingest",
     ]
+
+
+def test_another_model_is_compared_with_the_champion_and_never_with_itself(worlds):
+    folder, first = worlds[0]
+    champion = closing_table(first)["release"].partition(",")[0]
+    assert "against champion" not in first, "there was none"
+    told = []
+    for again in (False, True):
+        done = gleaner(folder, "run", "tiny.yaml", "pseudolabel.steps=11")
+        assert done.returncode == 0, done.stderr
+        told.append(closing_table(done.stdout)[f"against champion {champion}"])
+        cached = [stage["name"] for stage in record(folder)["stages"] if stage["seconds"] is None]
+        assert cached == TASKS if again else "warmup" in cached
+        release = closing_table(done.stdout)["release"].partition(",")[0]
+        assert release != champion
+    assert told[0] == told[1]
+    assert read_json(folder / "store" / "releases" / "tiny" / release / "release.json")["compared_with"] == champion
 
 
 def test_a_lost_release_is_published_again(worlds):

@@ -1,7 +1,7 @@
 """Every on-disk format, in one place.
 
-    dataset/      dataset.json  index.parquet  report.html  quality.json
-                                                                    ingest      -> pretrain
+    dataset/      dataset.json  index.parquet  report.html  quality.json  attributes.parquet (of a table of images)
+                                                                    ingest      -> pretrain, evaluate
     encoder/      encoder.safetensors  encoder.json  history.jsonl  pretrain    -> sample, warmup
     embeddings/   embeddings.npy  embeddings.json                   sample      -> warmup, evaluate
     candidates/   candidates.csv  candidates.parquet  clusters.html  clusters.parquet  contact_sheet.html
@@ -101,11 +101,12 @@ class Dataset:
     """dataset.json and the index beside it; pixels stay in the store's shards."""
 
     name: str
-    id: str  # digest of the index, the shards and the classes
+    id: str  # digest of the index, the shards, the classes and the attributes
     mode: str  # RGB or L
     classes: tuple[str, ...]  # sorted; empty where the source has no labels
     shards: tuple[Shard, ...]
     index: pa.Table = field(repr=False, compare=False)
+    attributes: str = ""  # digest of attributes.parquet (attributes.py), where the source has some
 
     def column(self, name: str) -> np.ndarray:
         return self.index.column(name).to_numpy(zero_copy_only=False)
@@ -124,7 +125,15 @@ class Dataset:
 
 def save_dataset(folder: Path, dataset: Dataset) -> None:
     save_table(folder / "index.parquet", dataset.index, INDEX)
-    about = describe_dataset(dataset.name, dataset.id, dataset.mode, dataset.classes, dataset.counts(), dataset.shards)
+    about = describe_dataset(
+        dataset.name,
+        dataset.id,
+        dataset.mode,
+        dataset.classes,
+        dataset.counts(),
+        dataset.shards,
+        attributes=dataset.attributes,
+    )
     write_json(folder / "dataset.json", about)
 
 
@@ -136,9 +145,10 @@ def describe_dataset(
     counts: dict[str, int],
     shards: Iterable[Shard],
     thumbnails: Iterable[Shard] = (),
+    attributes: str = "",
 ) -> dict[str, Any]:
     """What dataset.json says. thumbnails: tables of thumbnails, by which ingest knows near-duplicates of these images
-    when more arrive.
+    when more arrive. attributes: digest of those, which older readers need not know of.
     """
     return {
         "format": 1,
@@ -149,6 +159,7 @@ def describe_dataset(
         "counts": counts,
         "shards": [asdict(shard) for shard in shards],
         "thumbnails": [asdict(table) for table in thumbnails],
+        **({"attributes": attributes} if attributes else {}),
     }
 
 
@@ -156,7 +167,8 @@ def load_dataset(folder: Path) -> Dataset:
     about = read_about(folder, "dataset.json", writer="ingest")
     index = load_table(folder / "index.parquet", INDEX)
     shards = tuple(Shard(**shard) for shard in about["shards"])
-    return Dataset(about["name"], about["id"], about["mode"], tuple(about["classes"]), shards, index)
+    classes = tuple(about["classes"])
+    return Dataset(about["name"], about["id"], about["mode"], classes, shards, index, about.get("attributes", ""))
 
 
 @dataclass(frozen=True)

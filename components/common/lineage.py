@@ -8,10 +8,13 @@ import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from components.common.artifacts import Dataset, load_dataset, read_about
+from components.common.attributes import FILE as ATTRIBUTES
+from components.common.attributes import digest_of, load_attributes
 from components.common.data.identity import id_of
 from components.common.errors import BadInputError
 from components.common.files import new_folder, read_json
@@ -68,21 +71,44 @@ def fetch_dataset(name: str, version: str, store: Store, folder: Path) -> None:
     root = f"datasets/{name}/{version}"
     with new_folder(folder) as new:
         for file in FILES:
-            try:
-                (new / file).write_bytes(store.read(f"{root}/{file}"))
-            except KeyError:
-                raise BadInputError(
-                    f"{store.uri}/{root}/{file}: is gone, and the inputs were made from this version of dataset "
-                    f"{name}; {REMEDY.format(root=root)}"
-                ) from None
+            _fetch(file, name, root, store, new)
+        if "attributes" in _about(new):
+            _fetch(ATTRIBUTES, name, root, store, new)
         try:
-            found = id_of(load_dataset(new))
+            found = _found(new)
         except (BadInputError, ValueError, KeyError, TypeError) as error:  # of pyarrow and json too
             found = f"nothing that can be read ({str(error).partition(chr(10))[0].replace(str(new), root)})"
-    if found != version:
-        raise IntegrityError(
-            f"{store.uri}/{root}: expected dataset {name} of id {version}, found {found}; {REMEDY.format(root=root)}"
-        )
+        if found != version:
+            raise IntegrityError(
+                f"{store.uri}/{root}: expected dataset {name} of id {version}, found {found}; "
+                f"{REMEDY.format(root=root)}"
+            )
+
+
+def _fetch(file: str, name: str, root: str, store: Store, folder: Path) -> None:
+    try:
+        (folder / file).write_bytes(store.read(f"{root}/{file}"))
+    except KeyError:
+        raise BadInputError(
+            f"{store.uri}/{root}/{file}: is gone, and the inputs were made from this version of dataset "
+            f"{name}; {REMEDY.format(root=root)}"
+        ) from None
+
+
+def _about(folder: Path) -> dict[str, Any]:
+    """dataset.json as it was fetched; empty where that is no object, which whoever verifies it says."""
+    try:
+        about = read_json(folder / "dataset.json")
+    except ValueError:
+        return {}
+    return about if isinstance(about, dict) else {}
+
+
+def _found(folder: Path) -> str:
+    """The id that follows from the files in a folder."""
+    data = load_dataset(folder)
+    attributes = load_attributes(folder)
+    return id_of(replace(data, attributes="" if attributes is None else digest_of(attributes)))
 
 
 def newest_dataset(name: str, store: Store) -> Dataset | None:

@@ -87,15 +87,20 @@ def reliability(confidence: Array, correct: Array, bins: int) -> Bins:
 
 
 def ece(probabilities: Array, true: Array, bins: int) -> float:
+    """Expected calibration error of probabilities: their highest is the confidence (Naeini et al. 2015; Guo et al.
+    2017).
+    """
+    return calibration_error(probabilities.max(axis=1), probabilities.argmax(axis=1) == true, bins)
+
+
+def calibration_error(confidence: Array, correct: Array, bins: int) -> float:
     """Expected calibration error: mean gap between confidence and accuracy over `reliability`'s bins, weighted by their
     images.
-
-    Confidence is the highest probability (Naeini et al. 2015; Guo et al. 2017).
     """
-    table = reliability(probabilities.max(axis=1), probabilities.argmax(axis=1) == true, bins)
+    table = reliability(confidence, correct, bins)
     filled = table.images > 0
     gaps = np.abs(table.accuracy[filled] - table.confidence[filled])
-    return float(np.sum(table.images[filled] * gaps) / len(true))
+    return float(np.sum(table.images[filled] * gaps) / len(confidence))
 
 
 def nll(probabilities: Array, true: Array) -> float:

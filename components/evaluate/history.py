@@ -9,11 +9,13 @@ from typing import Any
 import pyarrow as pa
 
 from components.common.artifacts import PROPAGATED, TRAIN, read_about
+from components.common.metrics import PerClass
 from components.common.storage import Store
 from components.labels.candidates import Candidates
 
 PEOPLE = {"file", "store"}  # sources of labels that come in rounds
 LISTED = 10  # labels that the comparison names
+CLASS_FIGURES = ("class", *PerClass._fields)
 FIGURES = ("images", "accuracy", "accuracy_low", "accuracy_high", "macro_f1", "warmup_accuracy", "ece_after")
 
 
@@ -52,7 +54,9 @@ def record_of(
         "format": 1,
         "round": about["round"],
         "figures": figures,
-        "per_class": metrics["per_class"] if figures["images"] else [],
+        "per_class": [{name: line[name] for name in CLASS_FIGURES} for line in metrics["per_class"]]
+        if figures["images"]
+        else [],
         "labels": {purpose: dict(sorted(sources.items())) for purpose, sources in sorted(counts.items())},
         "given": {row["id"]: row["label"] for row in given},
         "picks": picks_of(store, about["candidates"]),

@@ -56,6 +56,7 @@ def merge(
 def _joined(source: str, work: Work, parts: Iterator[Part], settings: IngestSettings, inventory: Inventory) -> Version:
     inventory.brought = work.plan.brought
     inventory.empty = work.plan.empty
+    inventory.attributes = work.plan.attributes
     inventory.add_previous(work.previous, work.known)
     for part in parts:
         inventory.add_part(part)

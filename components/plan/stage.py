@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from components.common.answers import read_answers
-from components.common.files import sha256_bytes, write_json
+from components.common.code import code_digest
+from components.common.files import sha256_bytes, sha256_json, write_json
 from components.common.rounds import newest_before
 from components.common.storage import open_store
 from components.common.wanted import read_wanted
@@ -12,10 +13,12 @@ from components.ingest.plan.work import planned
 from components.labels.store import LabelStore
 from components.plan.form import read
 from components.plan.settings import STAGES, RunSettings
+from components.releases.opponent import opponent
 
 TRAINING = ("pretrain", "sample", "warmup", "pseudolabel", "evaluate")
 SHARED = {"seed": TRAINING, "threads": (*TRAINING, "calibrate")}
 """What several stages are told alike, beside their own settings."""
+PLACES = ("name", "source", "store", "source_version", "release")
 
 
 def run(
@@ -59,9 +62,9 @@ def run(
         }
     )
     seen = {"labels_version": _file_version(asked), "candidates_version": _candidates_version(asked)}
-    ranges = planned(asked.source, asked.name, asked.store, asked.ingest, parts.parent)
+    listed = planned(asked.source, asked.name, asked.store, asked.ingest, parts.parent)
     told = _null_in_words(asked.model_dump(mode="json"))
-    write_json(parts, [{**told["ingest"], "parts": each} for each in ranges])
+    write_json(parts, [{**told["ingest"], "parts": each} for each in listed.ranges])
     place = open_store(asked.store)
     number = 1  # of the round of labelling: one more than the highest that has an answer
     if asked.sample.label_access == "store":
@@ -69,6 +72,9 @@ def run(
         seen["labels_version"] = people.version()
         number += max((answer.round for answer in people.read(seen["labels_version"]).answers), default=0)
     told["sample"] |= seen
+    made_from = _of_run(told)
+    told["release"] |= {"run": made_from, "run_key": run_key(made_from, listed.contents)}
+    told["evaluate"]["champion"] = opponent(place, asked.name, told["release"]["run_key"])
     told["evaluate"]["since"] = newest_before(place, asked.name, number)
     workers = asked.sample.workers  # what tells the slices apart, and no more: new labels embed nothing again
     same = {"workers": workers, "threads": asked.threads}
@@ -79,6 +85,19 @@ def run(
     outputs = (ingest, pretrain, sample, warmup, pseudolabel, calibrate, evaluate, release)
     for stage, path in zip(STAGES, outputs, strict=True):
         write_json(path, told[stage])
+
+
+def run_key(settings: dict[str, Any], contents: str) -> str:
+    """Digest of what a run is made from: its settings (`_of_run`), what its source lists, and the code."""
+    return sha256_json([settings, contents, code_digest()])
+
+
+def _of_run(told: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a run without places, what is released of it, and what each run finds out itself."""
+    settings = {key: value for key, value in told.items() if key not in PLACES}
+    found_out = ("champion", "since")
+    settings["evaluate"] = {key: value for key, value in told["evaluate"].items() if key not in found_out}
+    return settings
 
 
 def _file_version(run: RunSettings) -> str:

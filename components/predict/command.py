@@ -18,7 +18,7 @@ from components.common.data.images import ImageError, decode, to_square
 from components.common.errors import OUT_OF_MEMORY, BadInputError
 from components.common.metrics import softmax
 from components.common.storage import open_store
-from components.releases.bundle import FILES, find, verified_file
+from components.releases.bundle import FILES, find, locate, verified_file
 
 BATCH = 64  # images per forward pass
 MAX_PIXELS = 100_000_000
@@ -89,30 +89,6 @@ def predict(release: str, images: Sequence[Path], top: int, threads: int) -> lis
                 )
             (Path(scratch) / name).write_bytes(verified_file(store, folder, about, name))
         return _answers(Path(scratch), about, images, top, threads)
-
-
-def locate(release: str) -> str:
-    """The folder or URI that holds release.json or champion.json, from what the user gave."""
-    if release.startswith("s3://"):
-        return release.rstrip("/").removesuffix("/release.json").removesuffix("/champion.json")
-    path = Path(release).expanduser()
-    file = path if path.is_file() else path / "release.json"
-    if not path.exists():
-        raise BadInputError(
-            f"{release}: no such file or folder; expected a release, as …/releases/<model>/<version> or "
-            "…/releases/<model>"
-        )
-    if not file.is_file():
-        return str(path)
-    try:
-        record = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise BadInputError(f"{file}: expected JSON, found something else ({error})") from None
-    if "promoted" not in record:  # the bundle's own release.json, or champion.json
-        return str(file.parent)
-    if not record["published"]:
-        raise BadInputError(f"{file}: nothing was published: {record['why']}")
-    return str(record["published"])
 
 
 def _answers(

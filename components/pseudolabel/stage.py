@@ -18,6 +18,7 @@ from components.common.learning.training import precision_name, set_threads
 from components.common.seeding import seeded
 from components.common.storage import open_store
 from components.common.waiting import pass_on, waiting_in
+from components.pseudolabel.health import health
 from components.pseudolabel.needs import check_memory
 from components.pseudolabel.settings import PseudolabelSettings
 from components.pseudolabel.train import Labelled, train
@@ -58,16 +59,15 @@ def run(
     new, history = train(model, spec, images, trained, pool, class_shares(scores[n:]), settings, seed)
 
     before = scores.argmax(axis=1)
-    after = logits(new, spec, plain, compared, BATCH).argmax(axis=1)
+    new_scores = logits(new, spec, plain, compared, BATCH)
+    after = new_scores.argmax(axis=1)
     right, new_right = (classes.columns[said[:n]] == truth for said in (before, after))  # wrong of an unknown class
     better, why = verdict(right, new_right, before[n:], after[n:], classes.trained)
     if not settings.steps:
         better, why = False, "pseudolabel.steps is 0; the warm-up model is handed on"
     confident = history[-1]["confident"] if history else 0.0
     figures = {**trained_on(known), "unlabelled": len(pool), "validation_images": n, "confident": confident}
-    if n:
-        figures["validation_accuracy"] = float((new_right if better else right).mean())
-        figures["warmup_validation_accuracy"] = float(right.mean())
+    figures |= validated(right, new_right if better else right)
     save_classifier(
         classifier,
         new if better else model,
@@ -85,9 +85,20 @@ def run(
         validation_accuracy=figures.get("validation_accuracy"),
         handed_on=not better,
         why=why,
+        health=health(scores[n:], new_scores[n:], trained.classes, settings.threshold, classes.trained),
     )
     write_json(metrics, figures)
     return {"metrics": figures, "classifier": {"stage": "pseudolabel", "handed_on": not better, "why": why}}
+
+
+def validated(warm_right: np.ndarray, right: np.ndarray) -> dict[str, float]:
+    """Accuracy on the validation images of the model that is handed on and of the warm-up model; empty without one.
+
+    right, warm_right: whether each was right, boolean (images,).
+    """
+    if not len(right):
+        return {}
+    return {"validation_accuracy": float(right.mean()), "warmup_validation_accuracy": float(warm_right.mean())}
 
 
 def class_shares(scores: np.ndarray) -> torch.Tensor:

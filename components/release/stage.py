@@ -39,7 +39,9 @@ def run(
         why = "; ".join(f"{gate['name']}: {gate['why']}" for gate in failed)
         return _record(release, nothing(name, f"not released: {why}", verdict["gates"]))
     files = bundle_files(classifier, calibration, evaluation)
-    described = describe(files, about(classifier, calibration, evaluation, name, files))
+    described = describe(
+        files, {**about(classifier, calibration, evaluation, name, files), **_run(evaluation, settings)}
+    )
     target = open_store(store)
     folder = publish(target, described, files)
     auto = settings.promote == "auto"
@@ -145,6 +147,15 @@ def about(
         "seed": classifier_about["seed"],
         "threads": classifier_about["threads"],
         "digests": {**learned_from, "code": code_digest()},
+    }
+
+
+def _run(evaluation: Path, settings: ReleaseSettings) -> dict[str, Any]:
+    """The run that a release came from, and the champion that its model was compared with."""
+    against = _read(evaluation / "metrics.json", "evaluate")["against"]["champion"]
+    return {
+        "run": {"key": settings.run_key, "settings": settings.run},
+        "compared_with": against["version"] if against else "",
     }
 
 

@@ -10,6 +10,7 @@ has the version can verify all of it. The pointer holds the version, so moving i
 """
 
 import json
+from pathlib import Path
 from typing import Any
 
 from components.common.errors import BadInputError
@@ -75,6 +76,30 @@ def promote(store: Store, release: dict[str, Any]) -> bool:
             return True
 
 
+def locate(release: str) -> str:
+    """The folder or URI that holds release.json or champion.json, from what the user gave."""
+    if release.startswith("s3://"):
+        return release.rstrip("/").removesuffix("/release.json").removesuffix("/champion.json")
+    path = Path(release).expanduser()
+    file = path if path.is_file() else path / "release.json"
+    if not path.exists():
+        raise BadInputError(
+            f"{release}: no such file or folder; expected a release, as …/releases/<model>/<version> or "
+            "…/releases/<model>"
+        )
+    if not file.is_file():
+        return str(path)
+    try:
+        record = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise BadInputError(f"{file}: expected JSON, found something else ({error})") from None
+    if "promoted" not in record:  # the bundle's own release.json, or champion.json
+        return str(file.parent)
+    if not record["published"]:
+        raise BadInputError(f"{file}: nothing was published: {record['why']}")
+    return str(record["published"])
+
+
 def verified_release(store: Store, folder: str) -> dict[str, Any]:
     """release.json under `folder` ("" or a key that ends in a slash), its version verified against its content."""
     release = _json(store, folder + "release.json")
@@ -109,6 +134,8 @@ def find(store: Store) -> tuple[str, dict[str, Any]]:
             "expected …/releases/<model>/<version> or …/releases/<model>"
         )
     version = _json(store, "champion.json")["version"]
+    if version is None:
+        raise BadInputError(f"{store.uri}: has no champion yet; `gleaner release approve VERSION` makes one")
     release = verified_release(store, f"{version}/")
     if release["version"] != version:
         raise IntegrityError(

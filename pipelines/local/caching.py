@@ -17,14 +17,16 @@ from kfp.local.cache import LocalCache
 from components.common.errors import BadInputError
 from components.common.files import read_json, sha256_file, sha256_json, sha256_tree
 from components.common.storage import open_store
+from components.releases.opponent import opponent
 
 ROOT = Path(__file__).parents[2]
 TOOLS = ("local", "dev", "bench")  # extras that compute nothing which a stage writes
 FILES = ("settings", "_file")  # arguments that may name files which a stage reads
 BESIDE = {
     "sample": ("labels",),
-    "evaluate": ("labels",),
-    "plan": ("ingest", "labels"),
+    "evaluate": ("labels", "releases"),
+    "plan": ("ingest", "labels", "releases"),
+    "release": ("releases",),
 }  # packages that a stage's code takes beside its own
 Outputs = dict[str, Any]
 
@@ -49,6 +51,7 @@ class StageCache(LocalCache):
     ) -> str:
         self.now.stage = component_name.removeprefix("comp-")
         self.now.store = arguments.get("store", "")
+        self.now.name = arguments.get("name", "")
         named = {name: _by_bytes(name, value) for name, value in arguments.items()}
         files = dict(sorted(_named_files({key: value for key, value in arguments.items() if key.endswith(FILES)})))
         return super().compute_key(
@@ -61,6 +64,7 @@ class StageCache(LocalCache):
             outputs is None
             or not all(_intact(artifact) for artifact in outputs.values())
             or not _published(outputs, self.now.store)
+            or (self.now.stage == "plan" and not _champion_stands(outputs, self.now.store, self.now.name))
         ):
             return None
         self.on_hit(self.now.stage, outputs)
@@ -123,6 +127,15 @@ def _named_files(settings: Any) -> Iterator[tuple[str, str]]:
 def _intact(artifact: Any) -> bool:
     digest = artifact.metadata.get("digest") if isinstance(artifact, dsl.Artifact) else None
     return digest is None or sha256_tree(Path(artifact.uri)) == digest
+
+
+def _champion_stands(outputs: Outputs, store: str, name: str) -> bool:
+    """Whether `plan` would name the same champion to compare with as it did: another run may have moved it since."""
+    try:
+        now = opponent(open_store(store), name, outputs["release"].get("run_key", ""))
+    except BadInputError:
+        return False  # the stage itself says what is wrong with the store
+    return now == outputs["evaluate"].get("champion", "")
 
 
 def _published(outputs: Outputs, store: str) -> bool:

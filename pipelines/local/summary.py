@@ -59,6 +59,9 @@ def summary(run: Run, store: str, object_store: str = "") -> Iterator[Row]:
     if "since" in evaluation:
         label, _, what = evaluation["since"].partition(": ")
         yield f"since {label}", what
+    if "champion" in evaluation:
+        version, _, what = evaluation["champion"].partition(": ")
+        yield f"against champion {version}", what
     yield from _gates(evaluation)
     yield from _release(_figures(stages, "release", "release"), store, object_store)
     for label, stage, output, name in PAGES:

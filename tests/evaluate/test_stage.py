@@ -15,9 +15,10 @@ from components.common.errors import BadInputError
 from components.common.files import read_json, sha256_tree, write_json
 from components.common.metrics import wilson_interval
 from components.evaluate import report
+from components.evaluate.figures import measure, provenance
 from components.evaluate.gates import UNMEASURED
 from components.evaluate.settings import EvaluateSettings
-from components.evaluate.stage import measure, provenance, run
+from components.evaluate.stage import run
 from tests import tiny
 
 

@@ -1,6 +1,8 @@
 """The first task: all that a form says is checked before anything is done, and each stage is told its settings."""
 
 import json
+import os
+import shutil
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -11,11 +13,15 @@ from PIL import Image
 
 from components.common import rounds
 from components.common.errors import BadInputError
+from components.common.files import sha256_bytes
 from components.common.storage import open_store
 from components.labels.store import Answer, LabelStore
 from components.plan.form import fill
 from components.plan.settings import STAGES, RunSettings
 from components.plan.stage import run
+from components.releases.bundle import describe, publish
+from components.releases.champion import champion, promote
+from components.releases.opponent import moved_on
 
 OUTPUTS = ("parts", "slices", *STAGES)
 
@@ -46,6 +52,8 @@ def test_each_stage_is_told_its_settings(world, tmp_path):
     assert alike["ingest"] == alike["release"] == {"seed": None, "threads": None}
     assert [part.keys() - told["ingest"].keys() for part in told["parts"]] == [{"parts"}]
     assert "None" not in str(told), "a parameter cannot hold it"
+    assert told["release"].pop("run")["pretrain"]["epochs"] == 3
+    assert told["release"].pop("run_key")
     for stage in STAGES:
         plain = getattr(world, stage)
         changed = {"pretrain": {"epochs": 3}, "release": {"promote": "approval"}}.get(stage, {})
@@ -53,10 +61,12 @@ def test_each_stage_is_told_its_settings(world, tmp_path):
 
 
 def test_a_setting_of_one_stage_leaves_what_the_others_are_told(world, tmp_path):
-    """Kubeflow's cache knows a task by its parameters: another gate must not train again."""
+    """Kubeflow's cache knows a task by its parameters: another gate must not train again. A release records the whole
+    run's settings.
+    """
     before = planned(fill(world), tmp_path / "a")
     after = planned({**fill(world), "settings": {"evaluate": {"gates": {"min_accuracy": 0.5}}}}, tmp_path / "b")
-    assert {name for name in OUTPUTS if before[name] != after[name]} == {"evaluate"}
+    assert {name for name in OUTPUTS if before[name] != after[name]} == {"evaluate", "release"}
 
 
 def test_those_who_embed_are_told_what_they_need_and_no_more(world, tmp_path):
@@ -66,7 +76,7 @@ def test_those_who_embed_are_told_what_they_need_and_no_more(world, tmp_path):
     other = {"settings": {"sample": {"workers": 3, "balance": True}}, "sample_train_budget": 9}
     three = planned({**fill(world), **other}, tmp_path / "b")
     assert three["slices"] == [{"part": part, "workers": 3, "threads": 2} for part in range(3)]
-    assert {name for name in OUTPUTS if plain[name] != three[name]} == {"sample", "slices"}
+    assert {name for name in OUTPUTS if plain[name] != three[name]} == {"sample", "slices", "release"}
 
 
 def test_new_answers_under_an_old_name_are_seen(world, tmp_path):
@@ -77,7 +87,7 @@ def test_new_answers_under_an_old_name_are_seen(world, tmp_path):
         answers.write_text(text, encoding="utf-8")
         seen.append(planned(form, tmp_path / "out"))
     assert seen[0]["sample"]["labels_version"] != seen[1]["sample"]["labels_version"]
-    assert {name for name in OUTPUTS if seen[0][name] != seen[1][name]} == {"sample"}
+    assert {name for name in OUTPUTS if seen[0][name] != seen[1][name]} == {"sample", "release"}
 
 
 def test_new_answers_in_the_store_are_seen_and_nothing_but_sample_is_told(world, tmp_path):
@@ -92,7 +102,7 @@ def test_new_answers_in_the_store_are_seen_and_nothing_but_sample_is_told(world,
     assert seen[0]["sample"]["labels_version"] == ""
     assert len({told["sample"]["labels_version"] for told in seen}) == 3
     for before, after in pairwise(seen):
-        assert {name for name in OUTPUTS if before[name] != after[name]} == {"sample"}
+        assert {name for name in OUTPUTS if before[name] != after[name]} == {"sample", "release"}
 
 
 def test_the_report_is_told_the_record_of_the_round_before(world, tmp_path):
@@ -106,6 +116,71 @@ def test_the_report_is_told_the_record_of_the_round_before(world, tmp_path):
     assert planned(form, tmp_path / "out")["evaluate"]["since"] == keys[1], "this is round 3"
 
 
+def test_a_release_is_told_what_its_run_was_made_from_and_not_where(world, tmp_path):
+    told = [planned(fill(world), tmp_path / "out")["release"]]
+    moved = tmp_path / "elsewhere" / "images"
+    shutil.copytree(world.source, moved)
+    for path in moved.rglob("*.png"):
+        os.utime(path, (1, 1))
+    places = {"source": str(moved), "store": str(tmp_path / "another")}
+    others = [{}, {"seed": 1}, {"evaluate": world.evaluate.model_copy(update={"bins": 10})}, {"name": "tones"}]
+    told += [planned(fill(world.model_copy(update={**places, **more})), tmp_path / "out")["release"] for more in others]
+    (moved / "odd" / "1.png").rename(moved / "odd" / "7.png")
+    told.append(planned(fill(world.model_copy(update=places)), tmp_path / "out")["release"])
+    keys = [each["run_key"] for each in told]
+    assert keys[0] == keys[1] == keys[4], "place, times and name say nothing of what is learned"
+    assert len(set(keys)) == 4
+    assert told[0]["run"]["evaluate"].keys().isdisjoint({"champion", "since"})
+    assert told[0]["run"].keys() == {"seed", "threads", *STAGES} - {"release"}
+    assert str(tmp_path) not in json.dumps(told)
+
+
+def released(world: RunSettings, key: str, compared_with: str, weights: bytes = b"") -> str:
+    """Publish a release of a run of that key, make it the champion, and return its version."""
+    store = open_store(world.store)
+    files = {"classifier.safetensors": weights}
+    made = describe(files, {"model": world.name, "run": {"key": key}, "compared_with": compared_with})
+    publish(store, made, files)
+    now = champion(store, world.name)
+    promote(store, made, expected=now.version if now else None, who="ann", why="", source="a run")
+    return made["version"]
+
+
+def test_a_run_is_compared_with_the_champion_and_never_with_its_own_release(world, tmp_path):
+    def told() -> dict[str, Any]:
+        return planned(fill(world), tmp_path / "out")
+
+    first = told()
+    assert first["evaluate"]["champion"] == ""
+    own = released(world, first["release"]["run_key"], "")
+    assert told() == first, "its own release is the champion: nothing changed"
+    other = released(world, "of another run", own)
+    assert told()["evaluate"]["champion"] == other
+    assert told()["release"] == first["release"]
+    again = released(world, first["release"]["run_key"], other)
+    assert told()["evaluate"]["champion"] == other
+    changed = planned({**fill(world), "pretrain_epochs": 9}, tmp_path / "out")
+    assert changed["evaluate"]["champion"] == again
+
+
+def test_a_champion_that_cannot_be_read_is_for_evaluate_to_tell(world, tmp_path):
+    version = released(world, "of another run", "")
+    shutil.rmtree(Path(world.store) / "releases" / world.name / version)
+    assert planned(fill(world), tmp_path / "out")["evaluate"]["champion"] == version
+
+
+def test_a_champion_of_another_model_that_was_promoted_since_is_meant(world):
+    store = open_store(world.store)
+    assert moved_on(store, world.name, "", "ours") == ""
+    same = released(world, "key", "", b"ours")
+    assert moved_on(store, world.name, "", sha256_bytes(b"ours")) == ""
+    assert moved_on(store, world.name, "", "others") == same
+    assert moved_on(store, world.name, same, "others") == same
+    later = released(world, "key", same, b"ours")
+    assert moved_on(store, world.name, "", "others") == "", "the run of long ago that is made again"
+    assert moved_on(store, world.name, same, "others") == later
+
+
 def test_another_table_of_wanted_images_under_an_old_name_is_seen(world, tmp_path):
     table = tmp_path / "asked.csv"
     form = {**fill(world), "settings": {"sample": {"candidates_from": str(table)}}}
@@ -114,7 +189,7 @@ def test_another_table_of_wanted_images_under_an_old_name_is_seen(world, tmp_pat
         table.write_text(f"id\n{image * 32}\n", encoding="utf-8")
         seen.append(planned(form, tmp_path / "out"))
     assert seen[0]["sample"]["candidates_version"] != seen[1]["sample"]["candidates_version"]
-    assert {name for name in OUTPUTS if seen[0][name] != seen[1][name]} == {"sample"}
+    assert {name for name in OUTPUTS if seen[0][name] != seen[1][name]} == {"sample", "release"}
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,13 @@ def test_the_artifact_and_the_figures(tiny_world, done):
     history = [json.loads(line) for line in (folder / "classifier" / "history.jsonl").read_text().splitlines()]
     assert history[-1]["step"] == 100
     assert figures["confident"] == history[-1]["confident"]
+    health = facts["health"]
+    assert (health["images"], [line["class"] for line in health["classes"]]) == (
+        figures["unlabelled"],
+        facts["classes"],
+    )
+    for share in ("labels", "predicted", "confident"):
+        assert sum(line[share] for line in health["classes"]) == pytest.approx(1)
 
 
 def test_propagated_labels_are_counted_apart_and_weigh_less(few, tmp_path):

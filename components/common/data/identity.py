@@ -1,4 +1,4 @@
-"""The id of a version of a dataset: the digest of its index, its shards, its classes and its mode.
+"""The id of a version of a dataset: the digest of its index, its shards, its classes, its mode and its attributes.
 
 Whoever has the id can verify a copy of dataset.json and index.parquet, whichever release of pyarrow wrote them.
 """
@@ -19,11 +19,10 @@ def rows_text(rows: pa.Table, has_text: bool) -> bytes:
     return json_text((rows if has_text else rows.drop_columns("text")).to_pydict()).encode()
 
 
-def version_id(index: str, shards: Iterable[Shard], classes: Iterable[str], mode: str) -> str:
-    """`index`: sha256 of the texts of all rows."""
-    return sha256_json(
-        {"index": index, "shards": [shard.sha256 for shard in shards], "classes": list(classes), "mode": mode}
-    )
+def version_id(index: str, shards: Iterable[Shard], classes: Iterable[str], mode: str, attributes: str = "") -> str:
+    """`index`: sha256 of the texts of all rows. attributes: digest of those beside the index, where there are some."""
+    content = {"index": index, "shards": [shard.sha256 for shard in shards], "classes": list(classes), "mode": mode}
+    return sha256_json({**content, "attributes": attributes} if attributes else content)
 
 
 def id_of(dataset: Dataset) -> str:
@@ -32,4 +31,4 @@ def id_of(dataset: Dataset) -> str:
     digest = hashlib.sha256()
     for start in range(0, len(text), ROWS):
         digest.update(rows_text(dataset.index.slice(start, ROWS), text.null_count < len(text)))
-    return version_id(digest.hexdigest(), dataset.shards, dataset.classes, dataset.mode)
+    return version_id(digest.hexdigest(), dataset.shards, dataset.classes, dataset.mode, dataset.attributes)

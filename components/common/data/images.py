@@ -67,15 +67,22 @@ def canonical_pixels(data: bytes, mode: str, max_pixels: int) -> tuple[Canonical
 
 
 def to_square(image: Image.Image, size: int) -> np.ndarray:
-    """The centre square, resized once with antialiasing: uint8 (channels, size, size). Training and prediction both use
-    it.
-    """
+    """The centre square, resized once with antialiasing: uint8 (channels, size, size)."""
     side = min(image.size)
     left = (image.width - side) // 2
     top = (image.height - side) // 2
     square = image.resize((size, size), Image.Resampling.BILINEAR, box=(left, top, left + side, top + side))
     pixels = np.asarray(square)
     return np.ascontiguousarray(pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1))
+
+
+def square_pixels(data: bytes, mode: str, size: int, max_pixels: int) -> np.ndarray:
+    """What a network is fed of an image file, uint8 (channels, size, size): the one way from bytes to pixels, in
+    training, batch prediction and serving.
+
+    `components.releases.preprocessing` describes it as data. Raises ImageError as `decode` does.
+    """
+    return to_square(decode(data, mode, max_pixels), size)
 
 
 def png(image: Image.Image) -> bytes:

@@ -1,5 +1,8 @@
 """Forward passes in float32, shared by calibration, evaluation and prediction."""
 
+from collections.abc import Callable, Sequence
+from functools import partial
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -20,23 +23,32 @@ def predict_pixels(model: nn.Module, spec: ModelSpec, pixels: Tensor) -> np.ndar
     return model(normalise(pixels.to(device()), spec)).float().cpu().numpy()
 
 
-def predict_rows(model: nn.Module, spec: ModelSpec, images: Images, rows: np.ndarray, batch_size: int) -> np.ndarray:
-    """Run the model on these rows; returns results in their order.
+def over_rows(
+    ask: Sequence[Callable[[Tensor], np.ndarray]], images: Images, rows: np.ndarray, batch_size: int
+) -> list[np.ndarray]:
+    """What each of several functions makes of the pixels of these rows, uint8 (n, channels, s, s): an array of as many
+    rows each, in their order.
 
-    Rows are read shard by shard, since not all shards may be held at once.
+    Rows are read shard by shard, since not all shards may be held at once, and decoded once for all functions.
     """
     if not len(rows):
         raise ValueError("no rows to compute on")
     order = images.reader.by_place(rows)
-    results: np.ndarray | None = None
+    results: list[np.ndarray] = []
     for start in range(0, len(rows), batch_size):
         some = order[start : start + batch_size]
-        found = predict_pixels(model, spec, images.batch(rows[some]))
-        if results is None:  # the only copy: of a million images it is gigabytes
-            results = np.empty((len(rows), *found.shape[1:]), found.dtype)
-        results[some] = found
-    assert results is not None
+        pixels = images.batch(rows[some])
+        found = [each(pixels) for each in ask]
+        if not results:  # the only copy: of a million images it is gigabytes
+            results = [np.empty((len(rows), *each.shape[1:]), each.dtype) for each in found]
+        for result, each in zip(results, found, strict=True):
+            result[some] = each
     return results
+
+
+def predict_rows(model: nn.Module, spec: ModelSpec, images: Images, rows: np.ndarray, batch_size: int) -> np.ndarray:
+    """Run the model on these rows; returns results in their order."""
+    return over_rows([partial(predict_pixels, model, spec)], images, rows, batch_size)[0]
 
 
 def logits(model: nn.Module, spec: ModelSpec, images: Images, rows: np.ndarray, batch_size: int) -> np.ndarray:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from components.common import memory
 from components.common.artifacts import Dataset
-from components.common.data.images import decode, to_square
+from components.common.data.images import square_pixels
 from components.common.data.reader import HELD, ShardReader
 from components.common.storage import Store
 
@@ -73,9 +73,6 @@ class Images:
 
     def _decode(self, rows: np.ndarray) -> np.ndarray:
         data = map(self.reader.image_bytes, rows.tolist())
-        return np.stack(list(self._pool.map(decode_square, data, repeat(self.mode), repeat(self.size))))
-
-
-def decode_square(data: bytes, mode: str, size: int) -> np.ndarray:
-    """uint8 (channels, size, size) of an image file that ingest has accepted."""
-    return to_square(decode(data, mode, ANY_SIZE), size)
+        return np.stack(
+            list(self._pool.map(square_pixels, data, repeat(self.mode), repeat(self.size), repeat(ANY_SIZE)))
+        )

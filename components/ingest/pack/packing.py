@@ -44,6 +44,7 @@ RESULT = pa.schema(
         ("text_reason", pa.string()),
         ("passed", pa.string()),
         ("other", pa.string()),
+        ("attributes", pa.string()),
         ("split", pa.string()),
         ("shard", pa.int32()),
         ("offset", pa.int64()),
@@ -177,6 +178,7 @@ class _Packer:
                 checked.text_reason or None,
                 checked.passed or None,
                 checked.other or None,
+                file.attributes,
                 *where,
             )
         )

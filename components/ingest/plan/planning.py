@@ -44,8 +44,10 @@ SCHEMA = pa.schema(
         ("etag", pa.string()),
         ("reason", pa.string()),
         ("is_image", pa.bool_()),
+        ("attributes", pa.string()),
     ]
 )
+CONTENTS = [SCHEMA.get_field_index(name) for name in ("key", "size", "label", "given", "text", "attributes")]
 # settings that decide what becomes of a file
 PACKING = ("mode", "shard_size", "max_pixels", "max_seconds", "max_memory")
 
@@ -54,6 +56,7 @@ class Plan(NamedTuple):
     """A listing on local disk, and what is known of it as a whole."""
 
     key: str  # digest of the listing, and of the settings and code that pack it
+    contents: str  # digest of what is listed, wherever it lies and whenever it was written
     path: Path
     store: str  # where keys without a location of their own lie
     parts: tuple[int, ...]  # files of each
@@ -61,18 +64,20 @@ class Plan(NamedTuple):
     ignored: dict[str, int]  # files that are no images by their names, by extension
     empty: tuple[str, ...]  # classes whose folders hold no file
     warnings: tuple[str, ...]
+    attributes: tuple[str, ...]  # columns of a table that are kept
     contradicted: tuple[tuple[str, str], ...]  # images that a table labels differently, with each of their labels
 
     def part(self, number: int) -> Iterator[SourceFile]:
         """The files of one part, in reading order."""
         with pq.ParquetFile(self.path) as file:
             for batch in file.iter_batches(BATCH, row_groups=[number]):
-                for key, size, label, given, location, text, text_location, etag, reason, is_image in zip(
-                    *batch.to_pydict().values(), strict=True
-                ):
+                for row in zip(*batch.to_pydict().values(), strict=True):
+                    key, size, label, given, location, text, text_location, etag, reason, is_image, attributes = row
                     beside = text if text is not None else from_text(text_location)
                     place = from_text(location)
-                    yield SourceFile(key, size, label, given, place, beside, etag, reason, is_image=is_image)
+                    yield SourceFile(
+                        key, size, label, given, place, beside, etag, reason, is_image=is_image, attributes=attributes
+                    )
 
 
 def make_plan(source: str, settings: IngestSettings, scratch: Path) -> Plan:
@@ -90,13 +95,15 @@ def make_plan(source: str, settings: IngestSettings, scratch: Path) -> Plan:
             "ignored": dict(sorted(listing.ignored().items())),
             "empty": list(listing.empty),
             "warnings": list(listing.warnings),
+            "attributes": list(listing.attributes),
             "contradicted": [(key, label) for key, told in listing.contradictions() for label, _ in told],
         }
         chosen = settings.model_dump(mode="json", include=set(PACKING))
         kinds = [kind for kind in PILLOW if can_read(kind)]
         told = json.dumps([about, chosen, kinds, code_digest(), rows.digest.hexdigest()])
         key = hashlib.sha256(told.encode()).hexdigest()
-        writer.add_key_value_metadata({"gleaner": json.dumps({"key": key, **about})})
+        contents = sha256_json([about["brought"], about["attributes"], rows.contents.hexdigest()])
+        writer.add_key_value_metadata({"gleaner": json.dumps({"key": key, "contents": contents, **about})})
     return open_plan(path)
 
 
@@ -107,6 +114,7 @@ def open_plan(path: Path) -> Plan:
         "brought": frozenset(about["brought"]),
         "empty": tuple(about["empty"]),
         "warnings": tuple(about["warnings"]),
+        "attributes": tuple(about["attributes"]),
         "contradicted": tuple((key, label) for key, label in about["contradicted"]),
     }
     return Plan(path=path, **about)
@@ -175,12 +183,13 @@ def batch_of(rows: Iterable[tuple[Any, ...]], schema: pa.Schema) -> pa.RecordBat
 
 
 class _Rows:
-    """The rows of a listing as tables, one a part, and their digest."""
+    """The rows of a listing as tables, one a part, their digest, and that of what does not depend on their place."""
 
     def __init__(self, most_bytes: int) -> None:
         self.most_bytes = most_bytes
         self.sizes: list[int] = []
         self.digest = hashlib.sha256()
+        self.contents = hashlib.sha256()
 
     def parts(self, listing: Listing) -> Iterator[pa.Table]:
         batches: list[pa.RecordBatch] = []
@@ -206,6 +215,7 @@ class _Rows:
 
     def _batch(self, rows: list[tuple[Any, ...]]) -> pa.RecordBatch:
         self.digest.update(json.dumps(rows).encode())
+        self.contents.update(json.dumps([[row[at] for at in CONTENTS] for row in rows]).encode())
         return batch_of(rows, SCHEMA)
 
     def _part(self, batches: list[pa.RecordBatch]) -> pa.Table:
@@ -231,4 +241,5 @@ def _row(found: SourceFile) -> tuple[Any, ...]:
         found.etag,
         found.reason,
         found.is_image,
+        found.attributes,
     )

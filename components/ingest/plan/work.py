@@ -46,8 +46,15 @@ def opened(source: str, name: str, store: str, settings: IngestSettings, key: st
             yield Work(found, previous, known, files, opened_store, scratch)
 
 
-def planned(source: str, name: str, store: str, settings: IngestSettings, folder: Path) -> list[str]:
-    """List the source and cut it into ranges `key/first:last` for at most `workers` tasks.
+class Listed(NamedTuple):
+    """A source, listed."""
+
+    ranges: list[str]  # `key/first:last`, for each of at most `workers` tasks
+    contents: str  # digest of names, sizes, labels and texts; not of where the source lies, nor of times
+
+
+def planned(source: str, name: str, store: str, settings: IngestSettings, folder: Path) -> Listed:
+    """List the source and cut it into ranges for workers.
 
     The plan is kept in the store for them, but where a version has been made of it: then a cache has what they did,
     nobody would remove the plan, and a collector would think that an ingest goes on. A worker that the cache does not
@@ -59,7 +66,7 @@ def planned(source: str, name: str, store: str, settings: IngestSettings, folder
         key, is_made = hand_on(name, plan.key, opened_store)
         if not is_made:
             keep_plan(name, plan, opened_store)
-        return cut(key, len(plan.parts), settings.workers)
+        return Listed(cut(key, len(plan.parts), settings.workers), plan.contents)
 
 
 @contextmanager

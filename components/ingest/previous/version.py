@@ -3,6 +3,7 @@
 datasets/<name>/latest.json                  the newest version and the one before it; replaced last
 datasets/<name>/<id>/                        dataset.json  index.parquet  quality.json
                                              sources.parquet (of S3 sources)
+                                             attributes.parquet (of tables with more columns)
 datasets/<name>/shards/<split>-<sha256>.tar  images, shared by versions, and an .idx beside each
 datasets/<name>/thumbnails/<sha256>.parquet  thumbnails of the images of a part, shared by versions
 datasets/<name>/plans/<key>/                 what workers hand to each other, and marks of ingests in flight

@@ -14,6 +14,7 @@ from components.ingest.version.inventory import Inventory
 from components.ingest.version.layout import Version
 
 ROWS = 1000  # of a long list
+SHOWN = 60  # characters of an attribute
 CLASSES, EXAMPLES, PER_CLASS = 60, 240, 9  # most classes shown, most pictures in all, most of one class
 
 
@@ -46,6 +47,7 @@ def report_html(
             ("", top),
             ("What there is to know", overview(findings)),
             ("Classes and splits", _counts(version, inventory, plan, findings["missing_classes"])),
+            *([("Attributes", _attributes(inventory))] if inventory.attributes else []),
             ("Examples", _examples(version, inventory, gallery)),
             ("Refused files", _refused(inventory, plan)),
             *([("Warnings", "".join(html.note(line) for line in remarks))] if remarks else []),
@@ -88,6 +90,20 @@ def _counts(version: Version, inventory: Inventory, plan: Plan, missing: Finding
             "in each other one."
         )
     return html.table(["class", *SPLITS, "all"], rows, total) + html.note(rule)
+
+
+def _attributes(inventory: Inventory) -> str:
+    """The other columns of a table: how many images have a value, how many values there are, and the most common."""
+    rows = []
+    for number, name in enumerate(inventory.attributes):
+        value = f"NULLIF(json_extract(told, '$[{number}]'), 0)"  # false, where rows differ, is 0 here
+        counts = f"(SELECT {value} AS value, COUNT(*) AS count FROM attributes JOIN images USING (id) WHERE aside = '' "
+        counts += "AND value IS NOT NULL GROUP BY value)"
+        values, images = next(inventory.rows(f"SELECT COUNT(*), COALESCE(SUM(count), 0) FROM {counts}"))
+        common = inventory.rows(f"SELECT value, count FROM {counts} ORDER BY count DESC, value LIMIT 6")
+        rows.append([name, images, values, ", ".join(f"{one[:SHOWN]} ({count:,})" for one, count in common)])
+    note = html.note("Other columns of the table: later stages report figures for each of their values.")
+    return html.table(["column", "images", "values", "most common"], rows) + note
 
 
 def _examples(version: Version, inventory: Inventory, gallery: Gallery) -> str:

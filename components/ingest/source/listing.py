@@ -12,7 +12,7 @@ from components.ingest.source.locations import Location, SourceFile, as_text, fr
 
 TABLES = """
 CREATE TABLE entries (key TEXT PRIMARY KEY, path TEXT, extension TEXT, size INTEGER, etag TEXT, location TEXT,
-    label TEXT, text TEXT, line INTEGER, image INTEGER, used INTEGER DEFAULT 0) WITHOUT ROWID;
+    label TEXT, text TEXT, line INTEGER, image INTEGER, attributes TEXT, used INTEGER DEFAULT 0) WITHOUT ROWID;
 CREATE TABLE folders (key TEXT PRIMARY KEY, path TEXT) WITHOUT ROWID;
 CREATE TABLE csv (path TEXT PRIMARY KEY, label TEXT, line INTEGER) WITHOUT ROWID;
 CREATE TABLE contradicted (key TEXT, label TEXT, line INTEGER, PRIMARY KEY (key, label)) WITHOUT ROWID;
@@ -22,7 +22,7 @@ CREATE TABLE images (rank INTEGER, archive TEXT, shuffle TEXT, key TEXT, label T
 """
 
 TOP = "CASE instr(path, '/') WHEN 0 THEN '' ELSE substr(path, 1, instr(path, '/') - 1) END"
-ENTRY = "key, path, size, etag, location, label, text, line, image"
+ENTRY = "key, path, size, etag, location, label, text, line, image, attributes"
 CLASS_DEPTH = 2  # of folders that may be classes: below the source, or below a folder that is a split
 HIDDEN_FILES, BAD_NAMES = "hidden files of tools", "with names that are not UTF-8"
 
@@ -39,6 +39,7 @@ class Entry(NamedTuple):
     text: str | None = None
     line: int = 0  # of a table
     image: int = NO  # whether it is one, by its name: NO, MAYBE or YES
+    attributes: str | None = None  # what a table says besides, see attributes.py
 
 
 class Listing:
@@ -48,6 +49,7 @@ class Listing:
         self.db = open_database(folder / "listing.db", TABLES)
         self.store = store
         self.brought: frozenset[str] = frozenset()  # the splits that the source's own folders give
+        self.attributes: tuple[str, ...] = ()  # columns of a table that are kept
         self.warnings: list[str] = []
         self.empty: tuple[str, ...] = ()  # classes whose folders hold no file
         self.others: Counter[str] = Counter()  # files that are not even listed, by kind
@@ -55,11 +57,11 @@ class Listing:
     def add(self, entries: Iterable[Entry]) -> None:
         """Later entries replace earlier ones of the same key; names that are no text are refused."""
         rows = (_row(entry) for entry in entries if self._is_named(entry))
-        self.db.executemany("INSERT OR REPLACE INTO entries VALUES (?,?,?,?,?,?,?,?,?,?,0)", rows)
+        self.db.executemany("INSERT OR REPLACE INTO entries VALUES (?,?,?,?,?,?,?,?,?,?,?,0)", rows)
 
     def add_named(self, entry: Entry) -> None:
         """An entry whose location stands in a table, whatever its key looks like."""
-        self.db.execute("INSERT INTO entries VALUES (?,?,?,?,?,?,?,?,?,?,0)", (shown(entry.key), *_row(entry)[1:]))
+        self.db.execute("INSERT INTO entries VALUES (?,?,?,?,?,?,?,?,?,?,?,0)", (shown(entry.key), *_row(entry)[1:]))
 
     def add_folder(self, key: str, path: str) -> None:
         """A folder that may be a class, whether or not anything lies in it."""
@@ -137,13 +139,13 @@ class Listing:
     def files(self) -> Iterator[SourceFile]:
         """Every image, in the order in which it is read."""
         for row in self.db.execute(
-            "SELECT i.key, e.size, i.label, i.given, e.location, i.text, i.text_location, e.etag, e.image "
-            "FROM images i JOIN entries e USING (key) ORDER BY i.rank, i.archive, i.shuffle"
+            "SELECT i.key, e.size, i.label, i.given, e.location, i.text, i.text_location, e.etag, e.image, "
+            "e.attributes FROM images i JOIN entries e USING (key) ORDER BY i.rank, i.archive, i.shuffle"
         ):
-            key, size, label, given, location, text, text_location, etag, image = row
+            key, size, label, given, location, text, text_location, etag, image, attributes = row
             beside = text if text is not None else from_text(text_location)
             place = from_text(location)
-            yield SourceFile(key, size, label, given, place, beside, etag, is_image=image == YES)
+            yield SourceFile(key, size, label, given, place, beside, etag, is_image=image == YES, attributes=attributes)
 
     def _is_named(self, entry: Entry) -> bool:
         if shown(entry.key) == entry.key:
@@ -168,6 +170,7 @@ def _row(entry: Entry) -> tuple[Any, ...]:
         entry.text,
         entry.line,
         is_image(extension),
+        entry.attributes,
     )
 
 

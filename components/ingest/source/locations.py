@@ -42,6 +42,7 @@ class SourceFile(NamedTuple):
     reason: str = ""  # why it is refused unread
     known: str = ""  # id of the bytes that it had, with this etag, when the version before was ingested
     is_image: bool = True  # by its name; else its first bytes decide
+    attributes: str | None = None  # what a table says besides, see attributes.py
 
 
 def shown(key: str) -> str:

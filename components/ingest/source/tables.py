@@ -1,7 +1,7 @@
-"""A Parquet or CSV table of images as a source: a column `uri`, and perhaps `label` and `text`."""
+"""A Parquet or CSV table of images as a source: a column `uri`, perhaps `label` and `text`, and others to keep."""
 
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,13 +11,13 @@ import pyarrow.parquet as pq
 from components.common.errors import BadInputError
 from components.common.labels.tables import read_table
 from components.ingest.source.archives import local_copy
+from components.ingest.source.attributes import NEEDED, agreed, as_told, attribute_columns
 from components.ingest.source.filenames import NO, YES
 from components.ingest.source.labels import Warnings, stripped
 from components.ingest.source.listing import Entry, Listing
 from components.ingest.source.locations import Location
 
 EXTENSIONS = (".csv", ".parquet")
-COLUMNS = ("uri", "label", "text")
 
 
 class Row(NamedTuple):
@@ -25,6 +25,7 @@ class Row(NamedTuple):
     uri: str
     label: str
     text: str
+    attributes: str | None
 
 
 def is_table(key: str) -> bool:
@@ -40,7 +41,7 @@ def add_table(source: str, name: str, listing: Listing, scratch: Path) -> None:
     store = listing.store
     path = local_copy(store, name, scratch) if store.startswith("s3://") else Path(store).expanduser() / name
     warnings = Warnings()
-    for line, uri, given, text in _rows(path, name):
+    for line, uri, given, text, attributes in _rows(path, name, listing):
         where = f"{name}:{line}"
         label = stripped(given, f"{name}:{line}", warnings) or None
         if not uri:
@@ -48,7 +49,9 @@ def add_table(source: str, name: str, listing: Listing, scratch: Path) -> None:
         key, location, reason = _resolved(uri, store)
         before = listing.entry(key)
         if before is None:
-            listing.add_named(Entry(key, key, 0, "", location, label, text.strip() or None, line))
+            listing.add_named(
+                Entry(key, key, 0, "", location, label, text.strip() or None, line, attributes=attributes)
+            )
             if reason:
                 listing.refuse(key, reason)
             continue
@@ -57,6 +60,9 @@ def add_table(source: str, name: str, listing: Listing, scratch: Path) -> None:
                 f"{where}: text of {uri!r} is {text.strip()[:80]!r} here and {(before.text or '')[:80]!r} in line "
                 f"{before.line}; keep one"
             )
+        if attributes != before.attributes:
+            told = agreed(before.attributes, attributes)
+            listing.db.execute("UPDATE entries SET attributes = ? WHERE key = ?", (told, before.key))
         if label and before.label is None:
             listing.db.execute("UPDATE entries SET label = ?, line = ? WHERE key = ?", (label, line, before.key))
         elif label and before.label and label != before.label:
@@ -89,28 +95,45 @@ def _resolved(uri: str, store: str) -> tuple[str, Location, str]:
     return key, Location(store, key), "leads out of the table's folder" if key.split("/")[0] == ".." else ""
 
 
-def _rows(path: Path, name: str) -> Iterator[Row]:
+def _rows(path: Path, name: str, listing: Listing) -> Iterator[Row]:
+    """The rows of a table; the listing is told which columns are attributes before the first."""
     if name.lower().endswith(".csv"):
         with path.open("rb") as file:
-            for line, row in read_table(file, name, ("uri",)).rows:
-                yield Row(line, row["uri"].strip(), row.get("label", ""), row.get("text", ""))
+            table = read_table(file, name, ("uri",))
+            _keep(listing, name, table.columns)
+            for line, row in table.rows:
+                yield _row(line, row, listing)
         return
     try:
-        with pq.ParquetFile(path) as table:
-            columns = [column for column in COLUMNS if column in table.schema_arrow.names]
-            if "uri" not in columns:
-                raise BadInputError(
-                    f"{name}: expected a column uri; found {','.join(table.schema_arrow.names) or 'nothing'}"
-                )
+        with pq.ParquetFile(path) as parquet:
+            kinds = {field.name: field.type for field in parquet.schema_arrow}
+            if "uri" not in kinds:
+                raise BadInputError(f"{name}: expected a column uri; found {','.join(kinds) or 'nothing'}")
+            _keep(listing, name, (column for column, kind in kinds.items() if not _is_nested(kind)))
             line = 0
-            for batch in table.iter_batches(columns=columns):
+            for batch in parquet.iter_batches(columns=[c for c in kinds if c in (*NEEDED, *listing.attributes)]):
                 for row in batch.to_pylist():
                     line += 1
-                    yield Row(line, _word(row["uri"]).strip(), _word(row.get("label")), _word(row.get("text")))
+                    yield _row(line, {column: _word(value) for column, value in row.items()}, listing)
     except (pa.ArrowException, OSError) as error:
         raise BadInputError(
             f"{name}: cannot be read as Parquet ({str(error).splitlines()[0]}); expected a column uri"
         ) from None
+
+
+def _row(line: int, row: dict[str, str], listing: Listing) -> Row:
+    told = as_told(listing.attributes, row)
+    return Row(line, row["uri"].strip(), row.get("label", ""), row.get("text", ""), told)
+
+
+def _keep(listing: Listing, name: str, columns: Iterable[str]) -> None:
+    listing.attributes, warnings = attribute_columns(columns)
+    listing.warnings += [f"{name}: {line}" for line in warnings]
+
+
+def _is_nested(kind: pa.DataType) -> bool:
+    """Whether the values of a column are no words: lists, structures and bytes."""
+    return pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
 
 
 def _word(value: Any) -> str:

@@ -24,7 +24,8 @@ FILE = RESULT.names.index("split")  # columns of a result about the file itself;
 PIXELS = SIDE * SIDE  # bytes of a thumbnail
 TABLES = """
 CREATE TABLE files (n INTEGER PRIMARY KEY, key TEXT, size INTEGER, etag TEXT, id TEXT, reason TEXT, label TEXT,
-    given TEXT, rank INTEGER, text TEXT, text_reason TEXT, passed TEXT, other TEXT);
+    given TEXT, rank INTEGER, text TEXT, text_reason TEXT, passed TEXT, other TEXT, attributes TEXT);
+CREATE TABLE attributes (id TEXT PRIMARY KEY, told TEXT) WITHOUT ROWID;
 CREATE TABLE contradicted (key TEXT, label TEXT, PRIMARY KEY (key, label)) WITHOUT ROWID;
 CREATE TABLE before (id TEXT PRIMARY KEY, split TEXT, team TEXT) WITHOUT ROWID;
 CREATE TABLE stored (id TEXT PRIMARY KEY, holder INTEGER, offset INTEGER, size INTEGER, width INTEGER, height INTEGER,
@@ -75,6 +76,7 @@ class Inventory:
         self.thumbnails: list[Shard] = []
         self.brought: frozenset[str] = frozenset()
         self.empty: tuple[str, ...] = ()  # classes whose folders hold no file
+        self.attributes: tuple[str, ...] = ()  # columns of a table that are kept
 
     def add_previous(self, previous: PreviousVersion, known: KnownIds) -> None:
         """Groups and splits of an earlier version, and the places of its images whose bytes serve again."""

@@ -13,12 +13,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.common.artifacts import INDEX, SPLITS, Shard
+from components.common.attributes import FILE as ATTRIBUTES
 from components.common.data.identity import ROWS, rows_text, version_id
 from components.common.data.shards import BLOCK, Member, ShardWriter, index_text
 from components.common.files import new_file
 from components.common.storage import Store
 from components.ingest.pack.packing import upload_shards
 from components.ingest.previous.version import PreviousVersion
+from components.ingest.version.attributes import write_attributes
 from components.ingest.version.inventory import Inventory
 
 DEAD_SHARE = 0.5  # of a shard, above which its images are packed anew: a version should not fetch what it does not name
@@ -39,6 +41,7 @@ class Version:
     thumbnails: tuple[Shard, ...]
     fresh: tuple[Shard, ...]  # shards that no earlier version has
     index: Path
+    attributes: str  # digest of attributes.parquet beside the index; empty where there is none
 
 
 def settle(inventory: Inventory, previous: PreviousVersion, store: Store, folder: Path, shard_size: int) -> None:
@@ -79,7 +82,9 @@ def settle(inventory: Inventory, previous: PreviousVersion, store: Store, folder
 
 
 def write_version(inventory: Inventory, mode: str, previous: PreviousVersion, path: Path) -> Version:
-    """Write the index to `path`; equal contents on equal previous versions have an equal id, wherever they are kept."""
+    """Write the index to `path`, and attributes beside it; equal contents on equal previous versions have an equal id,
+    wherever they are kept.
+    """
     used = dict(inventory.rows("SELECT holder, COUNT(*) FROM images WHERE aside = '' GROUP BY holder"))
     order = sorted(
         used, key=lambda holder: (SPLITS.index(inventory.splits[holder]) if inventory.splits[holder] else -1, holder)
@@ -94,7 +99,8 @@ def write_version(inventory: Inventory, mode: str, previous: PreviousVersion, pa
             writer.write_table(table)
     named = inventory.rows("SELECT DISTINCT label FROM images WHERE aside = '' AND label IS NOT NULL ORDER BY label")
     classes = tuple(name for (name,) in named)
-    version = version_id(digest.hexdigest(), shards, classes, mode)
+    attributes = write_attributes(inventory, path.with_name(ATTRIBUTES))
+    version = version_id(digest.hexdigest(), shards, classes, mode, attributes)
     counts = dict(inventory.rows("SELECT split, COUNT(*) FROM images WHERE aside = '' GROUP BY split"))
     return Version(
         version,
@@ -106,6 +112,7 @@ def write_version(inventory: Inventory, mode: str, previous: PreviousVersion, pa
         _live_thumbnails(inventory),
         tuple(shards[position[holder]] for holder in order if holder >= len(previous.shards)),
         path,
+        attributes,
     )
 
 

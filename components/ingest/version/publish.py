@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.common.artifacts import describe_dataset
+from components.common.attributes import FILE as ATTRIBUTES
 from components.common.data.shards import index_key
 from components.common.errors import BadInputError
 from components.common.files import json_text, new_file, write_json, write_text
@@ -28,11 +29,20 @@ CATALOGUED = """SELECT f.key, f.size, f.etag, f.id FROM files f JOIN images i US
 def write_dataset(folder: Path, version: Version, quality: dict[str, Any], html: str) -> None:
     """The artifact: what every other stage reads."""
     (folder / "index.parquet").write_bytes(version.index.read_bytes())
+    if version.attributes:
+        (folder / ATTRIBUTES).write_bytes(version.index.with_name(ATTRIBUTES).read_bytes())
     write_json(folder / "quality.json", quality)
     write_json(
         folder / "dataset.json",
         describe_dataset(
-            version.name, version.id, version.mode, version.classes, version.counts, version.shards, version.thumbnails
+            version.name,
+            version.id,
+            version.mode,
+            version.classes,
+            version.counts,
+            version.shards,
+            version.thumbnails,
+            version.attributes,
         ),
     )
     write_text(folder / "report.html", html)
@@ -52,7 +62,7 @@ def publish(
         store.write_if_absent(index_key(shard.key), shard_index(inventory, shard).encode("ascii"))
     if is_far:
         store.write_if_absent(f"{root}/sources.parquet", _catalogue(inventory))
-    for name in ("index.parquet", "quality.json"):
+    for name in ("index.parquet", "quality.json", *([ATTRIBUTES] if version.attributes else [])):
         store.write_if_absent(f"{root}/{name}", (folder / name).read_bytes())
     about = (folder / "dataset.json").read_bytes()
     is_new = store.write_if_absent(f"{root}/dataset.json", about)

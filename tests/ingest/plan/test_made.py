@@ -34,7 +34,7 @@ def near_or_far(request: pytest.FixtureRequest, place: str) -> str:
 
 
 def plan(place: str, out: Path, settings: IngestSettings = SETTINGS) -> list[str]:
-    return planned(f"{place}/in", "pets", f"{place}/store", settings, out)
+    return planned(f"{place}/in", "pets", f"{place}/store", settings, out).ranges
 
 
 def pack(place: str, out: Path, ranges: list[str], settings: IngestSettings = SETTINGS) -> list[str]:

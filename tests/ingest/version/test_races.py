@@ -32,7 +32,7 @@ def test_any_number_of_workers_in_any_order_make_equal_bytes(
     ingest(source, tmp_path / "alone")
     out = tmp_path / "many"
     store = str(tmp_path / "many" / "store")
-    ranges = planned(source, "pets", store, settings, out)
+    ranges = planned(source, "pets", store, settings, out).ranges
     assert len(ranges) == min(workers, 5)
     for number, parts in enumerate(reversed(ranges)):
         pack_stage.run(source, "pets", store, parts, settings, tmp_path / str(number) / "packed")
@@ -47,7 +47,7 @@ def test_what_workers_left_may_be_gone(tmp_path: Path, monkeypatch: pytest.Monke
     source = fill(tmp_path / "in", PETS)
     settings = IngestSettings(processes=1, workers=2)
     store = str(tmp_path / "store")
-    first, last = planned(source, "pets", store, settings, tmp_path)
+    first, last = planned(source, "pets", store, settings, tmp_path).ranges
     pack_stage.run(source, "pets", store, first, settings, tmp_path / "packed")
     for stat in list(open_store(store).list("datasets/pets/plans/")):
         open_store(store).delete(stat.key)

@@ -42,7 +42,9 @@ class World(NamedTuple):
         """Plan the source as it was at first; the key that is handed on."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(work, "open_store", lambda uri: store)
-            (parts,) = work.planned(str(self.base / "in"), "pets", store.uri, IngestSettings(), self.folder / "plan")
+            (parts,) = work.planned(
+                str(self.base / "in"), "pets", store.uri, IngestSettings(), self.folder / "plan"
+            ).ranges
         return parts.partition("/")[0]
 
 
@@ -162,7 +164,7 @@ def test_tasks_that_go_on_from_killed_ones_lose_nothing_whenever_a_collector_com
     source = fill(tmp_path / "in", FEW)
     settings = IngestSettings(processes=1)
     packed = tmp_path / "packed"
-    (parts,) = work.planned(source, "pets", str(tmp_path / "base"), settings, tmp_path)
+    (parts,) = work.planned(source, "pets", str(tmp_path / "base"), settings, tmp_path).ranges
     pack_stage.run(source, "pets", str(tmp_path / "base"), parts, settings, packed)
     seen: list[str] = []
     number = 0
@@ -175,7 +177,7 @@ def test_tasks_that_go_on_from_killed_ones_lose_nothing_whenever_a_collector_com
         proxy = Proxy(store, before)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(work, "open_store", lambda uri, proxy=proxy: proxy)
-            assert work.planned(source, "pets", store.uri, settings, tmp_path) == [parts]
+            assert work.planned(source, "pets", store.uri, settings, tmp_path).ranges == [parts]
             pack_stage.run(source, "pets", store.uri, parts, settings, packed)
             handed = json.dumps([packed.read_text()])
             run(source, "pets", store.uri, settings, tmp_path / "dataset", tmp_path / "report.html", handed)

@@ -13,6 +13,8 @@ from components.common.files import sha256_tree, write_json
 from components.common.storage import open_store
 from components.labels.store import Answer, LabelStore
 from components.plan.settings import RunSettings
+from components.releases.bundle import describe, publish
+from components.releases.champion import champion, promote
 from components.sample.settings import SampleSettings
 from pipelines.configuration.source import source_fingerprint, with_state
 from pipelines.local import caching
@@ -164,6 +166,35 @@ def test_a_cached_release_is_still_there_and_still_champion(released):
     assert stages.get(key) is None
     shutil.rmtree(store)
     assert stages.get(key) is None
+
+
+def test_a_cached_plan_holds_while_the_champion_that_it_names_does(tmp_path):
+    store = open_store(str(tmp_path / "store"))
+    stages = StageCache(tmp_path / "cache", lambda stage, outputs: None)
+    key = stages.compute_key("comp-plan", "image", [], {"store": str(tmp_path / "store"), "name": "cats"})
+
+    def plan(compared_with: str) -> None:
+        stages.put(key, {"evaluate": {"champion": compared_with}, "release": {"run_key": "of this run"}})
+
+    def crown(run_key: str, compared_with: str) -> str:
+        made = describe({}, {"model": "cats", "run": {"key": run_key}, "compared_with": compared_with})
+        publish(store, made, {})
+        now = champion(store, "cats")
+        promote(store, made, expected=now.version if now else None, who="", why="", source="")
+        return made["version"]
+
+    plan("")
+    assert stages.get(key) is not None
+    crown("of this run", "")
+    assert stages.get(key) is not None, "its own release is the champion now"
+    other = crown("of another run", "")
+    assert stages.get(key) is None, "another run moved it"
+    plan(other)
+    assert stages.get(key) is not None
+    crown("of this run", other)
+    assert stages.get(key) is not None
+    store.write("releases/cats/champion.json", b"no pointer")
+    assert stages.get(key) is None, "plan says what is wrong"
 
 
 def test_a_cached_dataset_is_still_in_the_store(tiny_world, tmp_path):

@@ -96,6 +96,15 @@ def test_the_table_says_what_was_bought_and_what_came_of_it(run, monkeypatch):
     assert rows["stages"].startswith("ingest cached, sample 3.2 s, pseudolabel 2 min 10 s")
 
 
+def test_a_model_is_told_beside_the_champion(run):
+    assert not any(row.startswith("against champion") for row in dict(summary(run, "s3://bucket/x/")))
+    told = "3f9c2d1e0a7b6c58: +1.2 points (0.1 to 2.4), 3 forgotten"
+    next(stage for stage in run.stages if stage.name == "evaluate").outputs["evaluation"]["metadata"]["champion"] = told
+    rows = dict(summary(run, "s3://bucket/x/"))
+    assert rows["against champion 3f9c2d1e0a7b6c58"] == "+1.2 points (0.1 to 2.4), 3 forgotten"
+    assert list(rows).index("accuracy, final") < list(rows).index("against champion 3f9c2d1e0a7b6c58")
+
+
 def test_propagated_labels_are_counted_beside_those_of_people(run):
     (stage,) = (stage for stage in run.stages if stage.name == "sample")
     stage.outputs["labels"]["metadata"]["propagated"] = 212.0

@@ -1,0 +1,1 @@
+"""Figures of the report that are more than one line: pure functions of arrays, each with its source."""

@@ -1,0 +1,72 @@
+"""preprocessing.json: how an image file becomes the pixels that a released model reads, as data.
+
+The steps hold all that another program needs to make the same pixels; Gleaner's own are made by the one function that
+training uses too (`components.common.data.images.square_pixels`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from components.common.data.images import square_pixels
+
+FORMAT = 2
+MAX_PIXELS = 100_000_000  # where no setting of ingest says
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What a release says of its pixels."""
+
+    mode: str  # RGB or L
+    image_size: int  # pixels, square
+    max_pixels: int  # files of more are refused, not decoded
+
+    def pixels(self, data: bytes) -> np.ndarray:
+        """uint8 (channels, image_size, image_size) of an image file; ImageError where it is none, is cut off or is too
+        large.
+        """
+        return square_pixels(data, self.mode, self.image_size, self.max_pixels)
+
+
+def describe(
+    mode: str, image_size: int, mean: Sequence[float], std: Sequence[float], max_pixels: int = MAX_PIXELS
+) -> dict[str, Any]:
+    """preprocessing.json of a model of this mode, size and normalisation (of pixels in 0..1, by channel)."""
+    grey = {"step": "grey", "value": "(19595 R + 38470 G + 7471 B + 32768) >> 16"}
+    return {
+        "format": FORMAT,
+        "mode": mode,
+        "image_size": image_size,
+        "max_pixels": max_pixels,
+        "mean": list(mean),
+        "std": list(std),
+        "steps": [
+            {"step": "decode", "frame": 0, "refused": f"files that are cut off, or of more than {max_pixels} pixels"},
+            {"step": "bits", "of": "16 bits a channel", "value": "upper 8 bits"},
+            {"step": "flatten", "of": "transparency", "on": [255, 255, 255]},
+            {"step": "colours", "to": "RGB", "of": "palettes, grey, CMYK, YCbCr; ICC profiles are passed over"},
+            *([grey] if mode == "L" else []),
+            {"step": "upright", "by": "EXIF orientation"},
+            {
+                "step": "crop",
+                "to": "square",
+                "side": "min(width, height)",
+                "left": "(width - side) // 2",
+                "top": "(height - side) // 2",
+            },
+            {
+                "step": "resize",
+                "width": image_size,
+                "height": image_size,
+                "filter": "triangle (bilinear)",
+                "antialias": "the filter is as much wider as the image shrinks",
+                "passes": "across, then down, each rounded to 8 bits",
+                "library": "Pillow",
+            },
+            {"step": "layout", "axes": "batch, channel, row, column", "type": "uint8"},
+        ],
+        "inside_the_model": {"value": "(pixel / 255 - mean) / std", "input": "pixels"},
+    }
