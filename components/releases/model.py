@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from components.common.errors import BadInputError
-from components.common.metrics import softmax
+from components.common.metrics import abstains, conformal_sets, softmax
+from components.common.runtime import onnxruntime
 from components.common.storage import open_store
 from components.releases.bundle import find, locate, verified_file
 from components.releases.preprocessing import Preprocessing
@@ -36,12 +37,12 @@ class OnnxModel:
 
     def __init__(self, data: bytes, threads: int, called: str = MODEL) -> None:
         """`threads`: of one run. Raises BadInputError where onnxruntime cannot read the file; called: its name."""
-        import onnxruntime as ort  # 0.2 s that a refused release need not cost
-
+        ort = onnxruntime()  # only now: a refused release need not wait for it
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3  # errors
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # leave the cores to who decodes
         try:
             self._session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
             self.shape: tuple[int, int, int] = tuple(self._session.get_inputs()[0].shape[1:])
@@ -93,17 +94,17 @@ class ReleasedModel:
         `abstain` and `set` are null where calibration had too few labels to promise anything. Equal probabilities are
         told in the order of the classes.
         """
-        floor, quantile = (
-            _value(self.thresholds, "precision", "threshold"),
-            _value(self.thresholds, "conformal", "quantile"),
-        )
+        p, names = answers.probabilities, self.classes
+        floor = _value(self.thresholds, "precision", "threshold")
+        quantile = _value(self.thresholds, "conformal", "quantile")
+        left = None if floor is None else abstains(p, floor)
+        inside = None if quantile is None else conformal_sets(p, quantile)
         told = []
-        for row in answers.probabilities:
-            order = np.argsort(-row, kind="stable")
-            best = [{"class": self.classes[c], "confidence": float(row[c])} for c in order[:top]]
-            inside = None if quantile is None else [self.classes[c] for c in order if 1 - row[c] <= quantile]
-            abstain = None if floor is None else bool(row[order[0]] < floor)
-            told.append({**best[0], "top": best, "abstain": abstain, "set": inside})
+        for i, order in enumerate(np.argsort(-p, axis=1, kind="stable")):
+            best = [{"class": names[c], "confidence": float(p[i, c])} for c in order[:top]]
+            abstain = None if left is None else bool(left[i])
+            likely = None if inside is None else [names[c] for c in order if inside[i, c]]
+            told.append({**best[0], "top": best, "abstain": abstain, "set": likely})
         return told
 
 
