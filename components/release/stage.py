@@ -12,11 +12,11 @@ from components.common.files import json_text, new_folder, read_json, sha256_byt
 from components.common.storage import open_store
 from components.common.waiting import sentence, waiting_in
 from components.release.settings import ReleaseSettings
-from components.releases.automatic import decide
 from components.releases.bundle import describe, publish
 from components.releases.champion import champion
+from components.releases.deciding.automatic import decide
+from components.releases.deciding.outside import Outside
 from components.releases.gitops.repository import Target
-from components.releases.outside import Outside
 
 
 def run(
@@ -59,21 +59,14 @@ def run(
         expected=now.version if now else None,
         source=f"run {settings.run_key}" if settings.run_key else "components.release",
     )
-    for line in done.told:
-        print(line, flush=True)
-    published = f"{target.uri}/{folder}".rstrip("/")
-    told = _record(
-        release,
-        {
-            "model": name,
-            "promoted": done.promoted,
-            "version": described["version"],
-            "published": published,
-            "why": "; ".join([done.why, *done.told]),
-            "gates": verdict["gates"],
-            "release": described,
-        },
-    )
+    record = {
+        **nothing(name, "; ".join([done.why, *done.told]), verdict["gates"]),
+        "promoted": done.promoted,
+        "version": described["version"],
+        "published": f"{target.uri}/{folder}".rstrip("/"),
+        "release": described,
+    }
+    told = _record(release, record)
     return {"release": {**told["release"], **({"waits": True} if done.waits else {})}}
 
 
