@@ -76,6 +76,14 @@ def published(store: Store, release: dict[str, Any], *, passed: bool, who: str, 
     past.keep(store, release["model"], {**event, "when": past.now()})
 
 
+def committed(store: Store, model: str, event: Event, *, commit: str, source: str) -> None:
+    """Note that a decision is in the repository that a cluster follows. commit: its id, empty where the repository had
+    it before. source: the repository's address.
+    """
+    note = {"what": past.COMMITTED, "number": event["number"], "version": event["version"], "commit": commit}
+    past.keep(store, model, {**note, "who": event["who"], "why": "", "from": source, "when": past.now(event["when"])})
+
+
 def promote(store: Store, release: dict[str, Any], *, expected: str | None, who: str, why: str, source: str) -> bool:
     """Make a published release the champion without asking anyone; False where it is the champion already.
 
@@ -89,9 +97,7 @@ def promote(store: Store, release: dict[str, Any], *, expected: str | None, who:
         if head.version == version:
             return None
         if version in head.barred:
-            raise BarredError(
-                f"{version} was rejected or rolled back before; `gleaner release approve {version}` promotes it"
-            )
+            raise barred_error(version)
         if head.version != expected:
             raise MovedError(
                 f"the champion is {head.version or 'none'} now, and {version} was compared with {expected or 'none'}; "
@@ -167,6 +173,10 @@ def before(store: Store, model: str) -> str | None:
 def barred(store: Store, model: str) -> tuple[str, ...]:
     """Versions that are never promoted automatically: rejected or rolled back, and not approved since."""
     return _head(store, model).barred
+
+
+def barred_error(version: str) -> BarredError:
+    return BarredError(f"{version} was rejected or rolled back before; `gleaner release approve {version}` promotes it")
 
 
 def history(store: Store, model: str) -> list[Event]:
