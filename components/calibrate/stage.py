@@ -1,4 +1,4 @@
-"""Fit one temperature on the calibration split, or keep 1 and say why."""
+"""Fit one temperature on the calibration split, or keep 1 and say why; then the thresholds that keep a promise."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ import numpy as np
 
 from components.calibrate.settings import CalibrateSettings
 from components.calibrate.temperature import choose_temperature
+from components.calibrate.thresholds import thresholds
 from components.common.artifacts import CALIBRATION, load_dataset, load_labels
 from components.common.cli import Metadata
 from components.common.data.classes import check_trained, classes_of
@@ -60,7 +61,9 @@ def run(
         figures(classes.spread(logits), true, known, temperature, settings.bins)
         for temperature in (1.0, choice.temperature)
     )
-    print(choice.why, flush=True)
+    probabilities = softmax(classes.spread(logits), choice.temperature)
+    promised = thresholds(probabilities, true, settings.precision, settings.coverage)
+    print(choice.why, *(each["why"] for each in promised.values()), sep="\n", flush=True)
     with new_folder(calibration) as folder:
         write_json(
             folder / "calibration.json",
@@ -72,6 +75,7 @@ def run(
                 "bins": settings.bins,
                 "before": before,
                 "after": after,
+                "thresholds": promised,
                 "classifier": sha256_file(classifier / "classifier.safetensors"),
                 **data.reference(),
                 "labels": labels_about["sha256"],

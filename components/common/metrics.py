@@ -103,6 +103,16 @@ def calibration_error(confidence: Array, correct: Array, bins: int) -> float:
     return float(np.sum(table.images[filled] * gaps) / len(confidence))
 
 
+def abstains(probabilities: Array, threshold: float) -> Array:
+    """Images (images,) that go to a person: their confidence is below the threshold of the wanted precision."""
+    return probabilities.max(axis=1) < threshold
+
+
+def conformal_sets(probabilities: Array, quantile: float) -> Array:
+    """Which classes each image's set holds (images, classes): those of score 1 - probability up to the quantile."""
+    return 1 - probabilities <= quantile
+
+
 def nll(probabilities: Array, true: Array) -> float:
     """Mean negative log-likelihood of the true classes, in nats; a probability of 0 counts as the smallest normal
     float64.

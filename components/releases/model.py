@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from components.common.errors import BadInputError
-from components.common.metrics import softmax
+from components.common.metrics import abstains, conformal_sets, softmax
 from components.common.storage import open_store
 from components.releases.bundle import find, locate, verified_file
 from components.releases.preprocessing import Preprocessing
@@ -93,17 +93,17 @@ class ReleasedModel:
         `abstain` and `set` are null where calibration had too few labels to promise anything. Equal probabilities are
         told in the order of the classes.
         """
-        floor, quantile = (
-            _value(self.thresholds, "precision", "threshold"),
-            _value(self.thresholds, "conformal", "quantile"),
-        )
+        p, names = answers.probabilities, self.classes
+        floor = _value(self.thresholds, "precision", "threshold")
+        quantile = _value(self.thresholds, "conformal", "quantile")
+        left = None if floor is None else abstains(p, floor)
+        inside = None if quantile is None else conformal_sets(p, quantile)
         told = []
-        for row in answers.probabilities:
-            order = np.argsort(-row, kind="stable")
-            best = [{"class": self.classes[c], "confidence": float(row[c])} for c in order[:top]]
-            inside = None if quantile is None else [self.classes[c] for c in order if 1 - row[c] <= quantile]
-            abstain = None if floor is None else bool(row[order[0]] < floor)
-            told.append({**best[0], "top": best, "abstain": abstain, "set": inside})
+        for i, order in enumerate(np.argsort(-p, axis=1, kind="stable")):
+            best = [{"class": names[c], "confidence": float(p[i, c])} for c in order[:top]]
+            abstain = None if left is None else bool(left[i])
+            likely = None if inside is None else [names[c] for c in order if inside[i, c]]
+            told.append({**best[0], "top": best, "abstain": abstain, "set": likely})
         return told
 
 

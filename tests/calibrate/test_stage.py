@@ -8,6 +8,7 @@ import pytest
 from components.calibrate.settings import CalibrateSettings
 from components.calibrate.stage import run
 from components.calibrate.temperature import choose_temperature
+from components.calibrate.thresholds import thresholds
 from components.common.files import read_json, sha256_file, sha256_tree
 from components.common.learning.inference import logits
 from components.common.learning.loading import Images
@@ -35,6 +36,10 @@ def test_the_temperature_follows_from_the_calibration_labels_alone(tiny_world, t
     assert written["helped"] == choice.helped == (written["temperature"] != 1)
     assert written["before"]["nll"] == pytest.approx(nll(softmax(z), true), rel=1e-5)
     assert written["after"]["nll"] == pytest.approx(nll(softmax(z, choice.temperature), true), rel=1e-5)
+    expected = thresholds(softmax(z, written["temperature"]), true, 0.99, 0.9)
+    assert written["thresholds"]["precision"] == expected["precision"]
+    quantile = expected["conformal"]["quantile"]
+    assert written["thresholds"]["conformal"]["quantile"] == pytest.approx(quantile, rel=1e-5)
     assert written["images"] == shown["images"] == len(rows)
     assert written["classifier"] == sha256_file(tiny_world.classifier / "classifier.safetensors")
     assert {
