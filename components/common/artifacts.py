@@ -11,7 +11,8 @@
                   label_advice.json
                                                                     warmup, pseudolabel -> next stages
     calibration/  calibration.json                                  calibrate   -> evaluate, release
-    evaluation/   report.ipynb  report.html  metrics.json  gate.json  predictions.parquet
+    evaluation/   report.ipynb  report.html  metrics.json  gate.json  predictions.parquet  model.onnx
+                  model.int8.onnx  probe.json  reference.parquet  reference.json
                                                                     evaluate    -> release
     release/      release.json                                      release     -> serving, people
 

@@ -21,6 +21,7 @@ from components.evaluate.figures import measure, per_class, pseudolabels
 from components.evaluate.measures.mistakes import clusters, confused
 from components.evaluate.measures.risk import risk_coverage
 from components.evaluate.measures.slices import Compared, slices
+from components.evaluate.promises import kept
 from components.evaluate.settings import EvaluateSettings
 from components.evaluate.wrong_labels import wrong_labels
 from components.releases.opponent import moved_on
@@ -143,6 +144,7 @@ def measured(inputs: Inputs) -> tuple[Measured, dict[str, Any]]:
             inputs.seed,
         ),
         "pseudolabels": pseudolabels(inputs.classifier),
+        "thresholds": kept(inputs.fitted.get("thresholds"), m.softmax(asked.logits, temperature), true),
     }
 
 

@@ -15,6 +15,7 @@ from components.common.parquet import save_table
 from components.common.storage import Store, open_store
 from components.common.waiting import pass_on, waiting_in
 from components.evaluate import against, findings, history
+from components.evaluate.exporting import exported
 from components.evaluate.figures import plain, provenance, shown_matrix
 from components.evaluate.gates import judge
 from components.evaluate.measuring import measured, read_inputs
@@ -49,6 +50,7 @@ def run(
     set_threads(threads)
     inputs = read_inputs(dataset, embeddings, labels, warm, classifier, calibration, store, seed, threads, settings)
     found, figures = measured(inputs)
+    made = exported(inputs, found, threads)
     about = {
         "format": 1,
         **figures,
@@ -57,6 +59,7 @@ def run(
         "classes": inputs.classes.names,
         "unlabelled_classes": inputs.classes.missing,
         "confusion": found.matrix.tolist(),
+        "onnx": made.onnx,
         "provenance": provenance(
             inputs.data, inputs.labels_about, warm, classifier, inputs.fitted, seed, threads, settings
         ),
@@ -68,6 +71,8 @@ def run(
         write_json(folder / "metrics.json", about)
         write_json(folder / "gate.json", {"format": 1, "passed": all(gate["passed"] for gate in gates), "gates": gates})
         save_table(folder / "predictions.parquet", predictions(inputs.data, found), PREDICTIONS)
+        for name, content in made.files.items():
+            (folder / name).write_bytes(content)
         write_report(
             folder,
             {"dataset": dataset, "embeddings": embeddings, "labels": labels, "evaluation": folder},

@@ -1,7 +1,7 @@
 """preprocessing.json: how an image file becomes the pixels that a released model reads, as data.
 
 The steps hold all that another program needs to make the same pixels; Gleaner's own are made by the one function that
-training uses too (`components.common.data.images.square_pixels`).
+training uses too (`components.common.data.images.seen`).
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from components.common.data.images import square_pixels
+from components.common.data.images import Seen, seen
 
 FORMAT = 2
 MAX_PIXELS = 100_000_000  # where no setting of ingest says
@@ -28,7 +28,11 @@ class Preprocessing:
         """uint8 (channels, image_size, image_size) of an image file; ImageError where it is none, is cut off or is too
         large.
         """
-        return square_pixels(data, self.mode, self.image_size, self.max_pixels)
+        return self.seen(data).pixels
+
+    def seen(self, data: bytes) -> Seen:
+        """The same, and the width and height of the whole image."""
+        return seen(data, self.mode, self.image_size, self.max_pixels)
 
 
 def describe(

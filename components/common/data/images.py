@@ -41,6 +41,14 @@ class Canonical(NamedTuple):
     kept: bool  # whether `data` are the source's own bytes
 
 
+class Seen(NamedTuple):
+    """An image as a network sees it."""
+
+    pixels: np.ndarray  # uint8 (channels, size, size)
+    width: int  # pixels of the whole image, upright
+    height: int
+
+
 def decode(data: bytes, mode: str, max_pixels: int) -> Image.Image:
     """The first frame, upright and in `mode` ("RGB" or "L"); transparent parts lie on white, 16 bits become their upper
     8.
@@ -76,13 +84,19 @@ def to_square(image: Image.Image, size: int) -> np.ndarray:
     return np.ascontiguousarray(pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1))
 
 
-def square_pixels(data: bytes, mode: str, size: int, max_pixels: int) -> np.ndarray:
-    """What a network is fed of an image file, uint8 (channels, size, size): the one way from bytes to pixels, in
-    training, batch prediction and serving.
+def seen(data: bytes, mode: str, size: int, max_pixels: int) -> Seen:
+    """What a network is fed of an image file: the one way from bytes to pixels, in training, batch prediction and
+    serving.
 
     `components.releases.preprocessing` describes it as data. Raises ImageError as `decode` does.
     """
-    return to_square(decode(data, mode, max_pixels), size)
+    image = decode(data, mode, max_pixels)
+    return Seen(to_square(image, size), image.width, image.height)
+
+
+def square_pixels(data: bytes, mode: str, size: int, max_pixels: int) -> np.ndarray:
+    """The pixels of `seen`, uint8 (channels, size, size)."""
+    return seen(data, mode, size, max_pixels).pixels
 
 
 def png(image: Image.Image) -> bytes:

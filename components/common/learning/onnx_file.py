@@ -4,6 +4,7 @@ import copy
 import io
 import warnings
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -53,3 +54,12 @@ def export(classifier: Classifier, spec: ModelSpec) -> bytes:
             dynamic_axes=names,
         )
     return written.getvalue()
+
+
+@torch.inference_mode()
+def answers(classifier: Classifier, spec: ModelSpec, pixels: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """What the file of a classifier is to answer: logits and embeddings of uint8 (batch, channels, s, s), by torch in
+    float32 on the CPU, since a GPU may round more coarsely.
+    """
+    logits, embeddings = Answering(copy.deepcopy(classifier).cpu(), spec).eval()(pixels.cpu())
+    return logits.numpy(), embeddings.numpy()
