@@ -7,9 +7,9 @@ import numpy as np
 from components.calibrate.settings import CalibrateSettings
 from components.calibrate.temperature import choose_temperature
 from components.calibrate.thresholds import thresholds
-from components.common.artifacts import CALIBRATION, load_dataset, load_labels
+from components.common.artifacts import CALIBRATION, Dataset, load_dataset, load_labels
 from components.common.cli import Metadata
-from components.common.data.classes import check_trained, classes_of
+from components.common.data.classes import Classes, check_trained, classes_of
 from components.common.data.splits import labelled
 from components.common.files import new_folder, sha256_file, write_json
 from components.common.learning.footprint import check_inference
@@ -41,17 +41,10 @@ def run(
         return pass_on(waiting, store, {"calibration": calibration}, {"metrics": metrics})
     set_threads(threads)
     data = load_dataset(dataset)
-    model, spec, about = load_classifier(classifier)
     table, labels_about = load_labels(labels)
     classes = classes_of(table, labels_about["classes"])
-    check_trained(classes, about, classifier)
     rows, true = labelled(data, table, classes.names, CALIBRATION)
-    logits = np.empty((0, len(classes.trained)), dtype=np.float32)
-    if len(rows):
-        check_inference("calibrate", spec, min(settings.batch_size, len(rows)), "batch_size")
-        logits = infer(
-            model, spec, Images(data, open_store(store), spec.mode, spec.image_size), rows, settings.batch_size
-        )
+    logits = _logits(classifier, classes, data, rows, store, settings.batch_size)
     known = np.isin(true, classes.columns)
     choice = choose_temperature(logits[known], np.searchsorted(classes.columns, true[known]))
     if not known.all():
@@ -89,6 +82,16 @@ def run(
     }
     write_json(metrics, shown)
     return {"metrics": shown}
+
+
+def _logits(folder: Path, classes: Classes, data: Dataset, rows: np.ndarray, store: str, batch_size: int) -> np.ndarray:
+    """Logits of the rows by the classifier that learned from these labels, (rows, trained classes)."""
+    model, spec, about = load_classifier(folder)
+    check_trained(classes, about, folder)
+    if not len(rows):
+        return np.empty((0, len(classes.trained)), dtype=np.float32)
+    check_inference("calibrate", spec, min(batch_size, len(rows)), "batch_size")
+    return infer(model, spec, Images(data, open_store(store), spec.mode, spec.image_size), rows, batch_size)
 
 
 def figures(
