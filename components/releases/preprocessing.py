@@ -40,6 +40,7 @@ def describe(
 ) -> dict[str, Any]:
     """preprocessing.json of a model of this mode, size and normalisation (of pixels in 0..1, by channel)."""
     grey = {"step": "grey", "value": "(19595 R + 38470 G + 7471 B + 32768) >> 16"}
+    square = {"left": "(width - side) // 2", "top": "(height - side) // 2", "side": "min(width, height)"}
     return {
         "format": FORMAT,
         "mode": mode,
@@ -48,29 +49,22 @@ def describe(
         "mean": list(mean),
         "std": list(std),
         "steps": [
-            {"step": "decode", "frame": 0, "refused": f"files that are cut off, or of more than {max_pixels} pixels"},
-            {"step": "bits", "of": "16 bits a channel", "value": "upper 8 bits"},
-            {"step": "flatten", "of": "transparency", "on": [255, 255, 255]},
-            {"step": "colours", "to": "RGB", "of": "palettes, grey, CMYK, YCbCr; ICC profiles are passed over"},
+            {"step": "decode", "frame": 0, "refused": ["cut off", f"more than {max_pixels} pixels"]},
+            {"step": "bits", "from": 16, "to": 8, "value": "sample >> 8"},
+            {"step": "flatten", "transparency": "alpha composite", "on": [255, 255, 255]},
+            {"step": "colours", "to": "RGB", "profiles": "passed over", "cmyk": "(255 - ink) (255 - K) / 255"},
             *([grey] if mode == "L" else []),
             {"step": "upright", "by": "EXIF orientation"},
             {
-                "step": "crop",
-                "to": "square",
-                "side": "min(width, height)",
-                "left": "(width - side) // 2",
-                "top": "(height - side) // 2",
-            },
-            {
                 "step": "resize",
-                "width": image_size,
-                "height": image_size,
-                "filter": "triangle (bilinear)",
-                "antialias": "the filter is as much wider as the image shrinks",
-                "passes": "across, then down, each rounded to 8 bits",
-                "library": "Pillow",
+                "box": square,
+                "beyond_box": "read, where the image has pixels there",
+                "size": [image_size, image_size],
+                "filter": "triangle of half-width max(1, side / image_size), normalised",
+                "passes": "one across and one down, each rounded to 8 bits; their order changes a value by 1 at most",
+                "library": "Pillow, BILINEAR",
             },
-            {"step": "layout", "axes": "batch, channel, row, column", "type": "uint8"},
+            {"step": "layout", "axes": ["batch", "channel", "row", "column"], "type": "uint8"},
         ],
-        "inside_the_model": {"value": "(pixel / 255 - mean) / std", "input": "pixels"},
+        "inside_the_model": {"input": "pixels", "value": "(pixel / 255 - mean) / std"},
     }
