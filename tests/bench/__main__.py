@@ -5,7 +5,7 @@ import sys
 
 from tests.bench.machine import machine
 
-BENCHES = ("accuracy", "throughput", "duplicates", "shards", "ingest", "kills", "loading", "labelling")
+BENCHES = ("accuracy", "throughput", "duplicates", "shards", "ingest", "kills", "loading", "labelling", "export")
 BY_NAME = ("memory", "pods", "rounds", "selection")  # a quarter of an hour and more: only where they are named
 
 

@@ -1,5 +1,7 @@
 """What the thresholds give on test images, by hand; and how long an answer takes."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -11,14 +13,20 @@ from components.evaluate.promises import kept
 
 P = np.array([[0.9, 0.1, 0.0], [0.7, 0.2, 0.1], [0.6, 0.3, 0.1], [0.5, 0.3, 0.2], [0.4, 0.35, 0.25]])
 TRUE = np.array([0, 1, 0, 2, 1])
-PROMISED = {
+PROMISED: dict[str, Any] = {
     "precision": {"wanted": 0.9, "threshold": 0.6, "abstained": 0.3, "low": 0.91, "images": 80, "why": "so"},
     "conformal": {"coverage": 0.9, "score": "…", "quantile": 0.7, "images": 80, "why": "so"},
 }
 
 
+def told(promised: dict[str, Any], images: int = 5) -> dict[str, Any]:
+    found = kept(promised, P[:images], TRUE[:images])
+    assert found is not None
+    return found
+
+
 def test_the_shares_are_those_counted_by_hand():
-    found = kept(PROMISED, P, TRUE)
+    found = told(PROMISED)
     low, high = wilson_interval(2, 3)
     assert found["precision"] == {
         "wanted": 0.9,
@@ -49,7 +57,7 @@ def test_nothing_is_said_without_thresholds_or_without_test_labels():
         "precision": {**PROMISED["precision"], "threshold": None, "low": None},
         "conformal": {**PROMISED["conformal"], "quantile": None},
     }
-    for found in (kept(none, P, TRUE), kept(PROMISED, P[:0], TRUE[:0])):
+    for found in (told(none), told(PROMISED, 0)):
         for part, names in (
             ("precision", ("precision_test", "low", "high", "abstained_test")),
             ("conformal", ("coverage_test", "low", "high", "mean_size")),
@@ -57,8 +65,8 @@ def test_nothing_is_said_without_thresholds_or_without_test_labels():
             assert [found[part][name] for name in names] == [None] * 4
             assert found[part]["why"] == "so"
     certain = {**PROMISED, "precision": {**PROMISED["precision"], "threshold": 0.95}}
-    assert kept(certain, P, TRUE)["precision"]["precision_test"] is None
-    assert kept(certain, P, TRUE)["precision"]["abstained_test"] == 1
+    assert told(certain)["precision"]["precision_test"] is None
+    assert told(certain)["precision"]["abstained_test"] == 1
 
 
 def test_latency_is_that_of_one_image_at_a_time(tiny_world):
