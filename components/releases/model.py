@@ -15,6 +15,7 @@ import numpy as np
 
 from components.common.errors import BadInputError
 from components.common.metrics import abstains, conformal_sets, softmax
+from components.common.runtime import onnxruntime
 from components.common.storage import open_store
 from components.releases.bundle import find, locate, verified_file
 from components.releases.preprocessing import Preprocessing
@@ -36,12 +37,12 @@ class OnnxModel:
 
     def __init__(self, data: bytes, threads: int, called: str = MODEL) -> None:
         """`threads`: of one run. Raises BadInputError where onnxruntime cannot read the file; called: its name."""
-        import onnxruntime as ort  # 0.2 s that a refused release need not cost
-
+        ort = onnxruntime()  # only now: a refused release need not wait for it
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3  # errors
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # leave the cores to who decodes
         try:
             self._session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
             self.shape: tuple[int, int, int] = tuple(self._session.get_inputs()[0].shape[1:])

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from components.common.runtime import onnxruntime
+
 OPERATORS = ["Conv", "Relu", "Add", "MaxPool"]  # of the encoder; normalisation and head stay in float32
 BATCH = 25  # images per run
 
@@ -16,6 +18,7 @@ def quantized(model: bytes, pixels: np.ndarray) -> bytes:
 
     Equal inputs give equal bytes.
     """
+    onnxruntime()
     import onnx
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
