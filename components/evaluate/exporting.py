@@ -5,6 +5,7 @@ the probe, and the reference.
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 
 from components.common import metrics as m
 from components.common.artifacts import TEST, TRAIN, Dataset, ModelSpec
@@ -79,21 +80,31 @@ def exported(inputs: Inputs, found: Measured, threads: int) -> Exported:
 
 
 def compared(source: Source, model: OnnxModel) -> tuple[int, float | None]:
-    """How many test images both answered, and the greatest difference of a logit or an embedding; None where it is not
-    a number.
+    """How many test images both answered, and the greatest difference of a logit or an embedding on them and on the
+    probe; None where it is not a number.
 
     torch gets the pixels of training, onnxruntime those that serving makes of the same bytes.
     """
     reads = Preprocessing(source.spec.mode, source.spec.image_size, ANY_SIZE)
     rows = source.draw(TEST, "compared", COMPARED)
-    differences = [0.0]
+    differences = _differences(source, model, torch.from_numpy(probe.probe_pixels(model.shape)))
     for start in range(0, len(rows), source.batch_size):
         some = rows[start : start + source.batch_size]
         served = np.stack([reads.pixels(source.images.reader.image_bytes(row)) for row in some.tolist()])
-        ours, theirs = answers(source.network, source.spec, source.images.batch(some)), model.run(served)
-        differences += [float(np.abs(a - b).max()) for a, b in zip(ours, theirs, strict=True)]
+        differences += _differences(source, model, source.images.batch(some), served)
     greatest = float(np.max(differences))  # not a number where one of them is not
     return len(rows), greatest if np.isfinite(greatest) else None
+
+
+def _differences(
+    source: Source, model: OnnxModel, trained: torch.Tensor, served: np.ndarray | None = None
+) -> list[float]:
+    """Between torch and onnxruntime, of logits and of embeddings. served: the pixels of serving, where they were made
+    apart.
+    """
+    ours = answers(source.network, source.spec, trained)
+    theirs = model.run(trained.numpy() if served is None else served)
+    return [float(np.abs(a - b).max()) for a, b in zip(ours, theirs, strict=True)]
 
 
 def eight_bits(source: Source, file: bytes) -> bytes:
