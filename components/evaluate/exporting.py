@@ -2,6 +2,7 @@
 the probe, and the reference.
 """
 
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,6 +33,10 @@ CALIBRATED = 100  # training images, whose activations set the ranges of 8 bits
 class Exported(NamedTuple):
     files: dict[str, bytes]  # of the evaluation artifact, by name
     onnx: dict[str, Any]  # `onnx` of metrics.json
+
+    def write(self, folder: Path) -> None:
+        for name, content in self.files.items():
+            (folder / name).write_bytes(content)
 
 
 class Source(NamedTuple):

@@ -71,8 +71,7 @@ def run(
         write_json(folder / "metrics.json", about)
         write_json(folder / "gate.json", {"format": 1, "passed": all(gate["passed"] for gate in gates), "gates": gates})
         save_table(folder / "predictions.parquet", predictions(inputs.data, found), PREDICTIONS)
-        for name, content in made.files.items():
-            (folder / name).write_bytes(content)
+        made.write(folder)
         write_report(
             folder,
             {"dataset": dataset, "embeddings": embeddings, "labels": labels, "evaluation": folder},
