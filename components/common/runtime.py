@@ -7,7 +7,7 @@ from types import ModuleType
 
 
 def onnxruntime() -> ModuleType:
-    """The module; a fifth of a second when it is first asked for."""
+    """The module, loaded when it is first asked for."""
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read once, when the library is loaded
     import onnxruntime
 

@@ -34,8 +34,8 @@ def export(classifier: Classifier, spec: ModelSpec) -> bytes:
     """The ONNX file of a classifier: input `pixels` uint8 (batch, channels, s, s), outputs `logits` float32 (batch,
     classes) and `embedding` float32 (batch, features).
 
-    Equal weights give equal bytes: the exporter that traces writes neither paths nor stack traces, which the one by
-    torch.export does (and takes 3 s where this takes 0.1). Batch normalisations are folded into the convolutions.
+    Equal weights give equal bytes: the exporter that traces writes neither paths nor stack traces, as the one by
+    torch.export does, which takes several times as long. Batch normalisations are folded into the convolutions.
     """
     module = Answering(copy.deepcopy(classifier).cpu(), spec).eval()
     pixels = torch.zeros((2, spec.channels, spec.image_size, spec.image_size), dtype=torch.uint8)
