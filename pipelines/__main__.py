@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from components.common.errors import BadInputError, FailedError
-from pipelines import labelling
+from pipelines import handover
 from pipelines.collecting import commands as collecting
 from pipelines.compiling import commands as compiling
 from pipelines.configuration import commands as configuration
@@ -25,6 +25,8 @@ EXAMPLES = """examples:
   gleaner schedules apply --file FILE           make recurring runs equal to a file in Git
   gleaner images build                          the images that pods run in, from the last commit
   gleaner predict --object-store demo/objects s3://gleaner/releases/mnist photo.png
+  gleaner release list -c my.yaml               every release; approve, reject, rollback, history
+  gleaner serve -c my.yaml                      answer over HTTP with the champion
   gleaner label -c my.yaml                      label images in the browser, with the keyboard
   gleaner labels status -c my.yaml              what people answered, where they disagree, what waits
   gleaner store demo/objects aws s3 ls s3://gleaner --recursive
@@ -36,13 +38,8 @@ def main(argv: list[str] | None = None) -> None:
     """Run one sub-command: exit code 0, 2 for the user's bad input (one line), 1 for a bug, 130 after Ctrl-C."""
     words = sys.argv[1:] if argv is None else argv
     try:
-        if words[:1] in (["example"], ["predict"]):  # all that follows belongs to the stage's own command
-            _become(
-                {"example": "components.ingest.example", "predict": "components.predict.command"}[words[0]],
-                _reached(words[1:]),
-            )
-        if words[:1] in (["label"], ["labels"]):
-            _become(*labelling.command(words[0], words[1:]))
+        if words and words[0] in handover.MODULES:  # all that follows belongs to the component's own command
+            _become(*handover.command(words[0], words[1:]))
         options = _parser().parse_args(collecting.one_word(words))
         run: Callable[[argparse.Namespace], int] = options.run
         raise SystemExit(run(options))
@@ -91,6 +88,8 @@ def _parser() -> argparse.ArgumentParser:
     images.add_commands(commands)
     commands.add_parser("example", help="write an example data set as a folder: gleaner example NAME DIR")
     commands.add_parser("predict", help="classify images with a release: gleaner predict RELEASE IMAGE…")
+    commands.add_parser("release", help="decide: gleaner release list|show|approve|reject|rollback|history|sync")
+    commands.add_parser("serve", help="answer over HTTP with a release: gleaner serve RELEASE")
     commands.add_parser("label", help="a page to label on, in the browser: gleaner label -c my.yaml")
     commands.add_parser("labels", help="what people answered: gleaner labels import|export|status|rename|withdraw")
     commands.add_parser("version", help="print the version").set_defaults(run=_version)
@@ -108,23 +107,8 @@ def _version_line() -> str:
     return f"gleaner {version('gleaner')}"
 
 
-def _reached(words: list[str]) -> list[str]:
-    """Words of a stage's command; what they name on the `--object-store DIR` among them is made reachable."""
-    only = argparse.ArgumentParser(prog="gleaner predict", add_help=False, allow_abbrev=False)
-    only.add_argument("--object-store", type=Path)
-    found, rest = only.parse_known_args(words)
-    if found.object_store is None:
-        return words
-    from pipelines.local.objectstore import reachable
-
-    try:
-        return reachable(found.object_store, rest, "the `object_store` of the run that made the release")
-    except BadInputError as error:
-        raise BadInputError(f"predict: {error}") from None
-
-
 def _become(module: str, words: list[str]) -> NoReturn:
-    """Go on as a stage's own command: this process stays light, and no stage is imported here."""
+    """Go on as a component's own command: this process stays light, and no component is imported here."""
     path = os.pathsep.join(filter(None, [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]))
     sys.stdout.flush()
     os.execve(sys.executable, [sys.executable, "-m", module, *words], {**os.environ, "PYTHONPATH": path})  # noqa: S606 - no shell is wanted

@@ -76,6 +76,14 @@ def published(store: Store, release: dict[str, Any], *, passed: bool, who: str, 
     past.keep(store, release["model"], {**event, "when": past.now()})
 
 
+def committed(store: Store, model: str, event: Event, *, commit: str, source: str) -> None:
+    """Note that a decision is in the repository that a cluster follows. commit: its id, empty where the repository had
+    it before. source: the repository's address.
+    """
+    note = {"what": past.COMMITTED, "number": event["number"], "version": event["version"], "commit": commit}
+    past.keep(store, model, {**note, "who": event["who"], "why": "", "from": source, "when": past.now(event["when"])})
+
+
 def promote(store: Store, release: dict[str, Any], *, expected: str | None, who: str, why: str, source: str) -> bool:
     """Make a published release the champion without asking anyone; False where it is the champion already.
 

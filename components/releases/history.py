@@ -2,6 +2,7 @@
 
     releases/<model>/history/published-<version>.json         a bundle was published, once for each version
     releases/<model>/history/<number>-<what>-<version>.json   a decision, numbered from 1 by the champion pointer
+    releases/<model>/history/committed-<number>.json          that decision is in the repository that a cluster follows
 
 A decision holds "after", the digest of the one before it, so that one that is missing or was changed is seen.
 """
@@ -14,9 +15,11 @@ from components.common.files import json_text, sha256_json
 from components.common.storage import IntegrityError, Store
 
 PUBLISHED, PROMOTED, APPROVED = "published", "promoted", "approved"
-REJECTED, ROLLED_BACK = "rejected", "rolled-back"
+REJECTED, ROLLED_BACK, COMMITTED = "rejected", "rolled-back", "committed"
 MOVES = (PROMOTED, APPROVED, ROLLED_BACK)
 """Decisions after which `version` is the champion."""
+NOTES = (PUBLISHED, COMMITTED)
+"""What happened without a decision."""
 
 Event = dict[str, Any]
 
@@ -26,7 +29,9 @@ def folder(model: str) -> str:
 
 
 def key(model: str, event: Event) -> str:
-    """Where an event is kept: one place for each version that is published, and for each number."""
+    """Where an event is kept: one place for each version that is published, each decision, and the commit of each."""
+    if event["what"] == COMMITTED:
+        return f"{folder(model)}{COMMITTED}-{event['number']:06d}.json"
     if event["what"] == PUBLISHED:
         return f"{folder(model)}{PUBLISHED}-{event['version']}.json"
     return f"{folder(model)}{event['number']:06d}-{event['what']}-{event['version']}.json"
@@ -40,7 +45,7 @@ def keep(store: Store, model: str, event: Event) -> bool:
     place = key(model, event)
     if store.write_if_absent(place, json_text(event).encode()):
         return True
-    if event["what"] != PUBLISHED and _read(store, place) != event:
+    if event["what"] not in NOTES and _read(store, place) != event:
         raise IntegrityError(
             f"{store.uri}/{place}: holds another decision than champion.json; restore it, nothing is decided until then"
         )
@@ -54,7 +59,7 @@ def events(store: Store, model: str, newest: Event | None) -> list[Event]:
     Raises IntegrityError where a decision is missing or was changed.
     """
     found = [_read(store, stat.key) for stat in store.list(folder(model)) if stat.key.endswith(".json")]
-    decided = {event["number"]: event for event in found if event["what"] != PUBLISHED}
+    decided = {event["number"]: event for event in found if event["what"] not in NOTES}
     if newest:
         decided.setdefault(newest["number"], newest)
     ordered = [decided[number] for number in sorted(decided)]
@@ -70,8 +75,8 @@ def events(store: Store, model: str, newest: Event | None) -> list[Event]:
             f"{store.uri}/{folder(model)}: decision {ordered[-1]['number']} is another than champion.json holds; "
             "restore it"
         )
-    published = [event for event in found if event["what"] == PUBLISHED]
-    return sorted([*published, *ordered], key=lambda event: (event["when"], event.get("number", 0)))
+    notes = [event for event in found if event["what"] in NOTES]
+    return sorted([*notes, *ordered], key=lambda event: (event["when"], event.get("number", 0)))
 
 
 def digest(event: Event | None) -> str:

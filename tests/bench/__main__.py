@@ -5,7 +5,18 @@ import sys
 
 from tests.bench.machine import machine
 
-BENCHES = ("accuracy", "throughput", "duplicates", "shards", "ingest", "kills", "loading", "labelling", "export")
+BENCHES = (
+    "accuracy",
+    "throughput",
+    "duplicates",
+    "shards",
+    "ingest",
+    "kills",
+    "loading",
+    "labelling",
+    "export",
+    "promotions",
+)
 BY_NAME = ("memory", "pods", "rounds", "selection")  # a quarter of an hour and more: only where they are named
 
 

@@ -74,7 +74,8 @@ def test_an_object_store_that_is_not_there_is_one_line(tmp_path):
     config(tmp_path, store="s3://gleaner", object_store="nowhere")
     done = gleaner(tmp_path, "labels", "rename", "kat", "cat", "-c", "my.yaml")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "error: nowhere: no such folder; expected an object store, which `gleaner run` makes\n"
+    expected = "nowhere: no such folder; expected an object store, which `gleaner run` makes"
+    assert done.stderr == f"error: labels: {expected}\n"
 
 
 def test_without_a_store_the_command_says_what_to_give(tmp_path):

@@ -20,6 +20,7 @@ from components.releases.champion import (
     reject,
     rollback,
 )
+from tests.releases.races import races
 
 A, B, C = ("a" * 16, "b" * 16, "c" * 16)
 PIPELINE = {"who": "pipeline", "why": "every gate passed", "source": "run 1"}
@@ -134,32 +135,19 @@ def test_a_pointer_from_before_histories_is_read_and_becomes_the_first_decision(
 
 
 def test_of_two_promoters_one_wins_every_time(place):
-    promoted = []
-    with ThreadPoolExecutor(2) as pool:
-        for race in range(50):
-            before = promoted[-1] if promoted else None
-            names = [f"{race:04d}{number}" for number in range(2)]
-            outcomes = [*pool.map(lambda name, before=before: _try(place, name, before), names)]
-            assert sorted(outcomes) == [False, True]
-            promoted.append(names[outcomes.index(True)])
     store = open_store(place)
+    promoted = races(place, 50)
     assert [event["version"] for event in history(store, "m")] == promoted
     assert champion(store, "m").version == promoted[-1]
 
 
-def _try(place: str, version: str, before: str | None) -> bool:
-    try:
-        return promote(open_store(place), of(version), expected=before, **PIPELINE)
-    except MovedError:
-        return False
-
-
 def test_decisions_of_many_at_once_all_stand(place):
-    with ThreadPoolExecutor(8) as pool:
-        names = [f"{number:016d}" for number in range(16)]
-        assert all(pool.map(lambda name: reject(open_store(place), "m", name, **ANNA), names))
-    assert sorted(event["version"] for event in history(open_store(place), "m")) == names
-    assert champions.barred(open_store(place), "m") == tuple(names)
+    stores = [open_store(place) for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        names = [f"{number:016d}" for number in range(12)]
+        assert all(pool.map(lambda name: reject(stores[int(name) % 4], "m", name, **ANNA), names))
+    assert sorted(event["version"] for event in history(stores[0], "m")) == names
+    assert champions.barred(stores[0], "m") == tuple(names)
 
 
 @pytest.mark.parametrize("damage", ["gone", "changed", "another", "no event"])
