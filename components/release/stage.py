@@ -12,7 +12,11 @@ from components.common.files import json_text, new_folder, read_json, sha256_byt
 from components.common.storage import open_store
 from components.common.waiting import sentence, waiting_in
 from components.release.settings import ReleaseSettings
-from components.releases.bundle import describe, promote, publish
+from components.releases.automatic import decide
+from components.releases.bundle import describe, publish
+from components.releases.champion import champion
+from components.releases.gitops.repository import Target
+from components.releases.outside import Outside
 
 
 def run(
@@ -44,25 +48,41 @@ def run(
     )
     target = open_store(store)
     folder = publish(target, described, files)
-    auto = settings.promote == "auto"
-    if auto:
-        promote(target, described)
-    reason = (
-        "every gate passed" if auto else "every gate passed; published without promotion (release.promote: approval)"
+    now = champion(target, name)
+    done = decide(
+        target,
+        described,
+        told_to(settings),
+        passed=True,
+        verdict="every gate passed",
+        auto=settings.promote == "auto",
+        expected=now.version if now else None,
+        source=f"run {settings.run_key}" if settings.run_key else "components.release",
     )
+    for line in done.told:
+        print(line, flush=True)
     published = f"{target.uri}/{folder}".rstrip("/")
-    return _record(
+    told = _record(
         release,
         {
             "model": name,
-            "promoted": auto,
+            "promoted": done.promoted,
             "version": described["version"],
             "published": published,
-            "why": reason,
+            "why": "; ".join([done.why, *done.told]),
             "gates": verdict["gates"],
             "release": described,
         },
     )
+    return {"release": {**told["release"], **({"waits": True} if done.waits else {})}}
+
+
+def told_to(settings: ReleaseSettings) -> Outside:
+    """Who is told of a promotion."""
+    gitops = settings.gitops
+    if gitops.repository is None:
+        return Outside(None, settings.registry)
+    return Outside(Target(gitops.repository, gitops.branch, gitops.path, gitops.review), settings.registry)
 
 
 def nothing(name: str, why: str, gates: list[dict[str, Any]]) -> dict[str, Any]:

@@ -1,12 +1,10 @@
-"""A release: files that never change, under a version that is the digest of their contents, and a pointer to the
-champion.
+"""A release: files that never change, under a version that is the digest of their contents.
 
     releases/<model>/<version>/   classifier.safetensors  classifier.json  preprocessing.json
                                   calibration.json  metrics.json  gate.json  release.json (written last)
-    releases/<model>/champion.json
 
 release.json lists every file with its sha256 and size, and `version` is the digest of the rest of release.json: whoever
-has the version can verify all of it. The pointer holds the version, so moving it moves everything at once.
+has the version can verify all of it. Which release is the champion stands beside them (champion.py).
 """
 
 import json
@@ -58,22 +56,6 @@ def publish(store: Store, release: dict[str, Any], files: dict[str, bytes]) -> s
                 "release again"
             )
     return folder
-
-
-def promote(store: Store, release: dict[str, Any]) -> bool:
-    """Point champion.json at a published release; False where it was the champion already.
-
-    Tried again where someone else moved the pointer in between: the last release to finish is the champion.
-    """
-    key = f"releases/{release['model']}/champion.json"
-    while True:
-        now = store.stat(key)
-        previous = None if now is None else json.loads(store.read(key))["version"]
-        if previous == release["version"]:
-            return False
-        pointer = {"format": FORMAT, "model": release["model"], "version": release["version"], "previous": previous}
-        if store.replace_if_unchanged(key, json_text(pointer).encode(), now.etag if now else None):
-            return True
 
 
 def locate(release: str) -> str:

@@ -38,19 +38,6 @@ class Told(NamedTuple):
     left: bool = False
 
 
-def promote(
-    store: Store, release: dict[str, Any], outside: Outside, *, expected: str | None, who: str, why: str, source: str
-) -> Told:
-    """Promote a release without asking anyone, as `champion.promote` does, and tell of it.
-
-    Raises what that raises, and BadInputError or FailedError where the repository cannot take the commit; then nothing
-    has changed.
-    """
-    ready(store, release, outside)
-    champions.promote(store, release, expected=expected, who=who, why=why, source=source)
-    return tell(store, release["model"], outside)
-
-
 def ready(store: Store, release: dict[str, Any], outside: Outside) -> None:
     """See that a release could be committed. Raises BadInputError or FailedError where it could not."""
     if outside.target:

@@ -144,12 +144,18 @@ def _release(release: dict[str, Any], store: str, object_store: str) -> Iterator
         yield "release", "none, the run waits for labels"
         return
     where = f" at {_in_store(store, release['published'])}" if release.get("published") else ""
-    state = "promoted to champion" if release["promoted"] else f"not promoted: {release.get('why', '')}".rstrip(": ")
-    yield "release", f"{release.get('version') or 'none'}, {state}{where}"
-    if release["promoted"] and release.get("published"):
-        champion = _in_store(store, release["published"]).rpartition("/")[0]
-        served = ["--object-store", object_store] if object_store and store.startswith("s3://") else []
-        yield "classify with", shlex.join(["gleaner", "predict", *served, champion, "IMAGE"])
+    model = _in_store(store, release["published"]).rpartition("/")[0] if where else ""
+    served = ["--object-store", object_store] if object_store and store.startswith("s3://") else []
+    state = f"not promoted: {release.get('why', '')}".rstrip(": ")
+    if release["promoted"]:
+        state = "promoted to champion"
+    elif release.get("waits"):
+        state = "waits for approval: " + shlex.join(
+            ["gleaner", "release", "approve", *served, model, release["version"]]
+        )
+    yield "release", f"{release.get('version') or 'none'}, {state}{'' if release.get('waits') else where}"
+    if release["promoted"] and where:
+        yield "classify with", shlex.join(["gleaner", "predict", *served, model, "IMAGE"])
 
 
 def _figures(stages: dict[str, Stage], stage: str, output: str) -> dict[str, Any]:

@@ -67,7 +67,7 @@ def test_compile_refuses_pods_that_no_node_can_run_and_writes_nothing(capsys, tm
 def test_help_names_every_command(capsys):
     assert call("--help") == 0
     text = capsys.readouterr().out
-    for command in ("run", "compile", "config", "store", "example", "predict", "labels", "version"):
+    for command in ("run", "compile", "config", "store", "example", "predict", "labels", "release", "serve", "version"):
         assert f"    {command} " in text
     assert "gleaner run pipelines/configs/mnist.yaml" in text
     assert max(map(len, text.splitlines())) <= 110
@@ -104,6 +104,13 @@ def test_a_group_without_a_command_prints_its_help(capsys, group):
         "images pin",
         "example",
         "predict",
+        "release list",
+        "release show",
+        "release approve",
+        "release reject",
+        "release rollback",
+        "release sync",
+        "release history",
     ],
 )
 def test_every_command_has_help_under_its_own_name(words):

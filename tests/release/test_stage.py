@@ -14,9 +14,11 @@ from components.common.artifacts import load_labels
 from components.common.code import code_digest
 from components.common.errors import BadInputError
 from components.common.files import read_json, sha256_file, sha256_tree, write_json
+from components.common.storage import open_store
 from components.release.settings import ReleaseSettings
 from components.release.stage import run
 from components.releases.bundle import FILES, version_of
+from components.releases.champion import history
 from tests import tiny
 
 
@@ -81,7 +83,12 @@ def test_two_stores_get_equal_bytes_and_a_second_run_changes_nothing(tiny_world,
     for name in ("one", "two", "two"):
         record, _ = released(tiny_world, passing, str(tmp_path / name), tmp_path / f"release-{name}")
         assert record["promoted"]
-    assert sha256_tree(tmp_path / "one" / "releases") == sha256_tree(tmp_path / "two" / "releases")
+    bundle = f"releases/digits/{record['version']}"
+    assert sha256_tree(tmp_path / "one" / bundle) == sha256_tree(tmp_path / "two" / bundle)
+    assert [event["what"] for event in history(open_store(str(tmp_path / "two")), "digits")] == [
+        "published",
+        "promoted",
+    ]
 
 
 def test_a_failed_gate_is_a_record_that_says_which_and_why(tiny_world, tiny_evaluated, tmp_path):
@@ -95,10 +102,11 @@ def test_a_failed_gate_is_a_record_that_says_which_and_why(tiny_world, tiny_eval
 
 
 def test_without_promotion_the_champion_stays(tiny_world, passing, tmp_path):
-    record, _ = released(tiny_world, passing, str(tmp_path / "store"), tmp_path / "release", promote="approval")
+    record, shown = released(tiny_world, passing, str(tmp_path / "store"), tmp_path / "release", promote="approval")
     assert record["promoted"] is False
     assert Path(record["published"]).is_dir()
     assert "promote: approval" in record["why"]
+    assert shown["waits"] is True
     assert not (tmp_path / "store" / "releases" / "digits" / "champion.json").exists()
 
 

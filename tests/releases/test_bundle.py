@@ -1,15 +1,15 @@
-"""The bundle in a folder and in a real S3 store: immutable, verified to the byte, one champion whatever number of
-releases race.
-"""
+"""The bundle in a folder and in a real S3 store: immutable, verified to the byte, found by version and by champion."""
 
 import json
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from components.common.errors import BadInputError
 from components.common.storage import IntegrityError, open_store
-from components.releases.bundle import describe, find, promote, publish, verified_file, version_of
+from components.releases.bundle import describe, find, publish, verified_file, version_of
+from components.releases.champion import promote, reject
 
+HOW = {"who": "anna", "why": "looks right", "source": "a test"}
 FILES = {"weights": b"\x00\x01", "about.json": b"{}"}
 
 
@@ -40,18 +40,18 @@ def test_what_was_published_is_found_by_version_and_by_champion(place):
     folder = publish(store, made, FILES)
     assert publish(store, made, FILES) == folder == f"releases/m/{made['version']}/"
     assert find(open_store(f"{place}/{folder}".rstrip("/"))) == ("", made)
-    assert promote(store, made)
-    assert not promote(store, made)
     model = open_store(f"{place}/releases/m")
+    reject(store, "m", "another", **HOW)
+    with pytest.raises(BadInputError, match="has no champion yet; `gleaner release approve VERSION` makes one"):
+        find(model)
+    assert promote(store, made, expected=None, **HOW)
     found, about = find(model)
     assert (found, about) == (f"{made['version']}/", made)
     assert {name: verified_file(model, found, about, name) for name in FILES} == FILES
     newer = release(2)
     publish(store, newer, FILES)
-    assert promote(store, newer)
+    assert promote(store, newer, expected=made["version"], **HOW)
     assert find(model)[1] == newer
-    pointer = json.loads(store.read("releases/m/champion.json"))
-    assert (pointer["version"], pointer["previous"]) == (newer["version"], made["version"])
 
 
 def test_a_changed_byte_is_refused_with_its_name_what_was_expected_and_what_was_found(place):
@@ -72,13 +72,3 @@ def test_a_changed_byte_is_refused_with_its_name_what_was_expected_and_what_was_
     store.write(folder + "release.json", json.dumps({**made, "temperature": 0.1}).encode())
     with pytest.raises(IntegrityError, match=f"expected contents of version {made['version']}, found those of"):
         find(open_store(f"{place}/{folder}".rstrip("/")))
-
-
-def test_of_racing_promotions_each_is_made_and_one_is_the_champion(place):
-    store = open_store(place)
-    releases = {made["version"]: made for made in map(release, range(6))}
-    with ThreadPoolExecutor(6) as pool:
-        assert all(pool.map(lambda made: promote(open_store(place), made), releases.values()))
-    pointer = json.loads(store.read("releases/m/champion.json"))
-    assert pointer["version"] in releases
-    assert pointer["previous"] in releases

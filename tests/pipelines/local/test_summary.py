@@ -130,6 +130,16 @@ def test_the_table_says_what_ingest_left_out(run):
     assert rows["never learned"] == "rose (1 image), tulip (no image): none known in the train split"
 
 
+def test_a_release_that_waits_for_a_person_comes_with_the_command_that_approves_it(run):
+    run.stages[-1].outputs["release"]["metadata"] |= {"waits": True, "why": "it waits"}
+    rows = dict(summary(run, "s3://pets/a", "my objects"))
+    command = "gleaner release approve --object-store 'my objects' s3://pets/a/releases/mnist 2026-abc"
+    assert rows["release"] == f"2026-abc, waits for approval: {command}"
+    assert "classify with" not in rows
+    rows = dict(summary(run, "store"))
+    assert rows["release"] == "2026-abc, waits for approval: gleaner release approve store/releases/mnist 2026-abc"
+
+
 @pytest.mark.parametrize(
     ("store", "command"),
     [
