@@ -2,6 +2,7 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -23,8 +24,8 @@ from components.releases.champion import (
 from tests.releases.races import races
 
 A, B, C = ("a" * 16, "b" * 16, "c" * 16)
-PIPELINE = {"who": "pipeline", "why": "every gate passed", "source": "run 1"}
-ANNA = {"who": "anna", "why": "looks right", "source": "gleaner release"}
+PIPELINE: dict[str, Any] = {"who": "pipeline", "why": "every gate passed", "source": "run 1"}
+ANNA: dict[str, Any] = {"who": "anna", "why": "looks right", "source": "gleaner release"}
 
 
 @pytest.fixture(params=["folder", "s3"])
@@ -34,6 +35,11 @@ def place(request, tmp_path):
 
 def of(version: str) -> dict:
     return {"model": "m", "version": version}
+
+
+def now_is(store) -> str | None:
+    now = champion(store, "m")
+    return now and now.version
 
 
 def told(store) -> list[tuple]:
@@ -105,7 +111,7 @@ def test_a_rollback_goes_to_the_champion_before_and_on_from_there(place):
     assert champions.before(store, "m") == A
     rollback(store, "m", expected=B, to=A, **ANNA)
     assert champions.before(store, "m") is None
-    assert champion(store, "m").version == A
+    assert now_is(store) == A
     approve(store, of(C), expected=A, **ANNA)
     assert champions.before(store, "m") == A
     reject(store, "m", A, **ANNA)
@@ -138,7 +144,7 @@ def test_of_two_promoters_one_wins_every_time(place):
     store = open_store(place)
     promoted = races(place, 50)
     assert [event["version"] for event in history(store, "m")] == promoted
-    assert champion(store, "m").version == promoted[-1]
+    assert now_is(store) == promoted[-1]
 
 
 def test_decisions_of_many_at_once_all_stand(place):

@@ -9,7 +9,7 @@ import shutil
 import stat
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -44,11 +44,11 @@ class RefusedError(Exception):
 class Snapshot(NamedTuple):
     """A file of a branch, as it is at one commit."""
 
-    commit: bytes  # id in hexadecimal
+    commit: Any  # id in hexadecimal, as dulwich types it
     text: str
     trees: list[Any]  # those on the way to the file, the root first
     mode: int  # of the file
-    refs: dict[bytes, bytes]  # branches of the repository, with the ids of their commits
+    refs: dict[Any, Any]  # branches of the repository, with the ids of their commits
     proposed: str | None  # the file on the branch for review, where that branch stands on this very commit
 
 
@@ -92,10 +92,11 @@ class Repository:
                 raise BadInputError(
                     f"{self.target.repository}: has no branch {self.target.branch!r}; correct release.gitops.branch"
                 )
-            trees, mode, data = self._walk(copy.object_store, refs[wanted])
+            objects: Any = copy.object_store
+            trees, mode, data = self._walk(objects, refs[wanted])
             proposed = None
-            if other in refs and copy.object_store[refs[other]].parents == [refs[wanted]]:
-                proposed = self._walk(copy.object_store, refs[other])[2].decode(errors="replace")
+            if other in refs and objects[refs[other]].parents == [refs[wanted]]:
+                proposed = self._walk(objects, refs[other])[2].decode(errors="replace")
         try:
             return Snapshot(refs[wanted], data.decode(), trees, mode, refs, proposed)
         except UnicodeDecodeError:
@@ -218,7 +219,7 @@ class Repository:
                 raise BadInputError(f"{where}: no permission to push; {CREDENTIALS}") from None
             raise FailedError(f"{where}: {self._line([str(error).encode()])}") from None
 
-    def _line(self, words: list[bytes]) -> str:
+    def _line(self, words: Sequence[bytes]) -> str:
         """What a server said, as one line without secrets."""
         said = [*b"".join(words[:-1]).decode(errors="replace").splitlines(), words[-1].decode(errors="replace")]
         text = "; ".join(said)

@@ -88,7 +88,8 @@ def test_a_refused_push_says_the_words_of_the_hook_and_changes_nothing(bare, pla
 
 
 def test_whoever_pushes_meanwhile_keeps_what_they_pushed(bare, place, monkeypatch):
-    read, times = Repository.read, []
+    read = Repository.read
+    times: list[int] = []
 
     def slowly(self: Repository, review: str = ""):
         seen = read(self, review)
@@ -247,7 +248,8 @@ def test_a_server_that_is_not_there_or_knows_no_such_repository(bare, monkeypatc
 
 def test_an_answer_that_is_lost_is_no_second_commit(bare, place, monkeypatch):
     """The push arrives and its answer does not: the next try finds the change there."""
-    real, lost = Repository.push, []
+    real = Repository.push
+    lost: list[str] = []
 
     def once(self: Repository, *words: object) -> str:
         done = real(self, *words)  # type: ignore[arg-type]
