@@ -17,7 +17,7 @@ def probe_pixels(shape: tuple[int, int, int], images: int = IMAGES) -> np.ndarra
     """uint8 (images, *shape): image i is the beginning of SHAKE-256 of `gleaner probe <i>`, for all time."""
     size = int(np.prod(shape))
     data = [hashlib.shake_256(f"gleaner probe {number}".encode()).digest(size) for number in range(images)]
-    return np.frombuffer(b"".join(data), np.uint8).reshape(images, *shape)
+    return np.frombuffer(bytearray(b"".join(data)), np.uint8).reshape(images, *shape)  # torch wants to own it
 
 
 def recorded(model: OnnxModel) -> dict[str, Any]:
