@@ -1,31 +1,50 @@
 """A release: files that never change, under a version that is the digest of their contents.
 
-    releases/<model>/<version>/   classifier.safetensors  classifier.json  preprocessing.json
-                                  calibration.json  metrics.json  gate.json  release.json (written last)
+    releases/<model>/<version>/
+        classifier.safetensors  classifier.json  model.onnx  [model.int8.onnx]  preprocessing.json  calibration.json
+        metrics.json  gate.json  labels.parquet  labels.json  [label_advice.json]
+        reference.parquet  reference.json  probe.json  report.html  README.md  provenance.json
+        SHA256SUMS  [SHA256SUMS.sig  SHA256SUMS.pem]  release.json (written last)
 
-release.json lists every file with its sha256 and size, and `version` is the digest of the rest of release.json: whoever
-has the version can verify all of it. Which release is the champion stands beside them (champion.py).
+release.json lists every file above it but the sums and their signature, with sha256 and size, and `version` is the
+digest of the rest of release.json: whoever has the version can verify all of it. SHA256SUMS says the same, and the
+digest of release.json, in the words of `sha256sum`; so its signature covers everything, and another key signs the same
+version again. Which release is the champion stands beside them (champion.py).
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from components.common.errors import BadInputError
 from components.common.files import json_text, sha256_bytes, sha256_json
 from components.common.storage import IntegrityError, Store
+from components.releases.signature import SIGNATURE
 
-FORMAT = 1
+FORMAT = 2
 DIGITS = 16  # of the sha256 in a version
 CHANGED = "it was changed after its release"
+RELEASE, SUMS = "release.json", "SHA256SUMS"
 FILES = (
     "classifier.safetensors",
     "classifier.json",
+    "model.onnx",
     "preprocessing.json",
     "calibration.json",
     "metrics.json",
     "gate.json",
+    "labels.parquet",
+    "labels.json",
+    "reference.parquet",
+    "reference.json",
+    "probe.json",
+    "report.html",
+    "README.md",
+    "provenance.json",
 )
+"""What every release of format 2 lists; those of format 1 have no ONNX file, and serve no more."""
+OPTIONAL = ("model.int8.onnx", "label_advice.json")
 
 
 def describe(files: dict[str, bytes], about: dict[str, Any]) -> dict[str, Any]:
@@ -42,14 +61,38 @@ def version_of(content: dict[str, Any]) -> str:
     return sha256_json({key: value for key, value in content.items() if key != "version"})[:DIGITS]
 
 
-def publish(store: Store, release: dict[str, Any], files: dict[str, bytes]) -> str:
-    """Write the files and, last, release.json, each only where it is absent; returns the bundle's key, which ends in a
-    slash.
+def sums_of(release: dict[str, Any]) -> bytes:
+    """SHA256SUMS of a release, as `sha256sum -c` reads it: a line for each file and one for release.json, by name."""
+    digests = {name: listed["sha256"] for name, listed in release["files"].items()}
+    digests[RELEASE] = sha256_bytes(json_text(release).encode())
+    return "".join(f"{digest}  {name}\n" for name, digest in sorted(digests.items())).encode()
 
-    Raises IntegrityError where another content stands under a name, as after tampering.
+
+def folder_of(release: dict[str, Any]) -> str:
+    """Key of a release under its store; it ends in a slash."""
+    return f"releases/{release['model']}/{release['version']}/"
+
+
+def store_of(place: str, release: dict[str, Any]) -> str | None:
+    """The store that a release at `place` lies in; None where it lies elsewhere, such as in a copy."""
+    whole, tail = place.rstrip("/"), folder_of(release).rstrip("/")
+    return (whole.removesuffix(tail).rstrip("/") or "/") if whole.endswith(f"/{tail}") else None
+
+
+def publish(
+    store: Store, release: dict[str, Any], files: Mapping[str, bytes], signed: Mapping[str, bytes] | None = None
+) -> str:
+    """Write the files, SHA256SUMS and, last, release.json, each only where it is absent; returns the bundle's key,
+    which ends in a slash.
+
+    signed: the signature's files, by name; one that was signed before keeps its signature. Raises IntegrityError where
+    another content stands under a name, as after tampering.
     """
-    folder = f"releases/{release['model']}/{release['version']}/"
-    for name, data in [*files.items(), ("release.json", json_text(release).encode())]:
+    folder = folder_of(release)
+    if signed and store.stat(folder + SIGNATURE) is None:
+        for name, data in signed.items():
+            store.write(folder + name, data)
+    for name, data in [*files.items(), (SUMS, sums_of(release)), (RELEASE, json_text(release).encode())]:
         if not store.write_if_absent(folder + name, data) and store.read(folder + name) != data:
             raise IntegrityError(
                 f"{store.uri}/{folder}{name}: holds something else than this release; delete the folder and "
@@ -84,7 +127,13 @@ def locate(release: str) -> str:
 
 def verified_release(store: Store, folder: str) -> dict[str, Any]:
     """release.json under `folder` ("" or a key that ends in a slash), its version verified against its content."""
-    release = _json(store, folder + "release.json")
+    release = _json(store, folder + RELEASE)
+    if not isinstance(release, dict) or release.get("format") not in range(1, FORMAT + 1):
+        kind = release.get("format") if isinstance(release, dict) else release
+        raise BadInputError(
+            f"{store.uri}/{folder}{RELEASE}: format {kind!r} is not one this version reads (1 or {FORMAT}); use the "
+            "version of Gleaner that made it, or a later one"
+        )
     found = version_of(release)
     if release.get("version") != found:
         raise IntegrityError(

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from components.common.artifacts import LABELS_FILES, TRAIN, VALIDATION, Dataset, ModelSpec, load_labels, save_about
 from components.common.data.splits import labelled
 from components.common.files import new_folder, write_jsonl
+from components.common.learning.environment import environment
 from components.common.learning.inference import BATCH, logits
 from components.common.learning.loading import Images
 from components.common.learning.models import Classifier, save_weights
@@ -78,7 +79,8 @@ def save_classifier(
     _, known = load_labels(labels)
     with new_folder(folder) as temporary:
         save_weights(temporary / "classifier.safetensors", model)
-        save_about(temporary, "classifier", spec, **dataset.reference(), labels=known["sha256"], **facts)
+        of = {**dataset.reference(), "labels": known["sha256"], "made_with": environment()}
+        save_about(temporary, "classifier", spec, **of, **facts)
         write_jsonl(temporary / "history.jsonl", history)
         for name in LABELS_FILES:
             if (labels / name).is_file():
