@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from components.common.errors import BadInputError, FailedError
 from components.releases import listing, verdicts
 from components.releases.options import deciding, shared
+from components.releases.verify import add_verify
 
 EXAMPLES = """examples:
   gleaner release list -c my.yaml                             every release, and what became of it
@@ -67,4 +68,5 @@ def parser() -> argparse.ArgumentParser:
     verdicts.add_rollback(commands, deciders)
     verdicts.add_sync(commands, deciders)
     listing.add_history(commands, common)
+    add_verify(commands)
     return made
