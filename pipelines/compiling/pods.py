@@ -8,6 +8,7 @@ from kfp import dsl, kubernetes
 from kfp.dsl.graph_component import GraphComponent
 from kfp.dsl.pipeline_context import Pipeline
 
+from components.common.component import images
 from pipelines.configuration.resources import Pool, Resources, TaskResources, pool_of
 
 STORAGE = "gleaner-storage"
@@ -19,6 +20,8 @@ GIT = "gleaner-git"
 PUSHES = ("GLEANER_GIT_USERNAME", "GLEANER_GIT_TOKEN")
 SIGNING, SIGNING_KEY = "gleaner-signing", "/etc/gleaner/signing"
 """Secret, optional, with the key that signs releases, and where `release` finds it."""
+ROLES = ("data", "report", "train")
+"""Images that the pods of a run are of; `release` writes their references into the provenance."""
 GPU = "nvidia.com/gpu"
 QUEUE, PRIORITY = "kueue.x-k8s.io/queue-name", "kueue.x-k8s.io/priority-class"
 BACKOFF = "60s"
@@ -124,4 +127,5 @@ def _secure(task: dsl.PipelineTask, name: str) -> None:
     if name == "release":
         kubernetes.use_secret_as_env(task, GIT, {key: key for key in PUSHES}, optional=True)
         kubernetes.use_secret_as_volume(task, SIGNING, SIGNING_KEY, optional=True)
+        task.set_env_variable("GLEANER_IMAGES", json.dumps({role: images()[role] for role in ROLES}, sort_keys=True))
     kubernetes.set_security_context(task, run_as_non_root=True)

@@ -155,6 +155,13 @@ def test_no_secret_stands_in_the_objects(compiled):
             }
 
 
+def test_the_release_knows_the_images_of_the_run(compiled):
+    for ir, _ in compiled.values():
+        executors = ir["deploymentSpec"]["executors"]
+        (told,) = [each for each in executors["exec-release"]["container"]["env"] if each["name"] == "GLEANER_IMAGES"]
+        assert {*json.loads(told["value"]).values()} == {each["container"]["image"] for each in executors.values()}
+
+
 def test_the_release_alone_has_the_key_that_signs(compiled):
     for documents in compiled.values():
         for name, extra in documents[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"].items():
