@@ -15,6 +15,7 @@ from pipelines.configuration import commands as configuration
 from pipelines.images import commands as images
 from pipelines.kubeflow import commands as kubeflow
 from pipelines.local import commands as local
+from pipelines.reproducing import commands as reproducing
 
 EXAMPLES = """examples:
   gleaner example mnist demo/mnist              write 5,000 real digits as a folder of class sub-folders
@@ -38,6 +39,8 @@ def main(argv: list[str] | None = None) -> None:
     """Run one sub-command: exit code 0, 2 for the user's bad input (one line), 1 for a bug, 130 after Ctrl-C."""
     words = sys.argv[1:] if argv is None else argv
     try:
+        if words[:2] == ["release", "reproduce"]:
+            raise SystemExit(reproducing.main(words[2:]))
         if words and words[0] in handover.MODULES:  # all that follows belongs to the component's own command
             _become(*handover.command(words[0], words[1:]))
         options = _parser().parse_args(collecting.one_word(words))
@@ -88,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     images.add_commands(commands)
     commands.add_parser("example", help="write an example data set as a folder: gleaner example NAME DIR")
     commands.add_parser("predict", help="classify images with a release: gleaner predict RELEASE IMAGE…")
-    commands.add_parser("release", help="decide: gleaner release list|show|approve|reject|rollback|history|sync")
+    commands.add_parser("release", help="decide: gleaner release list|show|verify|reproduce|approve|reject|rollback|…")
     commands.add_parser("serve", help="answer over HTTP with a release: gleaner serve RELEASE")
     commands.add_parser("label", help="a page to label on, in the browser: gleaner label -c my.yaml")
     commands.add_parser("labels", help="what people answered: gleaner labels import|export|status|rename|withdraw")

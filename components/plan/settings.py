@@ -50,3 +50,6 @@ class RunSettings(Settings):
 
 STAGES = [name for name, field in RunSettings.model_fields.items() if isinstance(field.default, BaseModel)]
 """The stages, in the order in which they run."""
+TRAINING = ("pretrain", "sample", "warmup", "pseudolabel", "evaluate")
+SHARED = {"seed": TRAINING, "threads": (*TRAINING, "calibrate")}
+"""What several stages are told alike, beside their own settings."""

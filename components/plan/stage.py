@@ -12,12 +12,9 @@ from components.common.wanted import read_wanted
 from components.ingest.plan.work import planned
 from components.labels.store import LabelStore
 from components.plan.form import read
-from components.plan.settings import STAGES, RunSettings
+from components.plan.settings import SHARED, STAGES, RunSettings
 from components.releases.opponent import opponent
 
-TRAINING = ("pretrain", "sample", "warmup", "pseudolabel", "evaluate")
-SHARED = {"seed": TRAINING, "threads": (*TRAINING, "calibrate")}
-"""What several stages are told alike, beside their own settings."""
 PLACES = ("name", "source", "store", "source_version", "release")
 
 

@@ -1,0 +1,1 @@
+"""`gleaner release reproduce`: run again what a release was made from, and compare bytes."""
