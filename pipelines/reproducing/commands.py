@@ -83,7 +83,7 @@ def reproduce(place: str, store: str | None, folder: Path, changes: list[str]) -
     from pipelines.configuration.files import read_override
     from pipelines.local.progress import open_display
     from pipelines.local.record import StageError
-    from pipelines.reproducing.compare import causes, compare
+    from pipelines.reproducing.compare import causes, compare, timed
     from pipelines.reproducing.inputs import gathered
     from pipelines.reproducing.rerun import rerun
 
@@ -107,6 +107,8 @@ def reproduce(place: str, store: str | None, folder: Path, changes: list[str]) -
     print(f"release {inputs.release['version']}: {differing} of {len(files)} files differ; it is {made['version']} now")
     for change in changes:
         print(f"changed setting: {change}")
+    for gate in timed(inputs.bundle):
+        print(f"gate {gate} is on a time, which differs from run to run")
     reasons = causes(inputs.bundle, again)
     print(
         "\n".join(f"other than then: {line}" for line in reasons) or "code, libraries and processor are those of then"

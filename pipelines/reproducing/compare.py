@@ -39,6 +39,12 @@ def causes(released: Path, again: Path) -> list[str]:
     ]
 
 
+def timed(released: Path) -> list[str]:
+    """Gates of a release that are on a time, which no two runs measure alike."""
+    gates = json.loads((released / "gate.json").read_bytes())["gates"]
+    return [gate["name"] for gate in gates if "latency" in gate["name"]]
+
+
 def _code(said: dict[str, Any]) -> str:
     named = {each["name"]: each for each in said["predicate"]["buildDefinition"]["resolvedDependencies"]}
     return named["gleaner"]["digest"]["gleanerCode"][:12]

@@ -86,6 +86,19 @@ def test_all_that_is_as_it_was_is_a_table(bundle, capsys):
     assert NOT_CHECKED not in said.out
 
 
+def test_a_release_in_a_bucket_is_verified_alike(bundle, s3_bucket, capsys):
+    store, root = open_store(f"{s3_bucket}/gleaner"), bundle.parents[2]
+    for path in root.rglob("*"):
+        if path.is_file() and path.name != ".gleaner.lock":
+            store.upload(path.relative_to(root).as_posix(), path)
+    place = f"{s3_bucket}/gleaner/{bundle.relative_to(root).as_posix()}"
+    assert command(place, bundle / PUBLIC) == 0
+    assert NOT_CHECKED not in capsys.readouterr().out
+    store.delete(f"{bundle.relative_to(root).as_posix()}/model.onnx")
+    assert command(place, None) == 2
+    assert f"{place}/model.onnx: not there" in capsys.readouterr().err
+
+
 def test_without_a_key_the_table_says_whose_key_was_believed(bundle, capsys):
     assert command(str(bundle), None) == 0
     assert "by the key in the release; name one that you trust with --key" in capsys.readouterr().out

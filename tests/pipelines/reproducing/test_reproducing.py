@@ -13,7 +13,7 @@ from components.releases.bundle import describe, folder_of, publish, version_of
 from pipelines.__main__ import main
 from pipelines.local.progress import Lines
 from pipelines.reproducing.commands import main as reproduce
-from pipelines.reproducing.compare import causes, compare
+from pipelines.reproducing.compare import causes, compare, timed
 from pipelines.reproducing.inputs import Inputs
 from pipelines.reproducing.rerun import commands, rerun
 from tests import tiny
@@ -108,6 +108,11 @@ def test_what_it_was_made_with_then_and_now_is_compared(released, tmp_path):
     differs = {file.name: file.differs for file in compare(released, tmp_path / "again", []) if file.differs}
     assert [*differs] == ["probe.json", "provenance.json"]
     assert differs["probe.json"] == "none was made this time"
+
+
+def test_gates_on_a_time_are_told(tmp_path):
+    write_json(tmp_path / "gate.json", {"gates": [{"name": "ece"}, {"name": "latency_ms_p95"}]})
+    assert timed(tmp_path) == ["latency_ms_p95"]
 
 
 def test_a_mistake_is_one_line(released, tmp_path, capsys):
