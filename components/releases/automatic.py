@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from components.common.errors import BadInputError, FailedError
 from components.common.storage import Store
 from components.releases import champion as champions
-from components.releases.outside import Outside, ready, registered, tell
+from components.releases.outside import Outside, ready, registered, sync, tell
 
 WHO = "gleaner"  # decides where nobody is asked
 
@@ -42,14 +42,21 @@ def decide(
     champions.published(store, release, passed=passed, who=WHO, why=verdict, source=source)
     now = champions.champion(store, model)
     if now and now.version == version:  # of an equal run: what could not be told then is told now
-        return Outcome(True, False, f"{verdict}; it is the champion already", tell(store, model, outside).lines)
+        try:
+            told = sync(store, model, outside).lines
+        except (BadInputError, FailedError) as error:
+            told = [str(error)]
+        return Outcome(True, False, f"{verdict}; it is the champion already", told)
     if not passed:
         why = f"published as not passed: {verdict}; `{approve} --force` overrules it"
         return Outcome(False, False, why, registered(store, model, version, "not passed", outside))
-    if not auto:
+    is_barred = version in champions.barred(store, model)
+    if not auto and not is_barred:
         why = f"{verdict}; it waits for `{approve}` (promote: approval)"
         return Outcome(False, True, why, registered(store, model, version, "waits for approval", outside))
     try:
+        if is_barred:  # said before the repository is asked
+            raise champions.barred_error(version)
         ready(store, release, outside)
         champions.promote(store, release, expected=expected, who=WHO, why=verdict, source=source)
     except (BadInputError, FailedError) as error:

@@ -97,9 +97,7 @@ def promote(store: Store, release: dict[str, Any], *, expected: str | None, who:
         if head.version == version:
             return None
         if version in head.barred:
-            raise BarredError(
-                f"{version} was rejected or rolled back before; `gleaner release approve {version}` promotes it"
-            )
+            raise barred_error(version)
         if head.version != expected:
             raise MovedError(
                 f"the champion is {head.version or 'none'} now, and {version} was compared with {expected or 'none'}; "
@@ -175,6 +173,10 @@ def before(store: Store, model: str) -> str | None:
 def barred(store: Store, model: str) -> tuple[str, ...]:
     """Versions that are never promoted automatically: rejected or rolled back, and not approved since."""
     return _head(store, model).barred
+
+
+def barred_error(version: str) -> BarredError:
+    return BarredError(f"{version} was rejected or rolled back before; `gleaner release approve {version}` promotes it")
 
 
 def history(store: Store, model: str) -> list[Event]:

@@ -65,17 +65,15 @@ def tell(store: Store, model: str, outside: Outside) -> Told:
     return Told(lines, left)
 
 
-def sync(store: Store, model: str, outside: Outside, again: bool) -> Told:
+def sync(store: Store, model: str, outside: Outside, again: bool = False) -> Told:
     """Tell once more what the store has decided. again: also where the repository had it and was changed since.
 
-    Raises BadInputError where there is no champion, nobody to tell, or where the repository was changed since, such as
-    by `git revert`: a person says which of the two holds.
+    Raises BadInputError where there is no champion, or where the repository was changed since, such as by `git revert`:
+    a person says which of the two holds.
     """
     now = champions.champion(store, model)
     if now is None:
         raise BadInputError(f"{store.uri}/releases/{model}: has no champion yet; `gleaner release approve VERSION`")
-    if not outside.target and not outside.registry:
-        raise BadInputError("nobody to tell: neither release.gitops.repository nor release.registry is set")
     told = champions.history(store, model)
     moved = next(event["number"] for event in reversed(told) if event["what"] in MOVES)
     done = any(event["what"] == COMMITTED and event["number"] == moved for event in told)

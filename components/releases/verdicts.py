@@ -86,7 +86,7 @@ def _approve(options: argparse.Namespace) -> int:
     now = champions.champion(which.store, which.model)
     if now and now.version == version:
         print(f"{version} is the champion of {which.model} already")
-        return _tell(outsiders.tell(which.store, which.model, told_to))
+        return _tell(outsiders.sync(which.store, which.model, told_to))
     history = champions.history(which.store, which.model)
     against = _against(version, release, now, history)
     if against and not options.force:
@@ -174,7 +174,10 @@ def _sync(options: argparse.Namespace) -> int:
     which, words = opened(options)
     if words:
         raise BadInputError(f"expected no VERSION, got {' '.join(words)}; the champion is what is told")
-    return _tell(outsiders.sync(which.store, which.model, outside(options), options.again))
+    told_to = outside(options)
+    if not any(told_to):
+        raise BadInputError("nobody to tell: neither release.gitops.repository nor release.registry is set")
+    return _tell(outsiders.sync(which.store, which.model, told_to, options.again))
 
 
 def _tell(told: Told) -> int:

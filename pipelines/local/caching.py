@@ -140,13 +140,15 @@ def _champion_stands(outputs: Outputs, store: str, name: str) -> bool:
 
 def _published(outputs: Outputs, store: str) -> bool:
     """Whether what a stage left in the store is still there: a version of a dataset and its shards, candidates, a
-    release and its championship.
+    release and its championship. What waits for a person is asked again.
     """
     keys: set[str] = set()
     champions: dict[str, str] = {}
     for artifact in outputs.values():
         if not isinstance(artifact, dsl.Artifact):
             continue
+        if artifact.metadata.get("waits"):
+            return False  # for a person, who may have decided since
         described = Path(artifact.uri) / "dataset.json"
         if described.is_file():
             about = read_json(described)

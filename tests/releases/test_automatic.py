@@ -59,6 +59,17 @@ def test_an_equal_run_changes_nothing_and_tells_what_could_not_be_told(world):
     assert len(champions.history(world.store, "digits")) == 3
 
 
+def test_an_equal_run_does_not_undo_a_revert_in_the_repository(world):
+    one, _ = world.release(1)
+    world.release(2, expected=one)
+    git(world.bare.clone, "pull", "-q", "origin", "main")
+    git(world.bare.clone, "revert", "--no-edit", "HEAD")
+    git(world.bare.clone, "push", "-q", "origin", "HEAD:main")
+    _, done = world.release(2, expected=one)
+    assert f"serves {one}, though" in done.told[0]
+    assert f"/releases/digits/{one}\n" in world.bare.shown()
+
+
 def test_a_failed_gate_and_approval_leave_the_champion(world):
     registry = Registry()
     with serving(registry) as address:
@@ -81,8 +92,10 @@ def test_what_cannot_be_promoted_stays_published_with_the_reason(world):
     assert (done.promoted, done.told) == (False, [])
     assert f"published without promotion: the champion is {one} now, and {two} was compared with none" in done.why
     champions.reject(world.store, "digits", two, who="anna", why="", source="a test")
-    _, done = world.release(2, expected=one)
-    assert "was rejected or rolled back before" in done.why
+    for auto in (True, False):
+        _, done = world.release(2, expected=one, auto=auto)
+        assert (done.promoted, done.waits) == (False, False)
+        assert "was rejected or rolled back before" in done.why
     world.target = world.target._replace(path="gone.yaml")
     _, done = world.release(3, expected=one)
     assert "published without promotion: " in done.why

@@ -220,7 +220,8 @@ def test_a_bundle_that_was_changed_is_not_approved(local):
         (["list", "-c", "my.yaml"], "-c and --object-store are understood by `gleaner`"),
         (["list", "store/releases/digits/3f9c"], "expected no VERSION, got 3f9c"),
         (["rollback", "store/releases/digits", "3f9c"], "expected no VERSION, got 3f9c; --to VERSION says which"),
-        (["sync", "store/releases/digits"], "has no champion yet"),
+        (["sync", "store/releases/digits"], "nobody to tell: neither"),
+        (["sync", "store/releases/digits", "--registry", "http://127.0.0.1:1"], "has no champion yet"),
     ],
 )
 def test_words_that_do_not_fit(capsys, monkeypatch, tmp_path, words, said):
@@ -319,6 +320,7 @@ def test_a_revert_in_the_repository_is_never_undone_unasked(local, tmp_path):
     git(bare.clone, "pull", "-q", "origin", "main")
     git(bare.clone, "revert", "--no-edit", "HEAD")
     git(bare.clone, "push", "-q", "origin", "HEAD:main")
+    assert "is the champion of digits already" in local.says("approve", two)
     said = local.says("sync", *told_to, code=2)
     assert f"serves {one}, though {two} was committed there before; `gleaner release rollback --to {one}`" in said
     local.says("rollback", "--to", one, *told_to)

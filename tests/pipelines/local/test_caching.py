@@ -197,6 +197,14 @@ def test_a_cached_plan_holds_while_the_champion_that_it_names_does(tmp_path):
     assert stages.get(key) is None, "plan says what is wrong"
 
 
+def test_a_release_that_waits_for_a_person_is_asked_again(released):
+    stages, key, _ = released
+    waiting = dict(stages.get(key))
+    waiting["release"].metadata |= {"promoted": False, "waits": True}
+    stages.put(key, waiting)
+    assert stages.get(key) is None
+
+
 def test_a_cached_dataset_is_still_in_the_store(tiny_world, tmp_path):
     shutil.copytree(tiny_world.store, tmp_path / "store")
     stages = StageCache(tmp_path / "cache", lambda stage, outputs: None)
