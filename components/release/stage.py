@@ -11,11 +11,11 @@ from components.common.storage import open_store
 from components.common.waiting import sentence, waiting_in
 from components.release.contents import Parts, contents, parts_of
 from components.release.settings import ReleaseSettings
-from components.releases.automatic import decide
 from components.releases.bundle import publish, sums_of
+from components.releases.deciding.automatic import decide
+from components.releases.deciding.outside import Outside
 from components.releases.exported import refusal
 from components.releases.gitops.repository import Target
-from components.releases.outside import Outside
 from components.releases.signature import sign
 
 

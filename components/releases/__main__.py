@@ -1,4 +1,4 @@
-from components.releases.commands import main
+from components.releases.deciding.commands import main
 
 if __name__ == "__main__":
     main()

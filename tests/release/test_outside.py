@@ -9,7 +9,7 @@ import pytest
 from components.common.files import read_json
 from components.common.storage import open_store
 from components.releases.champion import champion
-from components.releases.outside import digest_of
+from components.releases.deciding.outside import digest_of
 from tests import tiny
 from tests.release.test_stage import passes, released, with_changes
 from tests.releases.gitops.world import PATH, Bare

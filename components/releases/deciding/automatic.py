@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from components.common.errors import BadInputError, FailedError
 from components.common.storage import Store
 from components.releases import champion as champions
-from components.releases.outside import Outside, ready, registered, sync, tell
+from components.releases.deciding.outside import Outside, ready, registered, sync, tell
 
 WHO = "gleaner"  # decides where nobody is asked
 

@@ -6,12 +6,12 @@ from typing import Any
 
 from components.common.errors import BadInputError
 from components.releases import champion as champions
-from components.releases import outside as outsiders
 from components.releases.bundle import verified_release
 from components.releases.champion import Champion
+from components.releases.deciding import outside as outsiders
+from components.releases.deciding.options import Which, add_command, one_version, opened, outside, person, versions
+from components.releases.deciding.outside import Told
 from components.releases.history import MOVES, PUBLISHED, Event
-from components.releases.options import Which, add_command, one_version, opened, outside, person, versions
-from components.releases.outside import Told
 
 SOURCE = "gleaner release"
 

@@ -4,9 +4,9 @@ import pytest
 
 from components.common.storage import open_store
 from components.releases import champion as champions
-from components.releases.automatic import Outcome, decide
 from components.releases.bundle import describe, publish
-from components.releases.outside import Outside
+from components.releases.deciding.automatic import Outcome, decide
+from components.releases.deciding.outside import Outside
 from tests.releases.gitops.world import MANIFEST, PATH, Bare, git, target
 from tests.releases.model_registry import Registry, serving
 

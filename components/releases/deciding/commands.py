@@ -5,8 +5,8 @@ import sys
 from collections.abc import Callable, Sequence
 
 from components.common.errors import BadInputError, FailedError
-from components.releases import listing, verdicts
-from components.releases.options import deciding, shared
+from components.releases.deciding import listing, verdicts
+from components.releases.deciding.options import deciding, shared
 from components.releases.verify import add_verify
 
 EXAMPLES = """examples:

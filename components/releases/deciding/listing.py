@@ -9,9 +9,9 @@ from components.common.errors import BadInputError
 from components.common.files import json_text
 from components.releases import champion as champions
 from components.releases.bundle import verified_release
+from components.releases.deciding.options import add_command, add_output, one_version, opened, versions
+from components.releases.deciding.outside import digest_of
 from components.releases.history import MOVES, PUBLISHED, REJECTED, Event
-from components.releases.options import add_command, add_output, one_version, opened, versions
-from components.releases.outside import digest_of
 
 NOTHING = "-"  # in a cell
 

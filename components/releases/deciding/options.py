@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 from components.common.errors import BadInputError
 from components.common.storage import Store, open_store
+from components.releases.deciding.outside import Outside
 from components.releases.gitops.repository import Target
-from components.releases.outside import Outside
 
 WHERE = "give -c my.yaml, a run configuration, or a place such as s3://bucket/prefix/releases/mnist"
 PATH = "manifests/components/serving/inferenceservice.yaml"

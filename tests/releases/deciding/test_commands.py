@@ -1,77 +1,18 @@
 """`gleaner release …` in a folder and in a real S3 store: what it says, what it decides, and what it refuses."""
 
 import json
-import os
 import re
 import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from components.common.files import json_text
-from components.common.storage import open_store
 from components.releases import champion as champions
-from components.releases import outside
-from components.releases.bundle import describe, publish
-from components.releases.commands import main
-from components.releases.outside import digest_of
-from tests.releases.gitops.world import MANIFEST, PATH, TOKEN, Bare, git, served
-from tests.releases.model_registry import Registry, serving
-
-ROOT = Path(__file__).parents[2]
-FILES = {"metrics.json": json_text({"accuracy": 0.93}).encode(), "model.onnx": b"\x00\x01"}
-
-
-class World:
-    """A store with releases of `digits`, and the words of people."""
-
-    def __init__(self, place: str, capsys: pytest.CaptureFixture[str]) -> None:
-        self.place, self.capsys = place, capsys
-        self.store = open_store(place)
-
-    def publish(self, seed: int, compared_with: str | None = "", passed: bool = True, event: bool = True) -> str:
-        about = {
-            "model": "digits",
-            "classes": ["0", "1"],
-            "temperature": 1.5,
-            "digests": {"dataset": "d"},
-            "seed": seed,
-        }
-        release = describe(FILES, about if compared_with is None else {**about, "compared_with": compared_with})
-        publish(self.store, release, FILES)
-        if event:
-            why = "every gate passed" if passed else "ece: 0.2 is above 0.1"
-            champions.published(self.store, release, passed=passed, who="gleaner", why=why, source=f"run {seed}")
-        self.releases = {**getattr(self, "releases", {}), release["version"]: release}
-        return str(release["version"])
-
-    def promote(self, version: str, expected: str | None) -> None:
-        release = self.releases[version]
-        champions.promote(self.store, release, expected=expected, who="gleaner", why="passed", source="run")
-
-    def says(self, *words: str, code: int = 0) -> str:
-        """What a command prints, on stdout where it succeeds, else on stderr."""
-        verb, *rest = words
-        who = ["--who", "anna"] if verb in ("approve", "reject", "rollback", "sync") else []
-        try:
-            main([verb, "--name", "digits", "--store", self.place, *who, *rest])
-            ended = 0
-        except SystemExit as error:
-            ended = int(error.code or 0)
-        said = self.capsys.readouterr()
-        assert ended == code, said
-        if code == 2:
-            assert said.out == ""
-            assert said.err.count("\n") == 1
-            assert said.err.startswith("error: release: ")
-        return said.out if code == 0 else said.out + said.err
-
-    @property
-    def champion(self) -> str | None:
-        now = champions.champion(self.store, "digits")
-        return now and now.version
+from components.releases.deciding import outside
+from components.releases.deciding.commands import main
+from components.releases.deciding.outside import digest_of
+from tests.releases.deciding.people import World
 
 
 @pytest.fixture(params=["folder", "s3"])
@@ -255,106 +196,6 @@ def test_who_is_the_user_where_nobody_is_named(local, monkeypatch):
     assert "this user has no name; give --who NAME" in local.capsys.readouterr().err
 
 
-GITOPS = ("--git-path", PATH)
-
-
-def test_a_decision_is_a_commit_where_a_repository_is_named(local, tmp_path):
-    bare = Bare(tmp_path / "git")
-    told_to = ("--git-repository", str(bare.folder), *GITOPS)
-    one = local.publish(1)
-    said = local.says("approve", one, "--why", "a start", *told_to)
-    assert re.search(rf"^{re.escape(str(bare.folder))}, branch main: commit [0-9a-f]{{12}}$", said, re.M)
-    assert f"storageUri: {local.place}/releases/digits/{one}\n" in bare.shown()
-    assert digest_of(local.releases[one]) in bare.shown()
-    body = git(bare.folder, "log", "-1", "--format=%B%an", "main")
-    assert body.startswith(f"Promote digits {one}\n\na start\n\nGleaner-Release: digits {one}\nGleaner-Decision: 1\n")
-    assert body.endswith("anna")
-    two = local.publish(2, one)
-    local.says("approve", two, *told_to)
-    local.says("rollback", "--why", "complaints", *told_to)
-    assert bare.log() == [f"Roll back digits to {one}", f"Promote digits {two}", f"Promote digits {one}", "first"]
-    assert local.says("history").count("committed") == 3
-    assert "branch main: has it already" in local.says("sync", *told_to)
-
-
-def test_nothing_moves_where_the_repository_cannot_take_the_commit(local, tmp_path, monkeypatch):
-    bare = Bare(tmp_path / "git")
-    one = local.publish(1)
-    with served(bare) as address:
-        told_to = ("--git-repository", address, *GITOPS)
-        assert "no credentials; give a token that may push" in local.says("approve", one, *told_to, code=2)
-        monkeypatch.setenv("GLEANER_GIT_USERNAME", "reader")
-        monkeypatch.setenv("GLEANER_GIT_TOKEN", TOKEN)
-        assert "no permission to push" in local.says("approve", one, *told_to, code=2)
-    missing = ("--git-repository", str(bare.folder), "--git-path", "x.yaml")
-    assert "x.yaml: no such file" in local.says("approve", one, *missing, code=2)
-    assert local.champion is None
-    local.says("approve", one, *missing, "--no-commit")
-    assert local.champion == one
-    assert bare.shown() == MANIFEST
-
-
-def test_a_push_that_is_refused_after_the_decision_is_said_and_made_by_sync(local, tmp_path):
-    bare = Bare(tmp_path / "git")
-    told_to = ("--git-repository", str(bare.folder), *GITOPS)
-    bare.hook("pre-receive", 'echo "freeze until Monday" >&2; exit 1')
-    one = local.publish(1)
-    said = local.says("approve", one, *told_to, code=1)
-    assert f"{one} is the champion of digits now" in said
-    assert re.search(r"^error: decided, but not committed: .*freeze until Monday.*; `gleaner release sync`", said, re.M)
-    assert local.champion == one
-    assert bare.shown() == MANIFEST
-    assert "freeze until Monday" in local.says("sync", *told_to, code=1)
-    bare.hook("pre-receive", "exit 0")
-    assert "branch main: commit " in local.says("sync", *told_to)
-    assert one in bare.shown()
-
-
-def test_a_revert_in_the_repository_is_never_undone_unasked(local, tmp_path):
-    bare = Bare(tmp_path / "git")
-    told_to = ("--git-repository", str(bare.folder), *GITOPS)
-    one = local.publish(1)
-    local.says("approve", one, *told_to)
-    two = local.publish(2, one)
-    local.says("approve", two, *told_to)
-    git(bare.clone, "pull", "-q", "origin", "main")
-    git(bare.clone, "revert", "--no-edit", "HEAD")
-    git(bare.clone, "push", "-q", "origin", "HEAD:main")
-    assert "is the champion of digits already" in local.says("approve", two)
-    said = local.says("sync", *told_to, code=2)
-    assert f"serves {one}, though {two} was committed there before; `gleaner release rollback --to {one}`" in said
-    local.says("rollback", "--to", one, *told_to)
-    assert local.champion == one
-    assert len(bare.log()) == 4
-    local.says("approve", two, *told_to)
-    git(bare.clone, "pull", "-q", "origin", "main")
-    git(bare.clone, "revert", "--no-edit", "HEAD")
-    git(bare.clone, "push", "-q", "origin", "HEAD:main")
-    local.says("sync", "--again", *told_to)
-    assert two in bare.shown()
-
-
-def test_the_model_registry_learns_every_decision_and_holds_none_up(local):
-    registry = Registry()
-    one = local.publish(1)
-    with serving(registry) as address:
-        assert "the Model Registry has digits" in local.says("approve", one, "--registry", address)
-        two = local.publish(2, one)
-        local.says("approve", two, "--registry", address)
-        three = local.publish(3, two)
-        local.says("reject", three, "--registry", address)
-    versions = {
-        made["name"]: made["customProperties"]["decision"]["string_value"]
-        for made in registry.kept["model_versions"].values()
-    }
-    assert versions == {one: "superseded", two: "champion", three: "rejected"}
-    uris = {made["uri"] for made in registry.kept["model_artifacts"].values()}
-    assert uris == {f"{local.place}/releases/digits/{version}" for version in versions}
-    said = local.says("rollback", "--registry", "http://127.0.0.1:1")
-    assert said.count("the Model Registry at http://127.0.0.1:1 was not told: ") == 2
-    assert local.champion == one
-
-
 def test_help_has_examples_for_every_command(capsys):
     main([])
     assert capsys.readouterr().out.startswith("usage: gleaner release ")
@@ -362,30 +203,3 @@ def test_help_has_examples_for_every_command(capsys):
         with pytest.raises(SystemExit):
             main([verb, "-h"])
         assert f"  gleaner release {verb} " in capsys.readouterr().out.partition("examples:")[2]
-
-
-def test_a_configuration_says_which_releases_and_who_is_told(local, tmp_path):
-    bare = Bare(tmp_path / "git")
-    one = local.publish(1)
-    config = tmp_path / "my.yaml"
-    gitops = {"repository": str(bare.folder), "path": PATH}
-    config.write_text(
-        json.dumps({"version": 1, "name": "digits", "source": "x", "store": local.place, "release": {"gitops": gitops}})
-    )
-
-    def gleaner(*words: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "pipelines", *words],
-            capture_output=True,
-            text=True,
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    assert one in gleaner("release", "list", "-c", str(config))
-    said = gleaner("release", "approve", one, "-c", str(config), "--who", "anna", "--why", "a start")
-    assert "branch main: commit " in said
-    assert one in bare.shown()
-    assert "approved" in gleaner("release", "-c", str(config), "history")
