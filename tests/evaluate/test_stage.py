@@ -64,7 +64,7 @@ def test_kubeflow_is_told_in_its_own_form(tiny_evaluated):
     } <= set(read_json(tiny_evaluated.metrics))
     gates = json.loads(tiny_evaluated.metadata["evaluation"]["gates"])
     assert gates == read_json(tiny_evaluated.evaluation / "gate.json")["gates"]
-    assert [gate["name"] for gate in gates] == ["max_ece", "max_drop"]
+    assert [gate["name"] for gate in gates] == ["ece", "accuracy against warmup", "accuracy against champion"]
 
 
 def test_the_page_is_whole_without_code_and_without_the_web(tiny_world, tiny_evaluated):

@@ -65,7 +65,7 @@ def test_a_setting_of_one_stage_leaves_what_the_others_are_told(world, tmp_path)
     run's settings.
     """
     before = planned(fill(world), tmp_path / "a")
-    after = planned({**fill(world), "settings": {"evaluate": {"gates": {"min_accuracy": 0.5}}}}, tmp_path / "b")
+    after = planned({**fill(world), "settings": {"evaluate": {"gates": ["accuracy >= 0.5"]}}}, tmp_path / "b")
     assert {name for name in OUTPUTS if before[name] != after[name]} == {"evaluate", "release"}
 
 
