@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from components.evaluate.sought import UNMEASURED, Answers, Difference, NoFigureError, against, figure
 from components.evaluate.rules import METRICS, Rule, parse
+from components.evaluate.sought import UNMEASURED, Answers, Difference, NoFigureError, against, figure
 
 __all__ = ["UNMEASURED", "Answers", "decision", "judge"]
 
@@ -138,12 +138,17 @@ def decision(gates: list[Row], about: dict[str, Any]) -> dict[str, Any]:
     other = about.get("against", {}).get("champion")
     known = f"the champion {other['version']}" if other else "the warm-up model, for there is no champion yet"
     if failed:
-        title = f"Do not ship: {len(failed)} of {_counted(len(gates))} failed"
+        title = f"Do not ship, {len(failed)} of {_counted(len(gates))} failed"
         why = "; ".join(f"{gate['rule']}: {gate['why']}" for gate in failed)
     else:
-        title = f"Ship: all {_counted(len(gates))} passed" if gates else "Ship: no gate is set"
+        title = f"Ship, all {_counted(len(gates))} passed" if gates else "Ship, no gate is set"
         why = (other or about.get("against", {}).get("warmup") or {}).get("why") or _accuracy(about)
     return {"ship": not failed, "title": title, "why": why, "against": known}
+
+
+def in_a_line(decided: dict[str, Any]) -> str:
+    """The decision for the closing table and Kubeflow's UI."""
+    return f"{decided['title']}: {decided['why']} (against {decided['against']})"
 
 
 def _counted(gates: int) -> str:

@@ -88,7 +88,7 @@ def against(rule: Rule, about: dict[str, Any], answers: Answers | None, seed: in
         raise NoFigureError(f"metrics.json compares with no {rule.other} model")
     other = "the warm-up model" if rule.other == "warmup" else f"the champion {pair['version']}"
     if not pair["images"]:
-        raise NoFigureError(f"no test image to compare with {other} on: {pair['why']}")
+        raise NoFigureError(f"not compared with {other}: {pair['why']}")
     if rule.metric == "ece":
         if pair.get("ece_here") is None or pair.get("ece_there") is None:
             raise NoFigureError(f"the calibration error of {other} is not known")

@@ -17,10 +17,10 @@ from components.common.waiting import pass_on, waiting_in
 from components.evaluate import against, findings, history
 from components.evaluate.exporting import exported
 from components.evaluate.figures import plain, provenance, shown_matrix
-from components.evaluate.gates import judge
+from components.evaluate.gates import decision, in_a_line, judge
 from components.evaluate.measuring import measured, read_inputs
 from components.evaluate.notebook import write_report
-from components.evaluate.predictions import PREDICTIONS, predictions
+from components.evaluate.predictions import PREDICTIONS, answers, predictions
 from components.evaluate.settings import EvaluateSettings
 
 
@@ -66,10 +66,11 @@ def run(
     }
     about |= history.of_labels(labels, inputs.labels_about)
     about |= compared(about, inputs.labels, inputs.labels_about, open_store(store), settings.since)
-    gates = judge(settings.gates, about)
+    gates = judge(settings.gates, about, answers(found), seed=seed)
+    decided = decision(gates, about)
     with new_folder(evaluation) as folder:
         write_json(folder / "metrics.json", about)
-        write_json(folder / "gate.json", {"format": 1, "passed": all(gate["passed"] for gate in gates), "gates": gates})
+        write_json(folder / "gate.json", {"format": 2, "passed": decided["ship"], "decision": decided, "gates": gates})
         save_table(folder / "predictions.parquet", predictions(inputs.data, found), PREDICTIONS)
         made.write(folder)
         write_report(
@@ -83,7 +84,7 @@ def run(
     matrix = shown_matrix(inputs.classes.names, found.matrix)
     write_json(metrics, plain(about))
     write_json(confusion, matrix)
-    verdict = {"gates": json_text(gates), **state(inputs.classes, about)}
+    verdict = {"gates": json_text(gates), "decision": in_a_line(decided), **state(inputs.classes, about)}
     return {"metrics": plain(about), "confusion": matrix, "evaluation": verdict}
 
 

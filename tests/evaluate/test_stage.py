@@ -67,6 +67,36 @@ def test_kubeflow_is_told_in_its_own_form(tiny_evaluated):
     assert [gate["name"] for gate in gates] == ["ece", "accuracy against warmup", "accuracy against champion"]
 
 
+def test_gates_on_classes_and_slices_find_their_figures(tiny_world, tmp_path):
+    """Through the stage, which knows what each model said of each image."""
+    rules = [
+        "recall[3] >= 0",
+        "f1[3] >= 0",
+        "accuracy[brightness=darkest] >= 0",
+        "images[class 3] <= 9",
+        "recall[3] not below warmup at 95 %",
+        "accuracy[brightness=darkest] not below warmup by more than 100 points",
+        "aurc <= 1",
+    ]
+    done = tiny.evaluated(tiny_world, tmp_path, gates=rules, map_points=0)
+    gate, about = (read_json(done.evaluation / name) for name in ("gate.json", "metrics.json"))
+    rows = {row["rule"]: row for row in gate["gates"]}
+    assert list(rows) == rules
+    (failed,) = (row for row in gate["gates"] if not row["passed"])
+    assert failed["why"].startswith("there is no class 'class 3'; ")
+    assert not gate["passed"]
+    assert gate["decision"]["ship"] is False
+    assert gate["decision"]["title"] == "Do not ship, 1 of 7 gates failed"
+    assert done.metadata["evaluation"]["decision"].startswith(
+        "Do not ship, 1 of 7 gates failed: images[class 3] <= 9: "
+    )
+    lines = {line["class"]: line for line in about["per_class"]}
+    assert rows["recall[3] >= 0"]["figure"] == lines["3"]["recall"]
+    dark = next(line for line in about["slices"] if (line["by"], line["name"]) == ("brightness", "darkest"))
+    row = rows["accuracy[brightness=darkest] >= 0"]
+    assert (row["figure"], row["images"]) == (dark["accuracy"], dark["images"])
+
+
 def test_the_page_is_whole_without_code_and_without_the_web(tiny_world, tiny_evaluated):
     page = (tiny_evaluated.evaluation / "report.html").read_text(encoding="utf-8")
     assert tiny_evaluated.report.read_text(encoding="utf-8") == page
