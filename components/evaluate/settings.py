@@ -12,6 +12,25 @@ def _gate(text: str) -> str:
     return parse(text).text
 
 
+class Precise(Settings):
+    """A second opinion on unlabelled images, by the model and its checkpoints (pseudolabel.checkpoints) x views x
+    passes of dropout. It costs `images` x models x `views` forward passes, and as many again on test images.
+    """
+
+    images: int = Field(0, ge=0)
+    """Images of the pool that are asked about, drawn at random; 0 asks for no second opinion."""
+    views: Annotated[int, Field(ge=1, le=32)] = 4
+    """Times that each model sees an image: once as it is, then changed as in training (test-time augmentation)."""
+    passes: Annotated[int, Field(ge=1, le=64)] = 4
+    """Times that the head answers about each view, each with other features dropped (MC-dropout)."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Share of the features that a pass drops."""
+    sure: Share = 0.5
+    """Probability that the ensemble must give another class to disagree surely: such images are offered to the next
+    round of labelling.
+    """
+
+
 class EvaluateSettings(Settings):
     """What the report shows and what the release demands."""
 
@@ -36,6 +55,7 @@ class EvaluateSettings(Settings):
     """Slices and classes of fewer test images are marked: their figures say little."""
     int8_max_drop: Share | None = None
     """Greatest loss of test accuracy at which a model of 8-bit weights is released too; null makes none."""
+    precise: Precise = Precise()
     champion: str = ""
     """Version of the champion that the model is compared with; each run fills it in."""
     since: str = ""

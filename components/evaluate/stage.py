@@ -20,6 +20,7 @@ from components.evaluate.figures import plain, provenance, shown_matrix
 from components.evaluate.gates import decision, in_a_line, judge
 from components.evaluate.measuring import measured, read_inputs
 from components.evaluate.notebook import write_report
+from components.evaluate.precise import offer, second_opinion
 from components.evaluate.predictions import PREDICTIONS, answers, predictions
 from components.evaluate.settings import EvaluateSettings
 
@@ -66,6 +67,9 @@ def run(
     }
     about |= history.of_labels(labels, inputs.labels_about)
     about |= compared(about, inputs.labels, inputs.labels_about, open_store(store), settings.since)
+    opinion = None
+    if settings.precise.images:
+        about["precise"], opinion = second_opinion(inputs, found.rows, found.labels)
     gates = judge(settings.gates, about, answers(found), seed=seed)
     decided = decision(gates, about)
     with new_folder(evaluation) as folder:
@@ -73,6 +77,8 @@ def run(
         write_json(folder / "gate.json", {"format": 2, "passed": decided["ship"], "decision": decided, "gates": gates})
         save_table(folder / "predictions.parquet", predictions(inputs.data, found), PREDICTIONS)
         made.write(folder)
+        if opinion is not None:
+            offer(folder, opinion, inputs)
         write_report(
             folder,
             {"dataset": dataset, "embeddings": embeddings, "labels": labels, "evaluation": folder},
@@ -89,8 +95,10 @@ def run(
 
 
 def state(classes: Classes, about: dict[str, Any]) -> dict[str, str]:
-    """What classes without a training label cost, what changed since the round before, and how the model stands to the
-    champion, for the log and Kubeflow's UI; each where there is something to say. about: metrics.json.
+    """What classes without a training label cost, what changed since the round before, how the model stands to the
+    champion, and what a second opinion says, for the log and Kubeflow's UI; each where there is something to say.
+
+    about: metrics.json.
     """
     told = {}
     if classes.missing:
@@ -99,6 +107,9 @@ def state(classes: Classes, about: dict[str, Any]) -> dict[str, str]:
     if "since" in about:
         told["since"] = f"round {about['since']['round']}: {history.told(about['since'])}"
         print(f"since {told['since']}", flush=True)
+    if "precise" in about:
+        told["precise"] = about["precise"]["why"]
+        print(f"second opinion: {told['precise']}", flush=True)
     if champion := about["against"]["champion"]:
         told["champion"] = f"{champion['version']}: {against.told(champion, about['forgotten'])}"
         print(f"against champion {told['champion']}", flush=True)

@@ -18,6 +18,7 @@ from components.common.learning.training import precision_name, set_threads
 from components.common.seeding import seeded
 from components.common.storage import open_store
 from components.common.waiting import pass_on, waiting_in
+from components.pseudolabel.checkpoints import Checkpoints
 from components.pseudolabel.health import health
 from components.pseudolabel.needs import check_memory
 from components.pseudolabel.settings import PseudolabelSettings
@@ -56,7 +57,8 @@ def run(
     compared = np.concatenate([held, np.sort(seeded(seed, "watched")[0].permutation(pool)[:WATCHED])])
     n = len(held)
     scores = logits(model, spec, plain, compared, BATCH)
-    new, history = train(model, spec, images, trained, pool, class_shares(scores[n:]), settings, seed)
+    kept = Checkpoints(settings.steps, settings.checkpoints)
+    new, history = train(model, spec, images, trained, pool, class_shares(scores[n:]), settings, seed, kept)
 
     before = scores.argmax(axis=1)
     new_scores = logits(new, spec, plain, compared, BATCH)
@@ -76,6 +78,7 @@ def run(
         data,
         labels,
         stage="pseudolabel",
+        checkpoints=kept.weights if better else {},  # of a model that is handed on: others would be another's opinion
         classes=classes.trained,
         unlabelled_classes=classes.missing,
         settings=settings.model_dump(mode="json"),

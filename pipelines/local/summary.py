@@ -62,6 +62,8 @@ def summary(run: Run, store: str, object_store: str = "") -> Iterator[Row]:
     if "champion" in evaluation:
         version, _, what = evaluation["champion"].partition(": ")
         yield f"against champion {version}", what
+    if "precise" in evaluation:
+        yield "second opinion", evaluation["precise"]
     yield from _gates(evaluation)
     yield from _release(_figures(stages, "release", "release"), store, object_store)
     for label, stage, output, name in PAGES:

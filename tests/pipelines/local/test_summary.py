@@ -53,7 +53,7 @@ def run(tmp_path: Path) -> Run:
         stage(
             "evaluate",
             9.0,
-            evaluation={"gates": json.dumps(GATES), "decision": "Do not ship: 1 of 2 gates failed. Worse."},
+            evaluation={"gates": json.dumps(GATES), "decision": "Do not ship.", "precise": "on 3 of 9"},
             metrics={
                 "accuracy": 0.9618,
                 "accuracy_low": 0.941,
@@ -89,7 +89,8 @@ def test_the_table_says_what_was_bought_and_what_came_of_it(run, monkeypatch):
     assert rows["calibration error"] == "5.00 % before, 1.20 % after (temperature 1.234)"
     assert rows["gate accuracy >= 0.9"] == "96.18 %  passed"
     assert rows["gate accuracy not below warmup"] == "-1.00 points  FAILED: worse than warm-up"
-    assert rows["decision"] == "Do not ship: 1 of 2 gates failed. Worse."
+    assert rows["decision"] == "Do not ship."
+    assert rows["second opinion"] == "on 3 of 9"
     assert rows["release"] == "2026-abc, not promoted: max_drop failed at s3://bucket/x/releases/mnist/2026-abc"
     assert rows["report"] == "evaluate/evaluation/report.html"
     assert rows["contact sheet"] == "sample/candidates/contact_sheet.html"
