@@ -13,6 +13,7 @@ UNMEASURED = "no test labels to measure on: set sample.test_budget, and answer i
 UNTIMED = "the latency was not measured"
 ABSENT = {
     "int8_drop": "no model of 8-bit weights was made: evaluate.int8_max_drop is null",
+    "onnx_difference": "the ONNX file was not made, or its answers are no numbers",
     "agreement": "no second opinion was asked for: pseudolabel.precise and evaluate.precise are off",
     "latency_ms_p50": UNTIMED,
     "latency_ms_p95": UNTIMED,

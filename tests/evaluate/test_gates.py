@@ -250,6 +250,13 @@ def test_a_model_file_that_answers_otherwise_is_a_gate_of_its_own(difference, pa
     assert row["why"].endswith("and at most 0.0001 is allowed, over 200 test images")
 
 
+def test_a_model_file_whose_answers_are_no_numbers_fails():
+    onnx = {"images": 200, "max_difference": None, "tolerance": 1e-4, "int8": None}
+    (row,) = judge([], measured(onnx=onnx))
+    assert (row["name"], row["passed"]) == ("onnx", False)
+    assert "its answers are no numbers" in row["why"]
+
+
 def test_the_decision_says_why_and_against_what():
     about = measured(against={"warmup": pair(12, 4), "champion": pair(12, 4, why="2.0 points above the champion v7")})
     told = decision(judge(DEFAULT, about), about)
