@@ -1,6 +1,7 @@
 """Train on labels and pseudo-labels, and keep the warm-up model where that is not better."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -60,15 +61,13 @@ def run(
     kept = Checkpoints(settings.steps, settings.checkpoints)
     new, history = train(model, spec, images, trained, pool, class_shares(scores[n:]), settings, seed, kept)
 
-    before = scores.argmax(axis=1)
     new_scores = logits(new, spec, plain, compared, BATCH)
-    after = new_scores.argmax(axis=1)
+    before, after = scores.argmax(axis=1), new_scores.argmax(axis=1)
     right, new_right = (classes.columns[said[:n]] == truth for said in (before, after))  # wrong of an unknown class
     better, why = verdict(right, new_right, before[n:], after[n:], classes.trained)
     if not settings.steps:
         better, why = False, "pseudolabel.steps is 0; the warm-up model is handed on"
-    confident = history[-1]["confident"] if history else 0.0
-    figures = {**trained_on(known), "unlabelled": len(pool), "validation_images": n, "confident": confident}
+    figures = {**trained_on(known), "unlabelled": len(pool), "validation_images": n, "confident": confident(history)}
     figures |= validated(right, new_right if better else right)
     save_classifier(
         classifier,
@@ -92,6 +91,11 @@ def run(
     )
     write_json(metrics, figures)
     return {"metrics": figures, "classifier": {"stage": "pseudolabel", "handed_on": not better, "why": why}}
+
+
+def confident(history: list[dict[str, Any]]) -> float:
+    """Share of the guesses that were confident enough to teach, in the last step."""
+    return history[-1]["confident"] if history else 0.0
 
 
 def validated(warm_right: np.ndarray, right: np.ndarray) -> dict[str, float]:

@@ -17,7 +17,6 @@ from pipelines.configuration import files
 from pipelines.configuration.config import RunConfig, load_config, schema, show
 
 CONFIGS = Path(__file__).parents[3] / "pipelines" / "configs"
-MARGIN = "accuracy not below warmup by more than 1 points"
 LEAST = "version: 2\nname: cats\nsource: in\nstore: out\n"
 
 
@@ -114,40 +113,6 @@ def test_references_inside_a_configuration(write):
         ("pretrain: 5\n", "a.yaml:5: pretrain: got 5, expected a section of `key: value` lines"),
         ("pretrain:\n  epochs: {a: 1}\n", "a.yaml:6: pretrain.epochs: got {'a': 1}, expected a valid integer"),
         ("pretrain:\n  epochs: [1]\n", "a.yaml:6: pretrain.epochs: got [1], expected a valid integer"),
-        (
-            "evaluate:\n  gates:\n    min_accuracy: 90\n",
-            "a.yaml:7: evaluate.gates: min_accuracy: got 90, expected less than or equal to 1",
-        ),
-        (
-            "evaluate:\n  gates: {min_acuracy: 0.9}\n",
-            "a.yaml:6: evaluate.gates: unknown key 'min_acuracy'; did you mean 'min_accuracy'?",
-        ),
-        (
-            "evaluate:\n  gates:\n    - accuracy >= 0.9\n    - acuracy >= 0.9\n",
-            "a.yaml:8: evaluate.gates: 'acuracy >= 0.9': unknown metric 'acuracy'; did you mean 'accuracy'?",
-        ),
-        ("evaluate:\n  gates: [ece <= 0.1,\n 5]\n", "a.yaml:7: evaluate.gates: got 5, expected text"),
-        (
-            "evaluate:\n  gates: accuracy >= 1\n",
-            "a.yaml:6: evaluate.gates: got 'accuracy >= 1', expected a list of gates such as `accuracy >= 0.9` or "
-            "`accuracy not below champion by more than 0.5 points at 95 %`",
-        ),
-        (
-            "evaluate:\n  gates:\n",
-            "a.yaml:6: evaluate.gates: got None, expected a list of gates such as `accuracy >= 0.9` or "
-            "`accuracy not below champion by more than 0.5 points at 95 %`",
-        ),
-        (
-            "evaluate:\n  gates: ['ece <= ${seed}', 'accuracy >= ${threads}']\n",
-            "a.yaml:6: evaluate.gates.1: 'accuracy >= 2': accuracy is a share; expected 0 to 1, or a percentage such "
-            "as 90 %",
-        ),
-        (
-            "evaluate:\n  gates:\n    - accuracy >= ${oc.env:HOME}\n",
-            "a.yaml:7: evaluate.gates.0: got 'accuracy >= ${oc.env:HOME}', expected a plain ${key}: a configuration "
-            "reads nothing but itself",
-        ),
-        ("evaluate: &a\n  gates: [*a]\n", "a.yaml:5: nested more than 10 keys deep"),
         ("pseudolabel:\n  t1: 0.5\n", "a.yaml:5: pseudolabel: t1 (0.5) must not exceed t2 (0.4)"),
         ("seed: 1\nseed: 2\n", "a.yaml:6: key 'seed' stands here a second time; the first is at a.yaml:5"),
         ("pretrain:\n  no: 5\n", "a.yaml:6: key 'no' is not text; quote it"),
@@ -260,31 +225,6 @@ def test_older_versions_are_migrated(write, monkeypatch):
         mistake(write("version: -1\n", "c.yaml"))
         == "c.yaml:1: version -1 is not one that this gleaner reads ([0, 1, 2])"
     )
-
-
-@pytest.mark.parametrize(
-    ("layers", "gates"),
-    [
-        (["1 {min_accuracy: 0.9}"], ["accuracy >= 0.9", *DEFAULT]),
-        (["1 {min_accuracy: 0.9}", "1 {max_ece: 0.05}"], ["accuracy >= 0.9", "ece <= 0.05", *DEFAULT[1:]]),
-        (["1 {min_accuracy: 0.9}", "1 {min_accuracy: null}"], [*DEFAULT]),
-        (["1 {min_accuracy: 0.9}", "2 [images >= 9]"], ["images >= 9"]),
-        (["2 [images >= 9, ece <= 5 %]", "1 {max_ece: null, max_drop: 0.01}"], [MARGIN, "images >= 9"]),
-        (["2 [images >= 9]", "2 []"], []),
-        (["1 {max_ece: null}", "2"], [*DEFAULT[1:]]),
-        (["2", "1 {max_ece: null}", "1"], [*DEFAULT[1:]]),
-    ],
-)
-def test_gates_of_version_1_in_a_chain_with_those_of_version_2(write, layers, gates):
-    for number, layer in enumerate(layers):
-        version, _, said = layer.partition(" ")
-        text = LEAST.replace("version: 2", f"version: {version}")
-        text += f"extends: {number - 1}.yaml\n" if number else ""
-        path = write(text + (f"evaluate: {{gates: {said}}}\n" if said else ""), f"{number}.yaml")
-    config = load_config(path)
-    assert config.evaluate.gates == gates
-    assert yaml.safe_load(show(config))["version"] == 2
-    assert load_config(path, ["evaluate.gates={max_ece: 0.02}"]).evaluate.gates.count("ece <= 0.02") == 1
 
 
 RUNS = sorted(path for path in CONFIGS.glob("*.yaml") if path.name != "schedules.yaml")
