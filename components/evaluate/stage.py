@@ -18,11 +18,13 @@ from components.evaluate import against, findings, history
 from components.evaluate.exporting import exported
 from components.evaluate.figures import plain, provenance, shown_matrix
 from components.evaluate.gates import decision, in_a_line, judge
+from components.evaluate.latency import latency
 from components.evaluate.measuring import measured, read_inputs
 from components.evaluate.notebook import write_report
 from components.evaluate.precise import offer, second_opinion
 from components.evaluate.predictions import PREDICTIONS, answers, predictions
 from components.evaluate.settings import EvaluateSettings
+from components.releases.model import MODEL
 
 
 def run(
@@ -70,7 +72,7 @@ def run(
     opinion = None
     if settings.precise.images:
         about["precise"], opinion = second_opinion(inputs, found.rows, found.labels)
-    gates = judge(settings.gates, about, answers(found), seed=seed)
+    gates = judge(settings.gates, about, answers(found), lambda: latency(made.files[MODEL], threads), seed)
     decided = decision(gates, about)
     with new_folder(evaluation) as folder:
         write_json(folder / "metrics.json", about)
