@@ -76,7 +76,7 @@ def run(
     decided = decision(gates, about)
     with new_folder(evaluation) as folder:
         write_json(folder / "metrics.json", about)
-        write_json(folder / "gate.json", {"format": 2, "passed": decided["ship"], "decision": decided, "gates": gates})
+        write_json(folder / "gate.json", {"format": 1, "passed": decided["ship"], "decision": decided, "gates": gates})
         save_table(folder / "predictions.parquet", predictions(inputs.data, found), PREDICTIONS)
         made.write(folder)
         if opinion is not None:
