@@ -59,7 +59,7 @@ def training(
         sample_label_access: Who answers: `oracle` (the source's labels, for the picks alone), `source` (all of them), `store` (people, by `gleaner label`, round after round), or `file` (people, by a table).
         sample_labels_file: Path or s3:// URI of people's answers, where `file` is chosen; `none` while there are none.
         release_promote: A model that passes every gate becomes the champion at once (`auto`), or once a person says so (`approval`, by `gleaner release approve`).
-        settings: JSON object of all else that differs from the defaults, as in a run configuration, such as {"evaluate": {"gates": {"min_accuracy": 0.9}}}; "null" switches a gate off.
+        settings: JSON object of all else that differs from the defaults, as in a run configuration, such as {"evaluate": {"gates": ["accuracy >= 0.9"]}}; "null" stands for null.
     """
     places = {"name": name, "source": source, "store": store}
     told = plan(

@@ -8,11 +8,12 @@
                   labelstudio.json  summary.json                    sample      -> people
     labels/       labels.parquet  labels.json  label_advice.json    sample      -> warmup
     classifier/   classifier.safetensors  classifier.json  history.jsonl  labels.parquet  labels.json
-                  label_advice.json
+                  label_advice.json  checkpoint-<step>.safetensors (pseudolabel.checkpoints)
                                                                     warmup, pseudolabel -> next stages
     calibration/  calibration.json                                  calibrate   -> evaluate, release
     evaluation/   report.ipynb  report.html  metrics.json  gate.json  predictions.parquet  model.onnx
                   model.int8.onnx  probe.json  reference.parquet  reference.json
+                  opinion.parquet (evaluate.precise)
                                                                     evaluate    -> release
     release/      release.json                                      release     -> serving, people
 

@@ -6,6 +6,7 @@ import pyarrow as pa
 from components.common import metrics as m
 from components.common.artifacts import Dataset
 from components.evaluate.measuring import Measured
+from components.evaluate.sought import Answers
 
 PREDICTIONS = pa.schema(
     [
@@ -49,3 +50,12 @@ def predictions(data: Dataset, found: Measured) -> pa.Table:
             "distance": pa.array(columns.distance, from_pandas=True),
         }
     )
+
+
+def answers(found: Measured) -> Answers:
+    """The same for the gates; the champion's where it is compared."""
+    others = {"warmup": found.warm.predicted}
+    if found.champion:
+        others["champion"] = found.champion.predicted.copy()
+        others["champion"][~found.compared] = None
+    return Answers(found.labels, found.final.predicted, others, found.columns.kinds())

@@ -140,18 +140,12 @@ def unlabelled(facts: Evaluation) -> str:
 def gates(facts: Evaluation) -> HTML:
     """Each gate with its figure and verdict."""
     rows = [
-        (
-            "✓ passed" if gate["passed"] else "✗ failed",
-            gate["name"],
-            "–" if gate["figure"] is None else f"{100 * gate['figure']:.2f} %",
-            f"{'≥' if gate['relation'] == '>=' else '≤'} {100 * gate['limit']:.2f} %",
-            gate["why"],
-        )
+        ("✓ passed" if gate["passed"] else "✗ failed", gate["rule"], gate["shown"], gate["why"])
         for gate in facts.gates["gates"]
     ]
     if not rows:
-        return HTML(note("Every gate is switched off (evaluate.gates)."))
-    return HTML(f'<div class="verdicts">{table(["", "gate", "figure", "limit", "why"], rows)}</div>')
+        return HTML(note("No gate is set (evaluate.gates)."))
+    return HTML(f'<div class="verdicts">{table(["", "gate", "figure", "why"], rows)}</div>')
 
 
 @measured

@@ -17,11 +17,14 @@ from components.common.waiting import pass_on, waiting_in
 from components.evaluate import against, findings, history
 from components.evaluate.exporting import exported
 from components.evaluate.figures import plain, provenance, shown_matrix
-from components.evaluate.gates import judge
+from components.evaluate.gates import decision, in_a_line, judge
+from components.evaluate.latency import latency
 from components.evaluate.measuring import measured, read_inputs
 from components.evaluate.notebook import write_report
-from components.evaluate.predictions import PREDICTIONS, predictions
+from components.evaluate.precise import offer, second_opinion
+from components.evaluate.predictions import PREDICTIONS, answers, predictions
 from components.evaluate.settings import EvaluateSettings
+from components.releases.model import MODEL
 
 
 def run(
@@ -66,12 +69,18 @@ def run(
     }
     about |= history.of_labels(labels, inputs.labels_about)
     about |= compared(about, inputs.labels, inputs.labels_about, open_store(store), settings.since)
-    gates = judge(settings.gates, about)
+    opinion = None
+    if settings.precise.images:
+        about["precise"], opinion = second_opinion(inputs, found.rows, found.labels)
+    gates = judge(settings.gates, about, answers(found), lambda: latency(made.files[MODEL], threads), seed)
+    decided = decision(gates, about)
     with new_folder(evaluation) as folder:
         write_json(folder / "metrics.json", about)
-        write_json(folder / "gate.json", {"format": 1, "passed": all(gate["passed"] for gate in gates), "gates": gates})
+        write_json(folder / "gate.json", {"format": 1, "passed": decided["ship"], "decision": decided, "gates": gates})
         save_table(folder / "predictions.parquet", predictions(inputs.data, found), PREDICTIONS)
         made.write(folder)
+        if opinion is not None:
+            offer(folder, opinion, inputs)
         write_report(
             folder,
             {"dataset": dataset, "embeddings": embeddings, "labels": labels, "evaluation": folder},
@@ -83,13 +92,15 @@ def run(
     matrix = shown_matrix(inputs.classes.names, found.matrix)
     write_json(metrics, plain(about))
     write_json(confusion, matrix)
-    verdict = {"gates": json_text(gates), **state(inputs.classes, about)}
+    verdict = {"gates": json_text(gates), "decision": in_a_line(decided), **state(inputs.classes, about)}
     return {"metrics": plain(about), "confusion": matrix, "evaluation": verdict}
 
 
 def state(classes: Classes, about: dict[str, Any]) -> dict[str, str]:
-    """What classes without a training label cost, what changed since the round before, and how the model stands to the
-    champion, for the log and Kubeflow's UI; each where there is something to say. about: metrics.json.
+    """What classes without a training label cost, what changed since the round before, how the model stands to the
+    champion, and what a second opinion says, for the log and Kubeflow's UI; each where there is something to say.
+
+    about: metrics.json.
     """
     told = {}
     if classes.missing:
@@ -98,6 +109,9 @@ def state(classes: Classes, about: dict[str, Any]) -> dict[str, str]:
     if "since" in about:
         told["since"] = f"round {about['since']['round']}: {history.told(about['since'])}"
         print(f"since {told['since']}", flush=True)
+    if "precise" in about:
+        told["precise"] = about["precise"]["why"]
+        print(f"second opinion: {told['precise']}", flush=True)
     if champion := about["against"]["champion"]:
         told["champion"] = f"{champion['version']}: {against.told(champion, about['forgotten'])}"
         print(f"against champion {told['champion']}", flush=True)

@@ -6,7 +6,7 @@ from typing import Any
 from components.common.answers import read_answers
 from components.common.code import code_digest
 from components.common.files import sha256_bytes, sha256_json, write_json
-from components.common.rounds import newest_before
+from components.common.rounds import OPINIONS, newest_before
 from components.common.storage import open_store
 from components.common.wanted import read_wanted
 from components.ingest.plan.work import planned
@@ -68,6 +68,8 @@ def run(
         people = LabelStore(place, asked.name)
         seen["labels_version"] = people.version()
         number += max((answer.round for answer in people.read(seen["labels_version"]).answers), default=0)
+    if asked.sample.second_opinion:
+        seen["opinion"] = newest_before(place, asked.name, number, OPINIONS)
     told["sample"] |= seen
     made_from = _of_run(told)
     told["release"] |= {"run": made_from, "run_key": run_key(made_from, listed.contents)}

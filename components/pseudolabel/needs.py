@@ -33,6 +33,6 @@ def needed(data: Dataset, spec: ModelSpec, classes: int, pool: int, settings: Ps
     step = Need(0, 0)
     if settings.steps:
         shape = shape_of(spec, settings.batch_size + others)
-        step = training(count(build, shape, precision_of(settings.precision)), COPIES)
+        step = training(count(build, shape, precision_of(settings.precision)), COPIES + settings.checkpoints)
     kept = kept_bytes(min(pool, settings.steps * others), data, spec.mode, load_size(spec.image_size))
     return added(memory.held(), either(step, inference(build, shape_of(spec, BATCH))), Need(0, kept))

@@ -41,6 +41,10 @@ class PseudolabelSettings(Settings):
     learning_rate: Positive = 1e-3
     """Peak, for AdamW."""
     weight_decay: Annotated[float, Field(ge=0)] = 1e-3
+    checkpoints: Annotated[int, Field(ge=0, le=8)] = 0
+    """Averaged weights of earlier steps that are kept beside the model, spread over the second half of training: the
+    models of a second opinion (`evaluate.precise`). Each costs as much memory and disk as the model.
+    """
     augment: Augment = Augment()
     precision: Precision = "auto"
 

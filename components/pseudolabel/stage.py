@@ -1,6 +1,7 @@
 """Train on labels and pseudo-labels, and keep the warm-up model where that is not better."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from components.common.learning.training import precision_name, set_threads
 from components.common.seeding import seeded
 from components.common.storage import open_store
 from components.common.waiting import pass_on, waiting_in
+from components.pseudolabel.checkpoints import Checkpoints
 from components.pseudolabel.health import health
 from components.pseudolabel.needs import check_memory
 from components.pseudolabel.settings import PseudolabelSettings
@@ -56,17 +58,16 @@ def run(
     compared = np.concatenate([held, np.sort(seeded(seed, "watched")[0].permutation(pool)[:WATCHED])])
     n = len(held)
     scores = logits(model, spec, plain, compared, BATCH)
-    new, history = train(model, spec, images, trained, pool, class_shares(scores[n:]), settings, seed)
+    kept = Checkpoints(settings.steps, settings.checkpoints)
+    new, history = train(model, spec, images, trained, pool, class_shares(scores[n:]), settings, seed, kept)
 
-    before = scores.argmax(axis=1)
     new_scores = logits(new, spec, plain, compared, BATCH)
-    after = new_scores.argmax(axis=1)
+    before, after = scores.argmax(axis=1), new_scores.argmax(axis=1)
     right, new_right = (classes.columns[said[:n]] == truth for said in (before, after))  # wrong of an unknown class
     better, why = verdict(right, new_right, before[n:], after[n:], classes.trained)
     if not settings.steps:
         better, why = False, "pseudolabel.steps is 0; the warm-up model is handed on"
-    confident = history[-1]["confident"] if history else 0.0
-    figures = {**trained_on(known), "unlabelled": len(pool), "validation_images": n, "confident": confident}
+    figures = {**trained_on(known), "unlabelled": len(pool), "validation_images": n, "confident": confident(history)}
     figures |= validated(right, new_right if better else right)
     save_classifier(
         classifier,
@@ -76,6 +77,7 @@ def run(
         data,
         labels,
         stage="pseudolabel",
+        checkpoints=kept.weights if better else {},  # of a model that is handed on: others would be another's opinion
         classes=classes.trained,
         unlabelled_classes=classes.missing,
         settings=settings.model_dump(mode="json"),
@@ -89,6 +91,11 @@ def run(
     )
     write_json(metrics, figures)
     return {"metrics": figures, "classifier": {"stage": "pseudolabel", "handed_on": not better, "why": why}}
+
+
+def confident(history: list[dict[str, Any]]) -> float:
+    """Share of the guesses that were confident enough to teach, in the last step."""
+    return history[-1]["confident"] if history else 0.0
 
 
 def validated(warm_right: np.ndarray, right: np.ndarray) -> dict[str, float]:

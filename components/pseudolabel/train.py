@@ -16,6 +16,7 @@ from components.common.learning.models import Classifier, normalise
 from components.common.learning.supervised import endless, smooth_targets, soft_cross_entropy
 from components.common.learning.training import Average, adamw, autocast, device, precision_of, set_rate, warmup_cosine
 from components.common.seeding import seeded
+from components.pseudolabel.checkpoints import Checkpoints
 from components.pseudolabel.losses import align, mixup, partners, sharpen, unlabelled_weight
 from components.pseudolabel.settings import PseudolabelSettings
 
@@ -55,10 +56,12 @@ def train(
     expected: Tensor,
     settings: PseudolabelSettings,
     seed: int,
+    checkpoints: Checkpoints | None = None,
 ) -> tuple[Classifier, list[dict[str, Any]]]:
     """The averaged model after all steps, and twenty records of loss, weight and share of confident guesses.
 
-    expected: share of each class among unlabelled images, (classes,).
+    expected: share of each class among unlabelled images, (classes,); checkpoints: keep the averaged weights on the
+    way.
     """
     student = deepcopy(warm).to(device())
     average = Average(student, settings.ema_decay)
@@ -83,6 +86,8 @@ def train(
         if not np.isfinite(figures["loss"] + figures["unlabelled_loss"]):
             break  # diverged; the averaged weights are those of before, and the verdict compares them
         average.update(student, step)
+        if checkpoints:
+            checkpoints.see(step + 1, average.network)
         if (step + 1) % every == 0 or step + 1 == settings.steps:
             history.append({"step": step + 1, "unlabelled_weight": round(weight, 6), **figures})
             report("pseudolabel", step + 1, settings.steps, **{k: v for k, v in history[-1].items() if k != "step"})

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from components.common.settings import Settings
 
@@ -40,3 +40,11 @@ class ReleaseSettings(Settings):
     """Settings of the whole run, for the provenance; each run fills it in."""
     run_key: str = ""
     """Digest of what the run is made from, by which it knows its own release again; each run fills it in."""
+
+    @field_validator("promote", mode="before")
+    @classmethod
+    def _of_version_1(cls, promote: Any) -> Any:
+        """It was a yes or no, which older files, forms and overrides still say."""
+        if isinstance(promote, bool):
+            return "auto" if promote else "approval"
+        return {"yes": "auto", "true": "auto", "no": "approval", "false": "approval"}.get(str(promote), promote)

@@ -54,6 +54,12 @@ def among(dataset: Dataset, pool: Pool, wanted: Mapping[str, str], known: Answer
     return free
 
 
+def alike(dataset: Dataset, pool: Pool, rows: list[int]) -> np.ndarray:
+    """Positions of these rows and of their near-duplicates, (n,) bool."""
+    group = groups(dataset)
+    return np.isin(group[pool.rows], group[rows])
+
+
 def groups(dataset: Dataset) -> np.ndarray:
     """A number for the near-duplicate group of each image, int64 (images,)."""
     column = dataset.index.column("group").combine_chunks()

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field, model_validator
 
-from components.common.settings import Count, Settings
+from components.common.settings import Count, Settings, Share
 
 Cold = Literal["typiclust", "random", "kmeans", "kcenter", "probcover", "maxherding"]
 Warm = Literal["margin", "entropy", "bald", "badge", "tcm"]
@@ -61,6 +61,12 @@ class SampleSettings(Settings):
     among these images, such as those that a release was unsure of."""
     candidates_version: str = ""
     """Names the state of candidates_from, which each run fills in by its digest."""
+
+    second_opinion: Share = 0.3
+    """Share of a round's training picks, at most, that are taken first among the images on which the second opinion of
+    the round before (evaluate.precise) surely disagrees with its model; with label_access: store."""
+    opinion: str = ""
+    """Key of that second opinion in the store; each run fills it in."""
 
     @model_validator(mode="after")
     def _file_is_meant(self) -> "SampleSettings":

@@ -53,7 +53,8 @@ def run(
     pool = pool_of(data, vectors, known, seed, threads)
     names = list(known.classes or data.classes)
     taught = taught_by({row: answer.label for row, answer in known.given.items()}, pool, names, settings.neighbours)
-    picks = training_picks(data, taught, known, settings) + held_out_picks(data, settings, seed, known.passed.keys())
+    picks = training_picks(data, taught, known, settings, place)
+    picks += held_out_picks(data, settings, seed, known.passed.keys())
     picks = with_conflicts(picks, known.conflicts, pool.rows)
     answers = known.given | bought(data, picks, settings)
     answered = pool.rows[pool.labelled]

@@ -4,12 +4,15 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from components.common import rounds
 from components.common.artifacts import TRAIN, Dataset
+from components.common.storage import Store
 from components.common.wanted import read_wanted
 from components.sample.answers import Answers
 from components.sample.choose import Taught, choose
+from components.sample.opinion import offered
 from components.sample.picks import Pick
-from components.sample.pools import among
+from components.sample.pools import alike, among
 from components.sample.settings import SampleSettings
 from components.sample.strategies.pool import Pool
 
@@ -24,9 +27,12 @@ def taught_by(labels: Mapping[int, str], pool: Pool, names: list[str], neighbour
     return Taught(pool, np.array([index[name] for name in said], np.int64), classes, len(names), neighbours)
 
 
-def training_picks(dataset: Dataset, taught: Taught, known: Answers, settings: SampleSettings) -> list[Pick]:
+def training_picks(
+    dataset: Dataset, taught: Taught, known: Answers, settings: SampleSettings, store: Store | None = None
+) -> list[Pick]:
     """Images of the train split, best first, until those answered already, those that people disagree about and these
-    fill the budget, or these and the disputed the round.
+    fill the budget, or these and the disputed the round. store: holds the second opinion that the settings name, whose
+    images come before those of the strategy.
     """
     pool = taught.pool
     disputed = int(np.isin(pool.rows, np.array(list(known.conflicts), np.int64)).sum())
@@ -35,13 +41,21 @@ def training_picks(dataset: Dataset, taught: Taught, known: Answers, settings: S
         budget = min(budget, settings.round_size - disputed)
     wanted = read_wanted(settings.candidates_from)[1] if settings.candidates_from else None
     free = pool.free if wanted is None else among(dataset, pool, wanted, known)
-    chosen = choose(taught, free, budget, settings)
+    first: list[Pick] = []
+    if store and settings.opinion and wanted is None:
+        answered = {*known.given, *known.conflicts, *known.passed}
+        most = int(settings.second_opinion * max(0, budget))
+        first = offered(dataset, rounds.load_opinion(store, settings.opinion), pool, answered, most)
+        free = free & ~alike(dataset, pool, [pick.row for pick in first])
+    chosen = choose(taught, free, budget - len(first), settings)
     rows = pool.rows[chosen.positions].tolist()
     asked = [""] * len(rows)
     if wanted is not None:
         reasons = [wanted[image] for image in dataset.column("id")[rows]]
         asked = [f"; asked for: {reason}" if reason else "" for reason in reasons]
-    return [Pick(row, TRAIN, reason + why) for row, reason, why in zip(rows, chosen.reasons, asked, strict=True)]
+    return first + [
+        Pick(row, TRAIN, reason + why) for row, reason, why in zip(rows, chosen.reasons, asked, strict=True)
+    ]
 
 
 def too_few(names: list[str], settings: SampleSettings) -> str:

@@ -15,8 +15,10 @@ from pydantic import BaseModel, Field, ValidationError
 
 from components.common.check import KeyPath, explain, keys_of, place_of, refuse_unknown
 from components.common.errors import BadInputError
+from components.evaluate.settings import EvaluateSettings
 from components.plan.settings import RunSettings
 from pipelines.configuration.files import Layer, read_chain, read_override
+from pipelines.configuration.gates import with_gates
 from pipelines.configuration.resources import Label, Pool, Resources, misfits, without_default_limits
 
 RESOLVER = re.compile(r"\$\{\s*[\w.]+\s*:")
@@ -25,7 +27,7 @@ RESOLVER = re.compile(r"\$\{\s*[\w.]+\s*:")
 class RunConfig(RunSettings):
     """A run of the training pipeline: where the images are, where results are kept, and the settings of each stage."""
 
-    version: Literal[1]
+    version: Literal[2]
     """Version of this file's format."""
     object_store: str | None = None
     """Folder in which an S3 server on this machine keeps what `store: s3://…` names, while `gleaner run` lasts; other
@@ -50,8 +52,10 @@ def load_config(path: Path, overrides: list[str] | None = None) -> RunConfig:
     places: dict[KeyPath, str] = {}
     for layer in layers:
         refuse_unknown(RunConfig, layer.places)
-        places |= layer.places
-    values = _merge(layers, places)
+        lists = [path for path in layer.places if isinstance(_at(layer.values, path), list)]
+        replaced = {path for path in places for whole in lists if path[: len(whole)] == whole}
+        places = {path: place for path, place in places.items() if path not in replaced} | layer.places
+    values = _merge(with_gates(layers, EvaluateSettings().gates), places)
     values["resources"] = without_default_limits(values["resources"], places)
     try:
         config = RunConfig.model_validate_json(json.dumps(values, default=str), strict=True)
@@ -123,7 +127,10 @@ def _without_empty_sections(values: dict[str, Any]) -> dict[str, Any]:
 
 def _at(values: Any, path: KeyPath) -> Any:
     for key in path:
-        if not isinstance(values, dict):
+        if isinstance(values, list):
+            values = dict(enumerate(values)).get(int(key)) if key.isdecimal() else None
+        elif isinstance(values, dict):
+            values = values.get(key)
+        else:
             return None
-        values = values.get(key)
     return values

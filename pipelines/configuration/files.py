@@ -4,7 +4,7 @@ Nothing here knows what the keys mean; `config.py` does.
 """
 
 import re
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,12 @@ import yaml
 from components.common.check import KeyPath
 from components.common.errors import BadInputError
 
-VERSION = 1
-MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
-"""From a version to the function that turns a file of it into one of the next version."""
+VERSION = 2
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: dict}
+"""From a version to the function that turns a file of it into one of the next version. Version 2 made a list of
+`evaluate.gates` and words of `release.promote`; their old forms are read wherever they stand (`gates.py`, and the
+settings), since overrides and forms of Kubeflow say no version, and are left by this as they are.
+"""
 
 DEEPEST = 10  # keys; an alias that holds itself has no end
 
@@ -113,6 +116,9 @@ def read_override(text: str, text_keys: Container[KeyPath] = ()) -> Layer:
 
 
 def _inner_paths(value: Any) -> list[KeyPath]:
+    """Each key of a section, and each position of a list, with those above it."""
+    if isinstance(value, list):
+        value = {str(place): inner for place, inner in enumerate(value)}
     if not isinstance(value, dict):
         return []
     return [
@@ -141,15 +147,8 @@ def _parse(text: str, name: str) -> Layer:
         loader.dispose()
 
 
-def _walk(node: yaml.MappingNode, name: str, above: KeyPath, places: dict[KeyPath, str]) -> None:
-    for key, value in node.value:
-        place = _place(name, key.start_mark)
-        if key.tag == "tag:yaml.org,2002:merge":
-            raise BadInputError(f"{place}: merge keys (<<) are not read; use `extends` or ${{key}}")
-        if not isinstance(key, yaml.ScalarNode) or key.tag != "tag:yaml.org,2002:str":
-            shown = key.value if isinstance(key, yaml.ScalarNode) else f"a {key.id}"
-            raise BadInputError(f"{place}: key {shown!r} is not text; quote it")
-        path = (*above, key.value)
+def _walk(node: yaml.Node, name: str, above: KeyPath, places: dict[KeyPath, str]) -> None:
+    for path, place, value in _entries(node, name, above):
         if path in places:
             raise BadInputError(
                 f"{place}: key {'.'.join(path)!r} stands here a second time; the first is at {places[path]}"
@@ -157,8 +156,24 @@ def _walk(node: yaml.MappingNode, name: str, above: KeyPath, places: dict[KeyPat
         places[path] = place
         if len(path) > DEEPEST:
             raise BadInputError(f"{place}: nested more than {DEEPEST} keys deep")
-        if isinstance(value, yaml.MappingNode):
-            _walk(value, name, path, places)
+        _walk(value, name, path, places)
+
+
+def _entries(node: yaml.Node, name: str, above: KeyPath) -> Iterator[tuple[KeyPath, str, yaml.Node]]:
+    """The keys of a mapping and the positions of a list, with the place and the value of each; nothing of a word."""
+    if isinstance(node, yaml.SequenceNode):
+        for position, value in enumerate(node.value):
+            yield (*above, str(position)), _place(name, value.start_mark), value
+    if not isinstance(node, yaml.MappingNode):
+        return
+    for key, value in node.value:
+        place = _place(name, key.start_mark)
+        if key.tag == "tag:yaml.org,2002:merge":
+            raise BadInputError(f"{place}: merge keys (<<) are not read; use `extends` or ${{key}}")
+        if not isinstance(key, yaml.ScalarNode) or key.tag != "tag:yaml.org,2002:str":
+            shown = key.value if isinstance(key, yaml.ScalarNode) else f"a {key.id}"
+            raise BadInputError(f"{place}: key {shown!r} is not text; quote it")
+        yield (*above, key.value), place, value
 
 
 def _place(name: str, mark: yaml.Mark | None) -> str:

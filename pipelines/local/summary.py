@@ -62,6 +62,8 @@ def summary(run: Run, store: str, object_store: str = "") -> Iterator[Row]:
     if "champion" in evaluation:
         version, _, what = evaluation["champion"].partition(": ")
         yield f"against champion {version}", what
+    if "precise" in evaluation:
+        yield "second opinion", evaluation["precise"]
     yield from _gates(evaluation)
     yield from _release(_figures(stages, "release", "release"), store, object_store)
     for label, stage, output, name in PAGES:
@@ -132,9 +134,9 @@ def _accuracy(stages: dict[str, Stage]) -> Iterator[Row]:
 
 def _gates(evaluation: dict[str, Any]) -> Iterator[Row]:
     for gate in json.loads(evaluation.get("gates") or "[]"):
-        figure = "no figure" if gate["figure"] is None else f"{gate['figure']:.4f}"
-        verdict = "passed" if gate["passed"] else f"FAILED: {gate.get('why', '')}".rstrip(": ")
-        yield f"gate {gate['name']}", f"{figure} {gate['relation']} {gate['limit']:g}  {verdict}"
+        yield f"gate {gate['rule']}", f"{gate['shown']}  " + ("passed" if gate["passed"] else f"FAILED: {gate['why']}")
+    if "decision" in evaluation:
+        yield "decision", evaluation["decision"]
 
 
 def _release(release: dict[str, Any], store: str, object_store: str) -> Iterator[Row]:

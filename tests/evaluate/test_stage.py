@@ -64,7 +64,40 @@ def test_kubeflow_is_told_in_its_own_form(tiny_evaluated):
     } <= set(read_json(tiny_evaluated.metrics))
     gates = json.loads(tiny_evaluated.metadata["evaluation"]["gates"])
     assert gates == read_json(tiny_evaluated.evaluation / "gate.json")["gates"]
-    assert [gate["name"] for gate in gates] == ["max_ece", "max_drop"]
+    assert [gate["name"] for gate in gates] == ["ece", "accuracy against warmup", "accuracy against champion", "onnx"]
+
+
+def test_gates_on_classes_and_slices_find_their_figures(tiny_world, tmp_path):
+    """Through the stage, which knows what each model said of each image."""
+    rules = [
+        "recall[3] >= 0",
+        "f1[3] >= 0",
+        "accuracy[brightness=darkest] >= 0",
+        "images[class 3] <= 9",
+        "recall[3] not below warmup at 95 %",
+        "accuracy[brightness=darkest] not below warmup by more than 100 points",
+        "aurc <= 1",
+        "latency_ms_p95 <= 10000",
+    ]
+    done = tiny.evaluated(tiny_world, tmp_path, gates=rules, map_points=0)
+    gate, about = (read_json(done.evaluation / name) for name in ("gate.json", "metrics.json"))
+    rows = {row["rule"]: row for row in gate["gates"]}
+    assert list(rows) == [*rules, "onnx_difference <= 0.0001"]
+    assert rows[rules[-1]]["figure"] > 0
+    assert "latency" not in about, "a time differs from run to run"
+    (failed,) = (row for row in gate["gates"] if not row["passed"])
+    assert failed["why"].startswith("there is no class 'class 3'; ")
+    assert not gate["passed"]
+    assert gate["decision"]["ship"] is False
+    assert gate["decision"]["title"] == "Do not ship, 1 of 9 gates failed"
+    assert done.metadata["evaluation"]["decision"].startswith(
+        "Do not ship, 1 of 9 gates failed: images[class 3] <= 9: "
+    )
+    lines = {line["class"]: line for line in about["per_class"]}
+    assert rows["recall[3] >= 0"]["figure"] == lines["3"]["recall"]
+    dark = next(line for line in about["slices"] if (line["by"], line["name"]) == ("brightness", "darkest"))
+    row = rows["accuracy[brightness=darkest] >= 0"]
+    assert (row["figure"], row["images"]) == (dark["accuracy"], dark["images"])
 
 
 def test_the_page_is_whole_without_code_and_without_the_web(tiny_world, tiny_evaluated):
@@ -123,7 +156,7 @@ def test_without_test_labels_the_run_ends_and_the_gates_fail(tiny_world, tmp_pat
     done = tiny.evaluated(tiny_world._replace(labels=tmp_path / "labels"), tmp_path, map_points=0)
     gate = read_json(done.evaluation / "gate.json")
     assert not gate["passed"]
-    assert {entry["why"] for entry in gate["gates"]} == {UNMEASURED}
+    assert {entry["why"] for entry in gate["gates"] if entry["name"] != "onnx"} == {UNMEASURED}
     assert done.metadata["metrics"] == {"images": 0}
     page = done.report.read_text(encoding="utf-8")
     assert "Not measured" in page

@@ -197,7 +197,7 @@ def test_it_works_on_the_object_store(s3_bucket, tmp_path):
 
 def test_a_configuration_says_where_the_labels_are(world, tmp_path):
     config = tmp_path / "my.yaml"
-    config.write_text(f"version: 1\nname: digits\nsource: {tmp_path}\nstore: {world.store}\n")
+    config.write_text(f"version: 2\nname: digits\nsource: {tmp_path}\nstore: {world.store}\n")
     with started("-m", "pipelines", "label", "-c", str(config), "--annotator", "Ann") as server:
         about = client(server).say("about", person="")
     assert (about["name"], about["person"], about["then"]) == ("digits", "Ann", f"gleaner run {config}")

@@ -28,6 +28,8 @@ def test_config_show_resolves_everything(capsys):
     assert shown["pretrain"]["epochs"] == 3
     assert shown["pretrain"]["width"] == 16
     assert shown["release"]["promote"] == "auto"
+    assert shown["version"] == 2
+    assert shown["evaluate"]["gates"][0] == "accuracy >= 0.9"
 
 
 def test_config_schema_is_the_committed_one(capsys):

@@ -7,6 +7,7 @@ import pytest
 from google.protobuf import json_format, struct_pb2
 
 from components.common.errors import BadInputError
+from components.evaluate.rules import DEFAULT
 from components.plan.form import FIELDS, choices, fill, read
 from components.plan.settings import RunSettings
 from pipelines.compiling.variants import CONFIGS
@@ -43,8 +44,7 @@ def settings_of(form: dict[str, Any], **settings: Any) -> dict[str, Any]:
         [
             "seed=3",
             "threads=1",
-            "evaluate.gates.max_ece=null",
-            "evaluate.gates.max_drop=0.5",
+            "evaluate.gates=[images >= 9, 'recall[a] not below champion at 95 %']",
             "release.promote=approval",
         ],
         ["sample.label_access=file", "sample.labels_file=here.csv", "pretrain.augment={crop: 1, blur: .5}"],
@@ -61,8 +61,21 @@ def test_a_configuration_comes_back_as_it_went(path, overrides):
 
 def test_only_what_differs_is_told():
     assert fill(RUN)["settings"] == {}
-    run = RunSettings.model_validate({**RUN.model_dump(), "seed": 2, "evaluate": {"gates": {"max_ece": None}}})
-    assert fill(run)["settings"] == {"seed": 2, "evaluate": {"gates": {"max_ece": "null"}}}
+    run = RunSettings.model_validate({**RUN.model_dump(), "seed": 2, "evaluate": {"gates": ["ece <= 0.2"]}})
+    assert fill(run)["settings"] == {"seed": 2, "evaluate": {"gates": ["ece <= 0.2"]}}
+
+
+@pytest.mark.parametrize(
+    ("gates", "meant"),
+    [({"min_accuracy": 0.9}, ["accuracy >= 0.9", *DEFAULT]), ({"max_ece": "null", "max_drop": 0}, [*DEFAULT[1:]])],
+)
+def test_a_clone_of_a_run_of_version_1_is_understood(gates, meant):
+    """Kubeflow keeps the parameters that a run was started with, and its UI clones them."""
+    form = through_kubeflow({**fill(RUN), "settings": {"evaluate": {"gates": gates}}})
+    for word, promote in (("yes", "auto"), ("no", "approval"), ("true", "auto"), (False, "approval")):
+        run = read({**form, "release_promote": word})
+        assert run.evaluate.gates == meant
+        assert run.release.promote == promote
 
 
 @pytest.mark.parametrize("name", FIELDS)
@@ -114,6 +127,14 @@ def test_choices_are_those_of_the_settings():
         ),
         ({"settings": {"pretrain": 5}}, "form: settings: pretrain: got 5, expected a section of `key: value` lines"),
         ({"settings": {"resources": {"pretrain": {"cpu": 1}}}}, "form: settings: unknown key 'resources'"),
+        (
+            {"settings": {"evaluate": {"gates": ["acuracy >= 0.9"]}}},
+            "form: settings: evaluate.gates: 'acuracy >= 0.9': unknown metric 'acuracy'; did you mean 'accuracy'?",
+        ),
+        (
+            {"settings": {"evaluate": {"gates": {"min_accuracy": 90}}}},
+            "form: settings: evaluate.gates: min_accuracy: got 90, expected less than or equal to 1",
+        ),
         (
             {"sample_labels_file": "s3://b/labels.csv"},
             "form: sample: labels_file is read with label_access: file only, and it is 'oracle'",

@@ -65,7 +65,7 @@ def test_a_setting_of_one_stage_leaves_what_the_others_are_told(world, tmp_path)
     run's settings.
     """
     before = planned(fill(world), tmp_path / "a")
-    after = planned({**fill(world), "settings": {"evaluate": {"gates": {"min_accuracy": 0.5}}}}, tmp_path / "b")
+    after = planned({**fill(world), "settings": {"evaluate": {"gates": ["accuracy >= 0.5"]}}}, tmp_path / "b")
     assert {name for name in OUTPUTS if before[name] != after[name]} == {"evaluate", "release"}
 
 
@@ -179,6 +179,19 @@ def test_a_champion_of_another_model_that_was_promoted_since_is_meant(world):
     later = released(world, "key", same, b"ours")
     assert moved_on(store, world.name, "", "others") == "", "the run of long ago that is made again"
     assert moved_on(store, world.name, same, "others") == later
+
+
+def test_the_sampler_is_told_the_second_opinion_of_the_round_before(world, tmp_path):
+    store = open_store(world.store)
+    (tmp_path / "opinion.parquet").write_bytes(b"any")
+    keys = [rounds.save_opinion(store, world.name, number, tmp_path / "opinion.parquet") for number in (1, 2, 3)]
+    labels = LabelStore(store, world.name)
+    labels.append([Answer("ab" * 32, "class", "even", "Ada", datetime(2026, 3, 1, tzinfo=UTC), "the page", 2)])
+    form = {**fill(world), "sample_label_access": "store"}
+    assert planned(form, tmp_path / "out")["sample"]["opinion"] == keys[1], "this is round 3"
+    never = {**form, "settings": {"sample": {"second_opinion": 0}}}
+    assert planned(never, tmp_path / "out")["sample"]["opinion"] == ""
+    assert planned(fill(world), tmp_path / "out")["sample"]["opinion"] == "", "an oracle's labels come in no rounds"
 
 
 def test_another_table_of_wanted_images_under_an_old_name_is_seen(world, tmp_path):

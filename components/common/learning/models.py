@@ -86,7 +86,10 @@ class Classifier(nn.Module):
 
 
 def save_weights(path: Path, module: nn.Module) -> None:
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
+    save_tensors(path, {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()})
+
+
+def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
     with new_file(path) as temporary:
         save_file(tensors, temporary)
 
@@ -120,6 +123,22 @@ def load_classifier(folder: Path) -> tuple[Classifier, ModelSpec, dict[str, Any]
     classifier = Classifier(build_encoder(spec), len(about["classes"]))
     load_weights(folder / "classifier.safetensors", classifier)
     return classifier.eval(), spec, about
+
+
+def checkpoint_file(step: int) -> str:
+    """Name, in a classifier's folder, of its weights after so many steps."""
+    return f"checkpoint-{step}.safetensors"
+
+
+def load_checkpoints(folder: Path) -> list[Classifier]:
+    """The classifier at earlier steps of its training, in evaluation mode; none where none were kept."""
+    spec, about = load_about(folder, "classifier")
+    found = []
+    for step in about.get("checkpoints", []):
+        classifier = Classifier(build_encoder(spec), len(about["classes"]))
+        load_weights(folder / checkpoint_file(step), classifier)
+        found.append(classifier.eval())
+    return found
 
 
 def normalise(pixels: Tensor, spec: ModelSpec) -> Tensor:

@@ -1,7 +1,7 @@
 """Shared by stages that train with labels: targets, endless batches, validation, the classifier artifact."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from components.common.files import new_folder, write_jsonl
 from components.common.learning.environment import environment
 from components.common.learning.inference import BATCH, logits
 from components.common.learning.loading import Images
-from components.common.learning.models import Classifier, save_weights
+from components.common.learning.models import Classifier, checkpoint_file, save_tensors, save_weights
 
 
 def smooth_targets(labels: np.ndarray, classes: int, smoothing: float, weights: np.ndarray | None = None) -> Tensor:
@@ -71,14 +71,20 @@ def save_classifier(
     history: list[dict[str, Any]],
     dataset: Dataset,
     labels: Path,
+    checkpoints: Mapping[int, dict[str, Tensor]] | None = None,
     **facts: Any,
 ) -> None:
     """Write the classifier artifact; it takes the labels along, so that later stages measure by those that it learned
-    from. labels: the artifact of `sample`, or a classifier.
+    from. labels: the artifact of `sample`, or a classifier; checkpoints: weights of the model at earlier steps, which
+    are kept beside it.
     """
     _, known = load_labels(labels)
+    if checkpoints:
+        facts["checkpoints"] = sorted(checkpoints)
     with new_folder(folder) as temporary:
         save_weights(temporary / "classifier.safetensors", model)
+        for step, weights in (checkpoints or {}).items():
+            save_tensors(temporary / checkpoint_file(step), weights)
         of = {**dataset.reference(), "labels": known["sha256"], "made_with": environment()}
         save_about(temporary, "classifier", spec, **of, **facts)
         write_jsonl(temporary / "history.jsonl", history)

@@ -46,7 +46,7 @@ def test_compiling_renders_a_version_for_each_configuration_that_a_cluster_can_r
         monkeypatch.setattr(f"pipelines.compiling.compile.{name}", value)
     monkeypatch.setattr("pipelines.compiling.variants.CONFIGS", configs)
     configs.mkdir()
-    least = "version: 1\nname: a\nsource: s3://b/images\nstore: s3://b/store\n"
+    least = "version: 2\nname: a\nsource: s3://b/images\nstore: s3://b/store\n"
     for name, more in {
         "cluster": "",
         "same": "seed: 3\n",
@@ -109,7 +109,7 @@ def test_a_configuration_finds_the_version_with_its_pods():
 def test_a_version_takes_no_other_file_s_name(tmp_path, monkeypatch, name):
     monkeypatch.setattr("pipelines.compiling.variants.CONFIGS", tmp_path)
     (tmp_path / f"{name}.yaml").write_text(
-        "version: 1\nname: a\nsource: s3://b/images\nstore: s3://b/store\n", encoding="utf-8"
+        "version: 2\nname: a\nsource: s3://b/images\nstore: s3://b/store\n", encoding="utf-8"
     )
     with pytest.raises(BadInputError, match="expected a file name other than"):
         generated()

@@ -11,12 +11,13 @@ from pydantic import ValidationError
 
 from components.common.check import keys_of
 from components.common.errors import BadInputError
+from components.evaluate.rules import DEFAULT
 from components.plan.settings import STAGES
 from pipelines.configuration import files
 from pipelines.configuration.config import RunConfig, load_config, schema, show
 
 CONFIGS = Path(__file__).parents[3] / "pipelines" / "configs"
-LEAST = "version: 1\nname: cats\nsource: in\nstore: out\n"
+LEAST = "version: 2\nname: cats\nsource: in\nstore: out\n"
 
 
 @pytest.fixture
@@ -44,10 +45,10 @@ def test_defaults_then_base_then_file_then_overrides(write):
         "base/base.yaml",
     )
     write(
-        "version: 1\nextends: base.yaml\nthreads: 2\npretrain: {batch_size: 16, augment: {crop: 0.2}}\n",
+        "version: 2\nextends: base.yaml\nthreads: 2\npretrain: {batch_size: 16, augment: {crop: 0.2}}\n",
         "base/middle.yaml",
     )
-    path = write("version: 1\nextends: base/middle.yaml\npretrain: {augment: {crop: 0.3}}\n")
+    path = write("version: 2\nextends: base/middle.yaml\npretrain: {augment: {crop: 0.3}}\n")
     config = load_config(path, ["pretrain.augment.crop=0.4", "name=dogs"])
     assert (config.name, config.seed, config.threads) == ("dogs", 1, 2)
     assert (config.pretrain.epochs, config.pretrain.batch_size, config.pretrain.augment.blur) == (1, 16, 0.1)
@@ -62,18 +63,25 @@ def test_values_mean_what_people_mean(write):
         LEAST + "pretrain:\n  learning_rate: 1e-3\nwarmup:\nsample: {label_access: file, labels_file: 2026-11-22}\n"
     )
     config = load_config(
-        path, ["source_version=20261122", "evaluate.gates.max_ece=null", "pretrain.augment={crop: 1, blur: .5}"]
+        path,
+        [
+            "source_version=20261122",
+            "evaluate.gates.max_ece=null",
+            "release.promote=no",
+            "pretrain.augment={crop: 1, blur: .5}",
+        ],
     )
     assert config.pretrain.learning_rate == 0.001
     assert config.sample.labels_file == "2026-11-22"
     assert config.source_version == "20261122"
-    assert config.evaluate.gates.max_ece is None
+    assert config.evaluate.gates == [*DEFAULT[1:]]
+    assert config.release.promote == "approval"
     assert (config.pretrain.augment.crop, config.pretrain.augment.blur) == (1, 0.5)
 
 
 def test_references_inside_a_configuration(write):
     path = write(
-        "version: 1\nname: cats\nsource: data/${name}\nstore: out\n"
+        "version: 2\nname: cats\nsource: data/${name}\nstore: out\n"
         "pretrain: {augment: {blur: 0.5}}\nwarmup: {augment: '${pretrain.augment}'}\n"
     )
     config = load_config(path, ["name=dogs", "warmup.batch_size=${pretrain.batch_size}"])
@@ -87,7 +95,10 @@ def test_references_inside_a_configuration(write):
     [
         ("pretrain:\n  epoch: 5\n", "a.yaml:6: unknown key 'pretrain.epoch'; did you mean 'pretrain.epochs'?"),
         ("epochs: 5\n", "a.yaml:5: unknown key 'epochs'; did you mean 'pretrain.epochs'?"),
-        ("release:\n  zebra: 5\n", "a.yaml:6: unknown key 'release.zebra'; expected one of promote"),
+        (
+            "release:\n  zebra: 5\n",
+            "a.yaml:6: unknown key 'release.zebra'; expected one of promote, gitops, registry, sign_key, run, run_key",
+        ),
         (
             "pretrain:\n  augment:\n    crops: 1\n",
             "a.yaml:7: unknown key 'pretrain.augment.crops'; did you mean 'pretrain.augment.crop'?",
@@ -102,10 +113,6 @@ def test_references_inside_a_configuration(write):
         ("pretrain: 5\n", "a.yaml:5: pretrain: got 5, expected a section of `key: value` lines"),
         ("pretrain:\n  epochs: {a: 1}\n", "a.yaml:6: pretrain.epochs: got {'a': 1}, expected a valid integer"),
         ("pretrain:\n  epochs: [1]\n", "a.yaml:6: pretrain.epochs: got [1], expected a valid integer"),
-        (
-            "evaluate:\n  gates:\n    min_accuracy: 90\n",
-            "a.yaml:7: evaluate.gates.min_accuracy: got 90, expected less than or equal to 1",
-        ),
         ("pseudolabel:\n  t1: 0.5\n", "a.yaml:5: pseudolabel: t1 (0.5) must not exceed t2 (0.4)"),
         ("seed: 1\nseed: 2\n", "a.yaml:6: key 'seed' stands here a second time; the first is at a.yaml:5"),
         ("pretrain:\n  no: 5\n", "a.yaml:6: key 'no' is not text; quote it"),
@@ -159,20 +166,20 @@ def test_a_mistake_in_an_override_names_it(write, override, expected):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("name: cats\n", "a.yaml: does not say its version; expected a line `version: 1`"),
+        ("name: cats\n", "a.yaml: does not say its version; expected a line `version: 2`"),
         (
-            "name: cats\nversion: 2\n",
-            "a.yaml:2: version 2 is newer than this gleaner, which reads [1]; install a newer gleaner",
+            "name: cats\nversion: 3\n",
+            "a.yaml:2: version 3 is newer than this gleaner, which reads [1, 2]; install a newer gleaner",
         ),
-        ("version: one\n", "a.yaml:1: version 'one' is not one that this gleaner reads ([1])"),
-        ("version: true\n", "a.yaml:1: version True is not one that this gleaner reads ([1])"),
+        ("version: one\n", "a.yaml:1: version 'one' is not one that this gleaner reads ([1, 2])"),
+        ("version: true\n", "a.yaml:1: version True is not one that this gleaner reads ([1, 2])"),
         ("- a\n- b\n", "a.yaml: expected `key: value` lines at the top"),
         (
-            "version: 1\nname: cats\nstore: out\n",
+            "version: 2\nname: cats\nstore: out\n",
             "a.yaml: lacks 'source'; expected: Folder of images (relative to where gleaner is started), s3:// "
             "prefix, archive or table of URIs",
         ),
-        ("", "a.yaml: does not say its version; expected a line `version: 1`"),
+        ("", "a.yaml: does not say its version; expected a line `version: 2`"),
     ],
 )
 def test_a_file_that_is_no_configuration(write, text, expected):
@@ -194,16 +201,16 @@ def test_a_missing_file_and_one_that_is_not_text(write, tmp_path):
 
 
 def test_circles_over_several_files(write):
-    write("version: 1\nextends: ../a.yaml\n", "sub/b.yaml")
+    write("version: 2\nextends: ../a.yaml\n", "sub/b.yaml")
     assert (
-        mistake(write("version: 1\nextends: sub/b.yaml\n"))
+        mistake(write("version: 2\nextends: sub/b.yaml\n"))
         == "sub/b.yaml:2: extends goes in a circle: a.yaml -> b.yaml -> a.yaml"
     )
 
 
 def test_a_mistake_in_the_base_names_the_base(write):
     write(LEAST + "seed: x\n", "base.yaml")
-    assert mistake(write("version: 1\nextends: base.yaml\n")) == "base.yaml:5: seed: got 'x', expected a valid integer"
+    assert mistake(write("version: 2\nextends: base.yaml\n")) == "base.yaml:5: seed: got 'x', expected a valid integer"
 
 
 def test_older_versions_are_migrated(write, monkeypatch):
@@ -212,10 +219,11 @@ def test_older_versions_are_migrated(write, monkeypatch):
 
     monkeypatch.setitem(files.MIGRATIONS, 0, rename)
     write("version: 0\ntitle: cats\n", "base.yaml")
-    path = write("version: 1\nextends: base.yaml\nsource: in\nstore: out\n")
+    path = write("version: 2\nextends: base.yaml\nsource: in\nstore: out\n")
     assert load_config(path).name == "cats"
     assert (
-        mistake(write("version: -1\n", "c.yaml")) == "c.yaml:1: version -1 is not one that this gleaner reads ([0, 1])"
+        mistake(write("version: -1\n", "c.yaml"))
+        == "c.yaml:1: version -1 is not one that this gleaner reads ([0, 1, 2])"
     )
 
 

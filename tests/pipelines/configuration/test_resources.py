@@ -21,7 +21,7 @@ from pipelines.configuration.resources import (
     starved,
 )
 
-CONFIG = """version: 1
+CONFIG = """version: 2
 name: cats
 source: in
 store: out
@@ -207,16 +207,16 @@ def test_the_default_limit_belongs_to_the_default_number_of_cores(config, overri
 
 def test_a_limit_of_an_extended_file_stays(config):
     Path("base.yaml").write_text(CONFIG.replace("{cpu: 8, gpu", "{cpu: 2, cpu_limit: 8, gpu"), encoding="utf-8")
-    config.write_text("version: 1\nextends: base.yaml\nresources: {pretrain: {cpu: 4}}\n", encoding="utf-8")
+    config.write_text("version: 2\nextends: base.yaml\nresources: {pretrain: {cpu: 4}}\n", encoding="utf-8")
     assert load_config(config).resources.pretrain.cores == 8
-    config.write_text("version: 1\nextends: base.yaml\nresources: {pretrain: {cpu: 16}}\n", encoding="utf-8")
+    config.write_text("version: 2\nextends: base.yaml\nresources: {pretrain: {cpu: 16}}\n", encoding="utf-8")
     with pytest.raises(BadInputError) as error:
         load_config(config)
     assert str(error.value) == (
         "base.yaml:10: resources.pretrain.cpu_limit: got 8, expected at least cpu (16), or null for as much"
     )
     shown = Path("shown.yaml")
-    config.write_text("version: 1\nextends: base.yaml\n", encoding="utf-8")
+    config.write_text("version: 2\nextends: base.yaml\n", encoding="utf-8")
     shown.write_text(show(load_config(config)), encoding="utf-8")
     assert load_config(shown) == load_config(config)
 

@@ -21,8 +21,8 @@ class Terminal(io.StringIO):
 
 
 GATES = [
-    {"name": "min_accuracy", "figure": 0.9618, "limit": 0.9, "relation": ">=", "passed": True, "why": ""},
-    {"name": "max_drop", "figure": 0.01, "limit": 0.0, "relation": "<=", "passed": False, "why": "worse than warm-up"},
+    {"rule": "accuracy >= 0.9", "shown": "96.18 %", "passed": True, "why": ""},
+    {"rule": "accuracy not below warmup", "shown": "-1.00 points", "passed": False, "why": "worse than warm-up"},
 ]
 
 
@@ -53,7 +53,7 @@ def run(tmp_path: Path) -> Run:
         stage(
             "evaluate",
             9.0,
-            evaluation={"gates": json.dumps(GATES)},
+            evaluation={"gates": json.dumps(GATES), "decision": "Do not ship.", "precise": "on 3 of 9"},
             metrics={
                 "accuracy": 0.9618,
                 "accuracy_low": 0.941,
@@ -87,8 +87,10 @@ def test_the_table_says_what_was_bought_and_what_came_of_it(run, monkeypatch):
     assert rows["accuracy, final"] == "96.18 % (95 % interval 94.10 % to 97.60 %, 498 test images)"
     assert rows["pseudo-labels"] == "did not help, the warm-up model goes on: validation fell"
     assert rows["calibration error"] == "5.00 % before, 1.20 % after (temperature 1.234)"
-    assert rows["gate min_accuracy"] == "0.9618 >= 0.9  passed"
-    assert rows["gate max_drop"] == "0.0100 <= 0  FAILED: worse than warm-up"
+    assert rows["gate accuracy >= 0.9"] == "96.18 %  passed"
+    assert rows["gate accuracy not below warmup"] == "-1.00 points  FAILED: worse than warm-up"
+    assert rows["decision"] == "Do not ship."
+    assert rows["second opinion"] == "on 3 of 9"
     assert rows["release"] == "2026-abc, not promoted: max_drop failed at s3://bucket/x/releases/mnist/2026-abc"
     assert rows["report"] == "evaluate/evaluation/report.html"
     assert rows["contact sheet"] == "sample/candidates/contact_sheet.html"
@@ -168,7 +170,10 @@ def test_a_run_that_waits_says_for_how_many_images_and_where(run):
     assert rows["release"] == "none, the run waits for labels"
     assert rows["candidates"] == "s3://bucket/x/candidates/mnist/1 (180 of 180 images without a label)"
     assert "contact sheet" in rows
-    assert not {"report", "accuracy, final", "gate max_drop", "pseudo-labels", "calibration error"} & rows.keys()
+    assert (
+        not {"report", "accuracy, final", "gate accuracy >= 0.9", "decision", "pseudo-labels", "calibration error"}
+        & rows.keys()
+    )
 
 
 def test_classes_without_a_training_label_are_named_with_their_cost(run):
