@@ -1,6 +1,7 @@
 """What the figures say, in sentences: the titles of the charts and the first line of the report."""
 
 from collections.abc import Sequence
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,25 @@ from components.evaluate.gates import UNMEASURED
 
 def share(value: float) -> str:
     return f"{100 * value:.1f} %"
+
+
+def percent(value: float | None) -> str:
+    """A share, or a dash where it has no meaning."""
+    return "–" if value is None or value != value else share(value)
+
+
+def finding(text: str) -> str:
+    """What a figure says, as its title in HTML."""
+    return f'<p class="finding">{escape(text)}.</p>'
+
+
+def sentence(text: str) -> str:
+    """With a capital letter and a full stop."""
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}." if text else ""
+
+
+def plural(noun: str, count: int) -> str:
+    return noun if count == 1 else f"{noun}s"
 
 
 def headline(about: dict[str, Any]) -> str:
@@ -93,4 +113,43 @@ def calibration(about: dict[str, Any]) -> str:
     return (
         f"A temperature of {about['temperature']:.2f} {verb} the calibration error from {share(before)} to "
         f"{share(after)}"
+    )
+
+
+def kind_of_slice(by: str) -> str:
+    """What the images are sliced by, in words."""
+    return {"distance": "distance to the nearest training image"}.get(by, by)
+
+
+def weakest_slice(slices: Sequence[dict[str, Any]], accuracy: float) -> str:
+    """The slice with the greatest gap below the whole that chance does not explain; slices of few images say little."""
+    below = [line for line in slices if not line["small"] and line["high"] < accuracy]
+    if not below:
+        return "No part of the test images is surely worse than the whole"
+    worst = min(below, key=lambda line: line["accuracy"])
+    return (
+        f"The weakest part is {kind_of_slice(worst['by'])} {worst['name']}: {share(worst['accuracy'])} of "
+        f"{worst['images']:,} are right, against {share(accuracy)} of all"
+    )
+
+
+def largest_cluster(clusters: Sequence[dict[str, Any]]) -> str:
+    top = max(clusters, key=lambda cluster: cluster["images"])
+    return f"{top['share']:.0%} of the mistakes lie together: {top['label_most']} taken for {top['predicted_most']}, mostly"
+
+
+def forgotten(lost: dict[str, Any]) -> str:
+    if not lost["images"]:
+        return f"Nothing was forgotten of the {lost['of']:,} images that the champion got right"
+    return (
+        f"{lost['images']:,} of {lost['of']:,} images that the champion got right are wrong now: {share(lost['share'])} "
+        f"(95 % interval {100 * lost['low']:.1f} to {100 * lost['high']:.1f})"
+    )
+
+
+def risk(curve: dict[str, Any]) -> str:
+    """What the curve comes to: the mean risk over all coverages, beside that of a perfect order of the same answers."""
+    return (
+        f"Mean error over all coverages {share(curve['aurc'])}; {share(curve['aurc_best'])} if every mistake were less "
+        "sure than every right answer"
     )

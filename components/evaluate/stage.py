@@ -83,9 +83,19 @@ def run(
             offer(folder, opinion, inputs)
         write_report(
             folder,
-            {"dataset": dataset, "embeddings": embeddings, "labels": labels, "evaluation": folder},
+            {
+                "dataset": dataset,
+                "embeddings": embeddings,
+                "labels": labels,
+                "classifier": classifier,
+                "evaluation": folder,
+            },
             store,
-            {"seed": seed, "threads": threads, "map_points": settings.map_points, "mistakes": settings.mistakes},
+            {
+                "seed": seed,
+                "threads": threads,
+                **settings.model_dump(include={"map_points", "mistakes", "saliency"}),
+            },
         )
     with new_file(report) as page:
         shutil.copyfile(evaluation / "report.html", page)

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from components.evaluate.report import picture
 
 from components.common.metrics import confusion_matrix, per_class, reliability
 from components.evaluate import findings, plots
-from components.evaluate.report import picture
 
 
 def drawn(classes: int) -> tuple[list[str], np.ndarray]:

@@ -1,0 +1,91 @@
+"""Which pixels an answer rests on, by integrated gradients (Sundararajan et al. 2017)."""
+
+from html import escape
+
+import numpy as np
+import torch
+from IPython.display import HTML
+from PIL import Image
+from torch import Tensor, nn
+
+from components.common.html import image_tag, note
+from components.common.learning.loading import decode_square
+from components.common.learning.models import load_classifier, normalise
+from components.common.learning.training import set_threads
+from components.evaluate.pages.facts import Evaluation
+from components.evaluate.pages.pictures import small
+
+STEPS = 16  # of Gauss-Legendre quadrature along the path from the baseline
+SHOWN = 168  # pixels of a picture, at most
+BYTES = 12_000  # of a picture
+HEAT = np.array([213, 94, 0], dtype=np.float64)  # the orange of report.css
+
+
+def saliency(facts: Evaluation, images: int) -> HTML:
+    """The surest mistakes, and as many of the surest right answers, each beside what its answer rests on."""
+    places = chosen(
+        facts.predictions["label"] == facts.predictions["predicted"], facts.predictions["confidence"], images
+    )
+    if not len(places):
+        return HTML(note("No image to show: evaluate.saliency asks for none."))
+    set_threads(facts.threads)
+    model, spec, about = load_classifier(facts.classifier)
+    ids = facts.predictions["id"][places]
+    data = [facts.reader.image_bytes(facts.row_of[image]) for image in ids]
+    pixels = torch.from_numpy(np.stack([decode_square(each, spec.mode, spec.image_size) for each in data]))
+    output_of = {name: number for number, name in enumerate(about["classes"])}
+    answers = torch.tensor([output_of[name] for name in facts.predictions["predicted"][places]])
+    weights = smoothed(attributions(model, normalise(pixels, spec), answers).abs().sum(dim=1))
+    cells = [_pair(facts, int(place), pixels[k].numpy(), weights[k].numpy()) for k, place in enumerate(places)]
+    return HTML('<div class="saliency">\n' + "\n".join(cells) + "\n</div>")
+
+
+def chosen(right: np.ndarray, confidence: np.ndarray, images: int) -> np.ndarray:
+    """Places of the surest mistakes, up to half of `images`, then of the surest right answers."""
+    order = np.argsort(-confidence, kind="stable")
+    wrong = order[~right[order]][: (images + 1) // 2]
+    return np.concatenate([wrong, order[right[order]][: images - len(wrong)]])
+
+
+def attributions(model: nn.Module, pixels: Tensor, answers: Tensor) -> Tensor:
+    """How much each value of normalised pixels (n, channels, s, s) counts for the logit of its answer (n,), in the same
+    shape.
+
+    Along the path from the mean image; for an image they add up to its logit less that of the mean image.
+    """
+    from captum.attr import IntegratedGradients
+
+    method = IntegratedGradients(model.eval().cpu())
+    return method.attribute(pixels, target=answers, n_steps=STEPS, internal_batch_size=len(pixels)).detach().float()
+
+
+def smoothed(weights: Tensor) -> Tensor:
+    """Weights (n, s, s) blurred over a fourteenth of the side, since single pixels are noisy, from 0 to 1 each."""
+    side = weights.shape[-1]
+    window = max(3, side // 14 | 1)
+    for _ in range(2):  # two boxes make a hat
+        weights = nn.functional.avg_pool2d(weights[:, None], window, 1, window // 2, count_include_pad=False)[:, 0]
+    top = weights.flatten(1).quantile(0.995, dim=1)[:, None, None]
+    return (weights / top.clamp_min(1e-12)).clamp(0, 1)
+
+
+def shaded(pixels: np.ndarray, weights: np.ndarray) -> Image.Image:
+    """Grey pixels (channels, s, s), uint8, with orange as deep as the weights (s, s)."""
+    grey = pixels.mean(axis=0)[..., None] * 0.75 + 40
+    depth = 0.9 * weights[..., None]
+    return Image.fromarray(np.rint(grey * (1 - depth) + HEAT * depth).clip(0, 255).astype(np.uint8))
+
+
+def _pair(facts: Evaluation, place: int, pixels: np.ndarray, weights: np.ndarray) -> str:
+    columns = facts.predictions
+    label, said = str(columns["label"][place]), str(columns["predicted"][place])
+    caption = "and said so" if label == said else f"taken for {said}"
+    plain = Image.fromarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0))
+    tags = [
+        image_tag(small(image, BYTES), alt)
+        for image, alt in ((plain, label), (shaded(pixels, weights), "what the answer rests on"))
+    ]
+    return (
+        f'<figure class="pair"><div>{"".join(tags)}</div><figcaption><b>{escape(label)}</b> {escape(caption)} '
+        f"({columns['confidence'][place]:.0%})</figcaption></figure>"
+    )
