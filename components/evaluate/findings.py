@@ -14,6 +14,11 @@ def share(value: float) -> str:
     return f"{100 * value:.1f} %"
 
 
+def whole(value: float) -> str:
+    """A share in whole percent."""
+    return f"{100 * value:.0f} %"
+
+
 def percent(value: float | None) -> str:
     """A share, or a dash where it has no meaning."""
     return "–" if value is None or value != value else share(value)
@@ -21,7 +26,7 @@ def percent(value: float | None) -> str:
 
 def finding(text: str) -> str:
     """What a figure says, as its title in HTML."""
-    return f'<p class="finding">{escape(text)}.</p>'
+    return f'<p class="finding">{escape(text).replace(" %", "&nbsp;%")}.</p>'
 
 
 def sentence(text: str) -> str:
@@ -135,15 +140,18 @@ def weakest_slice(slices: Sequence[dict[str, Any]], accuracy: float) -> str:
 
 def largest_cluster(clusters: Sequence[dict[str, Any]]) -> str:
     top = max(clusters, key=lambda cluster: cluster["images"])
-    return f"{top['share']:.0%} of the mistakes lie together: {top['label_most']} taken for {top['predicted_most']}, mostly"
+    return (
+        f"{whole(top['share'])} of the mistakes lie together: the class is most often {top['label_most']}, "
+        f"the answer {top['predicted_most']}"
+    )
 
 
 def forgotten(lost: dict[str, Any]) -> str:
     if not lost["images"]:
         return f"Nothing was forgotten of the {lost['of']:,} images that the champion got right"
     return (
-        f"{lost['images']:,} of {lost['of']:,} images that the champion got right are wrong now: {share(lost['share'])} "
-        f"(95 % interval {100 * lost['low']:.1f} to {100 * lost['high']:.1f})"
+        f"{lost['images']:,} of {lost['of']:,} images that the champion got right are wrong now: "
+        f"{share(lost['share'])} (95 % interval {100 * lost['low']:.1f} to {100 * lost['high']:.1f})"
     )
 
 
@@ -153,3 +161,16 @@ def risk(curve: dict[str, Any]) -> str:
         f"Mean error over all coverages {share(curve['aurc'])}; {share(curve['aurc_best'])} if every mistake were less "
         "sure than every right answer"
     )
+
+
+def suspects(found: int, shown: int) -> str:
+    more = f"; the {shown:,} likeliest are shown" if found > shown else ""
+    return f"{found:,} {plural('label', found)} {'looks' if found == 1 else 'look'} wrong{more}"
+
+
+def pseudolabels(about: dict[str, Any]) -> str:
+    """How sure the pseudo-labels became, and how often the taught model says what the warm-up model said."""
+    said = f"At the end, {share(about['mask_rate'])} of the guesses were sure enough to teach"
+    if about.get("agreement") is None:
+        return said
+    return f"{said}; on {share(about['agreement'])} of the unlabelled images both models agree"

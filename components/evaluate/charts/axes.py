@@ -12,7 +12,7 @@ LEFT, RIGHT, TOP, BOTTOM = 44, 12, 12, 40  # around the field
 class Axes:
     """A field with two axes; what is drawn lies in the order of the calls. Places are figures, not pixels.
 
-    x, y: (low, high); marks on them are round numbers unless `x_ticks` gives (place, text).
+    x, y: (low, high); marks on them are round numbers, or `x_ticks` (place, text) and `y_ticks`.
     """
 
     def __init__(
@@ -22,13 +22,14 @@ class Axes:
         x_title: str,
         y_title: str,
         x_ticks: Sequence[tuple[float, str]] = (),
+        y_ticks: Sequence[float] = (),
         height: int = HEIGHT,
     ) -> None:
         self.height = height
         self._x = Scale(*x, LEFT, WIDTH - RIGHT)
         self._y = Scale(*y, height - BOTTOM, TOP)
         self._parts: list[str] = []
-        for place in ticks(*y, 4):
+        for place in y_ticks or ticks(*y, 4):
             self._parts.append(f'<path class="grid" d="M{LEFT} {self._y(place):.1f}H{WIDTH - RIGHT}"/>')
             self._label(LEFT - 6, self._y(place) + 4, f"{place:,g}", "end")
         for place, text in x_ticks or [(tick, f"{tick:,g}") for tick in ticks(*x, 5)]:

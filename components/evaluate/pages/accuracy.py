@@ -17,7 +17,7 @@ from components.evaluate.pages.facts import Evaluation
 
 MOST_CLASSES = 30  # rows that stay readable on one chart
 MOST_SLICES = 12  # of one kind
-MODELS = (("warmup", "warm-up", ""), ("champion", "champion", "other"))
+MODELS = (("warmup", "warm-up"), ("champion", "champion"))
 SMALL = "few images"
 
 
@@ -41,7 +41,7 @@ def side_by_side(facts: Evaluation) -> HTML:
         ),
     ]
     champion = (about.get("against") or {}).get("champion")
-    if champion and champion["images"]:
+    if champion and champion["difference"] is not None:
         n, accuracy = champion["images"], champion["accuracy_there"]
         low, high = wilson_interval(round(accuracy * n), n)
         name = f"champion {champion['version']}" if champion["version"] else "champion"
@@ -56,59 +56,41 @@ def side_by_side(facts: Evaluation) -> HTML:
 def differences(facts: Evaluation) -> HTML:
     """The paired differences of the final model to the others, with interval, test, and what changed sides."""
     against = facts.about.get("against") or {}
-    compared = [(name, against[key]) for key, name, _ in MODELS if against.get(key)]
+    compared = [(name, against[key]) for key, name in MODELS if against.get(key)]
+    sentences = [note(f"Against the {name} model: {each['why']}.") for name, each in compared]
+    if compared and not against.get("champion"):
+        sentences.append(note("There is no champion yet to compare with."))
+    known = [(name, each) for name, each in compared if each["difference"] is not None]
+    return HTML("".join(sentences) + (_differences(known) if known else ""))
+
+
+def _differences(compared: Sequence[tuple[str, dict[str, Any]]]) -> str:
     rows = [
         Row(
             f"final over {name}",
-            f"{100 * c['difference']:+.1f}",
-            [("final", 100 * c["difference"])],
-            (100 * c["low"], 100 * c["high"]),
-            "",
-            "main",
+            f"{100 * each['difference']:+.1f}",
+            [("final", 100 * each["difference"])],
+            (100 * each["low"], 100 * each["high"]),
+            kind="main",
         )
-        for name, c in compared
-        if c["images"]
+        for name, each in compared
     ]
-    if not rows:
-        mended, made = facts.about["mistakes_mended"], facts.about["mistakes_made"]
-        return HTML(
-            note(f"Of the warm-up model's answers, {mended:,} mistakes were mended and {made:,} new ones made.")
-        )
     low, high = _reach(rows)
     chart = _panel(tracks(rows, min(low, -0.5), max(high, 0.5), ""))
     header = ["final against", "images", "points", "95 % interval", "McNemar p", "mended", "newly wrong"]
     lines = [
         (
             name,
-            c["images"],
-            f"{100 * c['difference']:+.2f}",
-            f"{100 * c['low']:+.2f} to {100 * c['high']:+.2f}",
-            "–" if c["mcnemar_p"] is None else f"{c['mcnemar_p']:.2g}",
-            c["mended"],
-            c["made"],
+            each["images"],
+            f"{100 * each['difference']:+.2f}",
+            f"{100 * each['low']:+.2f} to {100 * each['high']:+.2f}",
+            f"{each['mcnemar_p']:.2g}",
+            each["mended"],
+            each["made"],
         )
-        for name, c in compared
-        if c["images"]
+        for name, each in compared
     ]
-    sentences = "".join(note(findings.sentence(c["why"])) for _, c in compared)
-    return HTML(sentences + chart + table(header, lines) + champion_apart(against.get("champion")))
-
-
-def champion_apart(champion: dict[str, Any] | None) -> str:
-    """What is said of a champion that was made of another dataset or for other classes; nothing where both are ours."""
-    if not champion:
-        return note("There is no champion yet to compare with.")
-    lines = []
-    if not champion["same_dataset"]:
-        seen = champion["seen_in_training"]
-        left = f"; {seen:,} test images that it learned from with a label are left out" if seen else ""
-        lines.append(f"The champion's dataset was another version, {champion['dataset'][:12]}{left}.")
-    for key, whose in (("only_here", "the final model"), ("only_there", "the champion")):
-        if names := champion[key]:
-            lines.append(
-                f"Classes that only {whose} knows: {', '.join(names)}. Compared are the {len(champion['classes_shared'])} shared ones."
-            )
-    return "".join(map(note, lines))
+    return chart + table(header, lines)
 
 
 def classes(facts: Evaluation) -> HTML:
@@ -121,7 +103,7 @@ def classes(facts: Evaluation) -> HTML:
     for c, champion in zip(order, champions, strict=True):
         marks = [("precision", 100 * figures.precision[c]), ("recall", 100 * figures.recall[c])]
         marks += [("champion", 100 * champion)] if champion is not None else []
-        known = [value for _, value in marks if value == value]
+        known = [value for kind, value in marks if kind != "champion" and value == value]
         span = (min(known), max(known)) if known else None
         tag = SMALL if facts_of[facts.names[c]].get("small") else ""
         name = f"{facts.names[c]} ({figures.support[c]:,})"
@@ -156,10 +138,9 @@ def slices(facts: Evaluation) -> HTML:
         return HTML(note("The test images have nothing to be sliced by."))
     panels = [_slices(by, list(group)) for by, group in groupby(lines, key=lambda line: line["by"])]
     beside = any(line["champion_accuracy"] is not None for line in lines)
-    legend = [("key span main", "95 % interval")]
     said = findings.weakest_slice(lines, facts.about["accuracy"])
     note_of = "; rings: the champion on the same images" if beside else ""
-    hint = note(f"Dots: accuracy with its 95 % interval{note_of}. In brackets: test images.") if legend else ""
+    hint = note(f"Dots: accuracy with its 95 % interval{note_of}. In brackets: test images.")
     return HTML(finding(said) + hint + f'<div class="panels">{"".join(panels)}</div>')
 
 
@@ -168,22 +149,29 @@ def _slices(by: str, lines: Sequence[dict[str, Any]]) -> str:
     if len(lines) > MOST_SLICES:
         worst = sorted(range(len(lines)), key=lambda place: lines[place]["accuracy"])[:MOST_SLICES]
         kept = [lines[place] for place in sorted(worst)]
-    rows = []
-    for line in kept:
-        champion = line["champion_accuracy"]
-        marks = [("champion", 100 * champion)] if champion is not None else []
-        rows.append(
-            Row(
-                f"{line['name']} ({line['images']:,})",
-                findings.share(line["accuracy"]),
-                [*marks, ("final", 100 * line["accuracy"])],
-                (100 * line["low"], 100 * line["high"]),
-                SMALL if line["small"] else "",
-                "" if line["small"] else "main",
-            )
-        )
+    rows = [_slice(line) for line in kept]
     more = f" (the {MOST_SLICES} weakest of {len(lines):,})" if len(lines) > MOST_SLICES else ""
-    return f'<div class="panel"><b>By {escape(findings.kind_of_slice(by))}{more}</b>{tracks(rows, *_reach(rows), " %")}</div>'
+    title = f"By {findings.kind_of_slice(by)}{more}"
+    return f'<div class="panel"><b>{escape(title)}</b>{tracks(rows, *_reach(rows), " %")}</div>'
+
+
+def _slice(line: dict[str, Any]) -> Row:
+    champion = line["champion_accuracy"]
+    marks = [("champion", 100 * champion)] if champion is not None else []
+    return Row(
+        f"{line['name']} ({_range(line)}{line['images']:,})",
+        findings.share(line["accuracy"]),
+        [*marks, ("final", 100 * line["accuracy"])],
+        (100 * line["low"], 100 * line["high"]),
+        SMALL if line["small"] else "",
+        "" if line["small"] else "main",
+    )
+
+
+def _range(line: dict[str, Any]) -> str:
+    """From which to which number the slice reaches, where it was made of numbers."""
+    low, high = line.get("from"), line.get("to")
+    return "" if low is None or high is None else f"{low:.3g} to {high:.3g}; "
 
 
 def _of(about: dict[str, Any], name: str) -> tuple[float, float]:

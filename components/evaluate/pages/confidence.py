@@ -10,8 +10,10 @@ from components.common.metrics import Bins, reliability
 from components.evaluate import findings
 from components.evaluate.charts.axes import Axes
 from components.evaluate.charts.tracks import keys
-from components.evaluate.findings import finding
+from components.evaluate.findings import finding, whole
 from components.evaluate.pages.facts import Evaluation
+
+STRIP = 0.3  # of the height of a reliability diagram, for the numbers of images
 
 
 def calibration(facts: Evaluation) -> HTML:
@@ -22,23 +24,27 @@ def calibration(facts: Evaluation) -> HTML:
 
     def panel(name: str, column: str, error: float) -> str:
         title = f"{name}: calibration error {findings.share(error)}"
-        return f'<div class="panel"><b>{escape(title)}</b>{diagram(reliability(columns[column], right, about["bins"]), title)}</div>'
+        drawn = diagram(reliability(columns[column], right, about["bins"]), title)
+        return f'<div class="panel"><b>{escape(title)}</b>{drawn}</div>'
 
     applied = about["temperature"] != 1
     panels = [panel("Before, T = 1" if applied else "T = 1", "raw_confidence", about["ece_before"])]
     if applied:
         panels.append(panel(f"After, T = {about['temperature']:.2f}", "confidence", about["ece_after"]))
-    legend = keys([("blue", "share that is right"), ("orange", "mean confidence"), ("pale", "share of the images")])
-    return HTML(finding(findings.calibration(about)) + legend + f'<div class="panels">{"".join(panels)}</div>')
+    legend = keys([("blue", "share that is right"), ("orange", "mean confidence"), ("pale", "how many images")])
+    return HTML(finding(findings.calibration(about)) + legend + f'<div class="panels wide">{"".join(panels)}</div>')
 
 
 def diagram(bins: Bins, alt: str) -> str:
-    """A reliability diagram: bars on the diagonal mean that a confidence can be believed; below, how many are so sure."""
-    axes = Axes((0, 1), (0, 1), "confidence", "share that is right")
+    """A reliability diagram: bars on the diagonal mean that a confidence can be believed; below, how many
+    images are that sure.
+    """
+    axes = Axes((0, 1), (-STRIP, 1), "confidence", "share that is right", y_ticks=(0, 0.25, 0.5, 0.75, 1))
     filled = np.flatnonzero(bins.images)
     for k in filled:
-        axes.bar(bins.lower[k], bins.upper[k], 0, bins.images[k] / bins.images.sum(), "pale")
         axes.bar(bins.lower[k], bins.upper[k], 0, bins.accuracy[k], "blue soft")
+        height = 0.85 * STRIP * bins.images[k] / bins.images.max()
+        axes.bar(bins.lower[k], bins.upper[k], -STRIP, height - STRIP, "pale")
     axes.line([(0, 0), (1, 1)], "faint thin")
     for k in filled:
         middle, width = (bins.lower[k] + bins.upper[k]) / 2, bins.upper[k] - bins.lower[k]
@@ -62,7 +68,7 @@ def risk_coverage(facts: Evaluation) -> HTML | None:
     axes.area([(points[0][0], 0), *points, (points[-1][0], 0)], "blue")
     axes.line(points, "blue")
     title = findings.risk(curve)
-    return HTML(f'<div class="panels"><div class="panel"><b>{escape(title)}</b>{axes.svg(title)}</div></div>')
+    return HTML(f'<div class="panels wide"><div class="panel"><b>{escape(title)}</b>{axes.svg(title)}</div></div>')
 
 
 def thresholds(facts: Evaluation) -> HTML:
@@ -78,7 +84,7 @@ def _precision(about: dict[str, Any] | None) -> list[str]:
     if about["threshold"] is None:
         return [note(findings.sentence(about["why"]))]
     shown: list[tuple[str, object]] = [
-        (f"least confidence for {about['wanted']:.0%} right", f"{about['threshold']:.3f}"),
+        (f"least confidence for {whole(about['wanted'])} right", f"{about['threshold']:.3f}"),
         ("of the calibration images go to a person", findings.share(about["abstained"])),
     ]
     if about.get("precision_test") is not None:
@@ -95,7 +101,10 @@ def _conformal(about: dict[str, Any] | None) -> list[str]:
     if about["quantile"] is None:
         return [note(findings.sentence(about["why"]))]
     shown: list[tuple[str, object]] = [
-        (f"quantile for sets that hold the true class {about['coverage']:.0%} of the time", f"{about['quantile']:.3f}")
+        (
+            f"quantile for sets that hold the true class {whole(about['coverage'])} of the time",
+            f"{about['quantile']:.3f}",
+        )
     ]
     if about.get("coverage_test") is not None:
         reach = f"of the test sets hold it; 95 % interval {100 * about['low']:.1f} to {100 * about['high']:.1f}"

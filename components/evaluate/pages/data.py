@@ -38,7 +38,7 @@ def _uncovered(images: int, by_source: Counter[tuple[str, str]], split: str) -> 
 
 
 def rounds(facts: Evaluation) -> HTML | None:
-    """Training labels round after round, with the accuracy that they came to; nothing where labels come in no rounds."""
+    """Training labels round after round, with the accuracy that they came to; nothing where they come in none."""
     if "round" not in facts.about:
         return None
     history = facts.about.get("since", {}).get("history") or []

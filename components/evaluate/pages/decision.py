@@ -9,6 +9,8 @@ from components.common.html import figures, note, table
 from components.evaluate import findings
 from components.evaluate.pages.facts import Evaluation
 
+OTHERS = (("champion", "the champion"), ("warmup", "warm-up"))  # whom the figures compare with, the first one known
+
 
 def box(facts: Evaluation) -> HTML:
     """Ship or not, why, and against what; below it the figures that a decision rests on."""
@@ -34,9 +36,9 @@ def headline_figures(about: dict[str, Any], gates: list[dict[str, Any]]) -> list
     interval = f"accuracy; 95 % interval {100 * about['accuracy_low']:.1f} to {100 * about['accuracy_high']:.1f}"
     shown: list[tuple[str, object]] = [(interval, findings.share(about["accuracy"]))]
     against = about.get("against") or {}
-    other = "champion" if against.get("champion") else "warmup"
-    if compared := against.get(other):
-        name = "the champion" if other == "champion" else "warm-up"
+    comparable = [(key, name) for key, name in OTHERS if (against.get(key) or {}).get("difference") is not None]
+    for key, name in comparable[:1]:
+        compared = against[key]
         reach = f"points over {name}; 95 % interval {100 * compared['low']:+.1f} to {100 * compared['high']:+.1f}"
         shown.append((reach, f"{100 * compared['difference']:+.1f}"))
     if lost := about.get("forgotten"):

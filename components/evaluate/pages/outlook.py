@@ -115,7 +115,7 @@ def shape(facts: Evaluation) -> HTML:
 
 
 def _chart(title: str, drawn: str) -> str:
-    return f'{finding(title)}<div class="panels"><div class="panel">{drawn}</div></div>'
+    return f'{finding(title)}<div class="panels wide"><div class="panel">{drawn}</div></div>'
 
 
 def _interval(place: dict[str, Any]) -> str:

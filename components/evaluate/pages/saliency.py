@@ -12,12 +12,12 @@ from components.common.html import image_tag, note
 from components.common.learning.loading import decode_square
 from components.common.learning.models import load_classifier, normalise
 from components.common.learning.training import set_threads
+from components.evaluate.findings import whole
 from components.evaluate.pages.facts import Evaluation
 from components.evaluate.pages.pictures import small
 
 STEPS = 16  # of Gauss-Legendre quadrature along the path from the baseline
-SHOWN = 168  # pixels of a picture, at most
-BYTES = 12_000  # of a picture
+BYTES = 300_000  # of all pictures
 HEAT = np.array([213, 94, 0], dtype=np.float64)  # the orange of report.css
 
 
@@ -36,7 +36,8 @@ def saliency(facts: Evaluation, images: int) -> HTML:
     output_of = {name: number for number, name in enumerate(about["classes"])}
     answers = torch.tensor([output_of[name] for name in facts.predictions["predicted"][places]])
     weights = smoothed(attributions(model, normalise(pixels, spec), answers).abs().sum(dim=1))
-    cells = [_pair(facts, int(place), pixels[k].numpy(), weights[k].numpy()) for k, place in enumerate(places)]
+    most = BYTES // (2 * len(places))
+    cells = [_pair(facts, int(place), pixels[k].numpy(), weights[k].numpy(), most) for k, place in enumerate(places)]
     return HTML('<div class="saliency">\n' + "\n".join(cells) + "\n</div>")
 
 
@@ -76,16 +77,16 @@ def shaded(pixels: np.ndarray, weights: np.ndarray) -> Image.Image:
     return Image.fromarray(np.rint(grey * (1 - depth) + HEAT * depth).clip(0, 255).astype(np.uint8))
 
 
-def _pair(facts: Evaluation, place: int, pixels: np.ndarray, weights: np.ndarray) -> str:
+def _pair(facts: Evaluation, place: int, pixels: np.ndarray, weights: np.ndarray, most: int) -> str:
     columns = facts.predictions
     label, said = str(columns["label"][place]), str(columns["predicted"][place])
     caption = "and said so" if label == said else f"taken for {said}"
     plain = Image.fromarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0))
     tags = [
-        image_tag(small(image, BYTES), alt)
+        image_tag(small(image, most), alt)
         for image, alt in ((plain, label), (shaded(pixels, weights), "what the answer rests on"))
     ]
     return (
         f'<figure class="pair"><div>{"".join(tags)}</div><figcaption><b>{escape(label)}</b> {escape(caption)} '
-        f"({columns['confidence'][place]:.0%})</figcaption></figure>"
+        f"({whole(columns['confidence'][place])})</figcaption></figure>"
     )
