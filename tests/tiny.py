@@ -140,7 +140,9 @@ def dataset(
             "text": pa.nulls(len(order), pa.string()),
         }
     ).cast(INDEX)
-    made = Dataset("digits", "", "L", tuple(sorted(set(names) - {None})), tuple(shards), index)
+    made = Dataset(
+        "digits", "", "L" if pixels.ndim == 3 else "RGB", tuple(sorted(set(names) - {None})), tuple(shards), index
+    )
     made = replace(made, id=id_of(made))
     save_dataset(folder / "dataset", made)
     for path in (folder / "dataset").iterdir():  # as ingest publishes a version

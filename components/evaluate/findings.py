@@ -15,8 +15,8 @@ def share(value: float) -> str:
 
 
 def whole(value: float) -> str:
-    """A share in whole percent."""
-    return f"{100 * value:.0f} %"
+    """A share in whole percent, in one piece."""
+    return f"{100 * value:.0f}\N{NO-BREAK SPACE}%"
 
 
 def percent(value: float | None) -> str:
@@ -133,8 +133,8 @@ def weakest_slice(slices: Sequence[dict[str, Any]], accuracy: float) -> str:
         return "No part of the test images is surely worse than the whole"
     worst = min(below, key=lambda line: line["accuracy"])
     return (
-        f"The weakest part is {kind_of_slice(worst['by'])} {worst['name']}: {share(worst['accuracy'])} of "
-        f"{worst['images']:,} are right, against {share(accuracy)} of all"
+        f"The weakest part is {worst['name']!r}, by {kind_of_slice(worst['by'])}: {share(worst['accuracy'])} of "
+        f"{worst['images']:,} images are right, against {share(accuracy)} of all"
     )
 
 

@@ -1,4 +1,4 @@
-"""An evaluation with everything that a report can have to say: a champion, slices, suspects, and the rest."""
+"""An evaluation with everything that a report can have to say: a champion, thresholds, a second opinion."""
 
 import shutil
 from pathlib import Path
@@ -6,65 +6,69 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from components.common.artifacts import load_embeddings
 from components.common.files import read_json, write_json
-from components.common.parquet import read_table
-from components.evaluate.measures.mistakes import clusters, confused
+from components.common.parquet import read_table, save_table
 from components.evaluate.measures.paired import forgotten, paired
-from components.evaluate.measures.risk import risk_coverage
-from components.evaluate.measures.slices import QUARTERS, Compared, quarters, slices
-from tests import tiny
+from components.evaluate.predictions import PREDICTIONS
 
 SWITCHED = 0.5  # of the answers, that the champion shares with the warm-up model
+VERSION = "3f2a9c81d0e4"
 
 
-def complete(world: tiny.World, evaluation: Path, folder: Path) -> Path:
+def complete(evaluation: Path, folder: Path) -> Path:
     """A copy of an evaluation, in which the champion is a model between the warm-up and the final one."""
     shutil.copytree(evaluation, folder)
     table = read_table(folder / "predictions.parquet")
     columns = {name: table.column(name).to_numpy(zero_copy_only=False) for name in table.column_names}
     draws = np.random.default_rng(0)
-    switched = draws.random(len(table)) < SWITCHED
-    said = np.where(switched, columns["warmup_predicted"], columns["predicted"])
+    said = np.where(draws.random(len(table)) < SWITCHED, columns["warmup_predicted"], columns["predicted"])
     right, then = columns["label"] == columns["predicted"], columns["label"] == said
-    row_of = {image: row for row, image in enumerate(world.data.column("id"))}
-    rows = np.array([row_of[image] for image in columns["id"]])
-    x = np.asarray(load_embeddings(world.embeddings, world.data))[rows]
     about = read_json(folder / "metrics.json")
-    about |= _compared(about, right, then, columns)
-    numbers = {"brightness": x.mean(axis=1), "distance": np.linalg.norm(x - x.mean(axis=0), axis=1)}
-    kinds = {name: quarters(values, QUARTERS[name]) for name, values in numbers.items()}
-    kinds |= {"camera": draws.choice(["hall", "gate", "yard"], len(rows), p=[0.6, 0.38, 0.02])}
-    about["slices"] = slices(kinds, right, 20, Compared(np.ones(len(rows), bool), then), numbers)
-    about["confused"] = confused(about["classes"], np.array(about["confusion"]))
-    about["risk_coverage"] = risk_coverage(columns["confidence"], right)
-    wrong = ~right
-    about["clusters"] = clusters(
-        x[wrong], columns["id"][wrong], columns["label"][wrong], columns["predicted"][wrong], 0
-    )
-    sure = np.flatnonzero(wrong & (columns["confidence"] > 0.5))[:30]
-    about["suspects"] = [
-        {
-            "id": columns["id"][i],
-            "purpose": "test",
-            "label": columns["label"][i],
-            "suggested": columns["predicted"][i],
-            "confidence": columns["confidence"][i],
-        }
-        for i in sure
-    ]
-    about["suspects_found"] = len(sure) + 7
-    about["pseudolabels"] = health(about["classes"], draws)
-    about["thresholds"] = THRESHOLDS
-    about["precise"] = PRECISE
+    about["against"]["champion"] = {**about["against"]["warmup"], **champion(right, then)}
+    about["forgotten"] = forgotten(right, then, columns["label"])
+    for line in about["per_class"]:
+        line["champion_recall"] = float(then[columns["label"] == line["class"]].mean())
+    for line in about["slices"]:
+        line["champion_accuracy"] = line["accuracy"] * 0.97
+    about |= {"pseudolabels": health(about["classes"], draws), "thresholds": THRESHOLDS, "precise": PRECISE}
     write_json(folder / "metrics.json", about)
-    table = table.append_column("champion_predicted", pa.array(said, pa.string()))
-    table = table.append_column("champion_compared", pa.array(np.ones(len(rows), bool)))
-    pq.write_table(table, folder / "predictions.parquet")
-    write_json(folder / "gate.json", {**read_json(folder / "gate.json"), "decision": decision(about)})
+    new = {
+        "champion_predicted": pa.array(said, pa.string()),
+        "champion_confidence": table.column("confidence"),
+        "champion_compared": pa.array(np.ones(len(table), bool)),
+    }
+    save_table(folder / "predictions.parquet", with_columns(table, new), PREDICTIONS)
+    write_json(folder / "gate.json", {**read_json(folder / "gate.json"), "decision": DECISION})
     return folder
+
+
+def with_columns(table: pa.Table, columns: dict[str, Any]) -> pa.Table:
+    return pa.table({name: columns.get(name, table.column(name)) for name in table.column_names})
+
+
+def champion(right: np.ndarray, then: np.ndarray) -> dict[str, Any]:
+    """What differs in `against` of metrics.json from the comparison with the warm-up model."""
+    found = paired(right, then, 0)
+    return {
+        "version": VERSION,
+        "accuracy_there": float(then.mean()),
+        "difference": found.difference,
+        "low": found.low,
+        "high": found.high,
+        "mended": found.mended,
+        "made": found.made,
+        "mcnemar_p": found.p,
+        "why": f"{100 * found.difference:+.1f} points on the same {found.images:,} test images",
+    }
+
+
+DECISION = {
+    "ship": True,
+    "title": "Ship: all 3 gates passed",
+    "why": "better than the champion on the same test images, and chance does not explain it",
+    "against": f"the champion {VERSION}",
+}
 
 
 def health(names: list[str], draws: np.random.Generator) -> dict[str, Any]:
@@ -120,65 +124,3 @@ PRECISE: dict[str, Any] = {
     "accuracy_low": 0.93,
     "accuracy_high": 0.97,
 }
-
-
-def decision(about: dict[str, Any]) -> dict[str, Any]:
-    points = 100 * about["against"]["champion"]["difference"]
-    return {
-        "ship": True,
-        "title": "Ship it",
-        "why": f"All gates passed; on the same test images it is {points:+.1f} points over the champion.",
-        "against": "Against the champion 3f2a9c81d0e4 of the same dataset and the warm-up model.",
-    }
-
-
-def _compared(
-    about: dict[str, Any], right: np.ndarray, then: np.ndarray, columns: dict[str, np.ndarray]
-) -> dict[str, Any]:
-    def against(other: np.ndarray, version: str | None, why: str) -> dict[str, Any]:
-        found = paired(right, other, 0)
-        return {
-            "version": version,
-            "dataset": about["provenance"]["dataset"]["id"],
-            "same_dataset": True,
-            "classes_shared": about["classes"],
-            "only_here": [],
-            "only_there": [],
-            "images": len(right),
-            "seen_in_training": 0,
-            "accuracy_here": float(right.mean()),
-            "accuracy_there": float(other.mean()),
-            "difference": found.difference,
-            "low": found.low,
-            "high": found.high,
-            "level": 0.95,
-            "draws": 10000,
-            "mended": found.mended,
-            "made": found.made,
-            "mcnemar_p": found.p,
-            "ece_here": 0.02,
-            "ece_there": 0.03,
-            "why": why,
-        }
-
-    warm = columns["warmup_predicted"] == columns["label"]
-    lines = [
-        {
-            **line,
-            "small": line["support"] < 20,
-            "champion_recall": float(then[columns["label"] == line["class"]].mean()),
-        }
-        for line in about["per_class"]
-    ]
-    return {
-        "against": {
-            "warmup": against(
-                warm, None, "the final model is better than the warm-up model, and chance does not explain it"
-            ),
-            "champion": against(
-                then, "3f2a9c81d0e4", "the final model is better than the champion, and chance does not explain it"
-            ),
-        },
-        "forgotten": forgotten(right, then, columns["label"]),
-        "per_class": lines,
-    }

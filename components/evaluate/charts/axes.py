@@ -6,7 +6,7 @@ from html import escape
 from components.evaluate.charts.scale import Scale, ticks
 
 WIDTH, HEIGHT = 360, 240
-LEFT, RIGHT, TOP, BOTTOM = 44, 12, 12, 40  # around the field
+LEFT, RIGHT, TOP, BOTTOM = 52, 12, 12, 40  # around the field
 
 
 class Axes:

@@ -16,6 +16,7 @@ class Row(NamedTuple):
     interval: tuple[float, float] | None = None
     tag: str = ""  # a word in a frame behind the name
     kind: str = ""  # of the interval: `main`, `other`
+    aside: str = ""  # behind the name, paler
 
 
 def tracks(rows: Sequence[Row], low: float, high: float, unit: str, legend: Sequence[tuple[str, str]] = ()) -> str:
@@ -52,8 +53,9 @@ def _row(row: Row, scale: Scale, grid: str) -> str:
     parts += [
         f'<i class="mark {kind}" style="left:{scale(place):.2f}%"></i>' for kind, place in row.marks if place == place
     ]
+    aside = f" <small>{escape(row.aside)}</small>" if row.aside else ""
     tag = f" <em>{escape(row.tag)}</em>" if row.tag else ""
     return (
-        f'<div class="track {row.kind}"><span class="name">{escape(row.name)}{tag}</span>'
+        f'<div class="track {row.kind}"><span class="name">{escape(row.name)}{aside}{tag}</span>'
         f'<span class="rail">{"".join(parts)}</span><b>{escape(row.shown)}</b></div>'
     )

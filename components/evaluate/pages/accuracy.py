@@ -90,7 +90,7 @@ def _differences(compared: Sequence[tuple[str, dict[str, Any]]]) -> str:
         )
         for name, each in compared
     ]
-    return chart + table(header, lines)
+    return f'{chart}<div class="figures-table">{table(header, lines)}</div>'
 
 
 def classes(facts: Evaluation) -> HTML:
@@ -106,8 +106,9 @@ def classes(facts: Evaluation) -> HTML:
         known = [value for kind, value in marks if kind != "champion" and value == value]
         span = (min(known), max(known)) if known else None
         tag = SMALL if facts_of[facts.names[c]].get("small") else ""
-        name = f"{facts.names[c]} ({figures.support[c]:,})"
-        rows.append(Row(name, percent(figures.f1[c]), [*marks, ("f1", 100 * figures.f1[c])], span, tag))
+        marks += [("f1", 100 * figures.f1[c])]
+        support = f"{figures.support[c]:,} {findings.plural('image', figures.support[c])}"
+        rows.append(Row(facts.names[c], percent(figures.f1[c]), marks, span, tag, aside=support))
     legend = [("f1", "F1, the figure on the right"), ("recall", "recall"), ("precision", "precision")]
     legend += [("champion", "the champion's recall")] if any(value is not None for value in champions) else []
     title = findings.weakest(facts.names, figures.f1)
@@ -140,7 +141,7 @@ def slices(facts: Evaluation) -> HTML:
     beside = any(line["champion_accuracy"] is not None for line in lines)
     said = findings.weakest_slice(lines, facts.about["accuracy"])
     note_of = "; rings: the champion on the same images" if beside else ""
-    hint = note(f"Dots: accuracy with its 95 % interval{note_of}. In brackets: test images.")
+    hint = note(f"Dots: accuracy with its 95 % interval{note_of}.")
     return HTML(finding(said) + hint + f'<div class="panels">{"".join(panels)}</div>')
 
 
@@ -159,19 +160,20 @@ def _slice(line: dict[str, Any]) -> Row:
     champion = line["champion_accuracy"]
     marks = [("champion", 100 * champion)] if champion is not None else []
     return Row(
-        f"{line['name']} ({_range(line)}{line['images']:,})",
+        line["name"],
         findings.share(line["accuracy"]),
         [*marks, ("final", 100 * line["accuracy"])],
         (100 * line["low"], 100 * line["high"]),
         SMALL if line["small"] else "",
         "" if line["small"] else "main",
+        f"{_range(line)}{line['images']:,} images",
     )
 
 
 def _range(line: dict[str, Any]) -> str:
     """From which to which number the slice reaches, where it was made of numbers."""
     low, high = line.get("from"), line.get("to")
-    return "" if low is None or high is None else f"{low:.3g} to {high:.3g}; "
+    return "" if low is None or high is None else f"{low:.3g} to {high:.3g} · "
 
 
 def _of(about: dict[str, Any], name: str) -> tuple[float, float]:

@@ -17,7 +17,7 @@ STRIP = 0.3  # of the height of a reliability diagram, for the numbers of images
 
 
 def calibration(facts: Evaluation) -> HTML:
-    """Accuracy against confidence, before and after the temperature."""
+    """Accuracy against confidence, before and after the temperature; and the mistakes among the surest answers."""
     about = facts.about
     columns = facts.predictions
     right = columns["label"] == columns["predicted"]
@@ -31,6 +31,7 @@ def calibration(facts: Evaluation) -> HTML:
     panels = [panel("Before, T = 1" if applied else "T = 1", "raw_confidence", about["ece_before"])]
     if applied:
         panels.append(panel(f"After, T = {about['temperature']:.2f}", "confidence", about["ece_after"]))
+    panels.append(risk_coverage(about["risk_coverage"]))
     legend = keys([("blue", "share that is right"), ("orange", "mean confidence"), ("pale", "how many images")])
     return HTML(finding(findings.calibration(about)) + legend + f'<div class="panels wide">{"".join(panels)}</div>')
 
@@ -53,22 +54,15 @@ def diagram(bins: Bins, alt: str) -> str:
     return axes.svg(alt)
 
 
-def risk_coverage(facts: Evaluation) -> HTML | None:
-    """The error among the images that the model is surest of; nothing where it was not measured."""
-    curve = facts.about.get("risk_coverage")
-    if not curve:
-        return None
+def risk_coverage(curve: dict[str, Any]) -> str:
+    """The error among the images that the model is surest of."""
     points = [(100 * c, 100 * r) for c, r in zip(curve["coverage"], curve["risk"], strict=True)]
-    axes = Axes(
-        (0, 100),
-        (0, max(1.0, 1.1 * max(r for _, r in points))),
-        "images answered, the surest first, %",
-        "of them wrong, %",
-    )
+    highest = max(1.0, 1.1 * max(r for _, r in points))
+    axes = Axes((0, 100), (0, highest), "images answered, the surest first, %", "of them wrong, %")
     axes.area([(points[0][0], 0), *points, (points[-1][0], 0)], "blue")
     axes.line(points, "blue")
     title = findings.risk(curve)
-    return HTML(f'<div class="panels wide"><div class="panel"><b>{escape(title)}</b>{axes.svg(title)}</div></div>')
+    return f'<div class="panel"><b>{escape(title)}</b>{axes.svg(title)}</div>'
 
 
 def thresholds(facts: Evaluation) -> HTML:

@@ -1,12 +1,12 @@
 """What the models learned from: the version of the dataset, and its labels by source and by round."""
 
 from collections import Counter
-from html import escape
 
 from IPython.display import HTML
 
 from components.common.artifacts import SPLITS
 from components.common.html import note, table
+from components.evaluate.history import PEOPLE
 from components.evaluate.pages.facts import Evaluation
 
 
@@ -59,14 +59,9 @@ def rounds(facts: Evaluation) -> HTML | None:
 
 def annotators(facts: Evaluation) -> HTML | None:
     """How many labels each person gave; nothing where nobody is named, as with labels that come with the source."""
-    people = Counter(
-        name
-        for name, source in zip(
-            facts.labels.column("annotator").to_pylist(), facts.labels.column("source").to_pylist(), strict=True
-        )
-        if name and source in ("file", "store")
-    )
+    given = zip(*(facts.labels.column(name).to_pylist() for name in ("annotator", "source")), strict=True)
+    people = Counter(str(name) for name, source in given if name and source in PEOPLE)
     if not people:
         return None
     rows = sorted(people.items(), key=lambda item: (-item[1], item[0]))[:20]
-    return HTML(f"<details><summary>{escape('Labels by person')}</summary>{table(['who', 'labels'], rows)}</details>")
+    return HTML(f"<details><summary>Labels by person</summary>{table(['who', 'labels'], rows)}</details>")

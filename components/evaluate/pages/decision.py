@@ -14,16 +14,11 @@ OTHERS = (("champion", "the champion"), ("warmup", "warm-up"))  # whom the figur
 
 def box(facts: Evaluation) -> HTML:
     """Ship or not, why, and against what; below it the figures that a decision rests on."""
-    decision = facts.verdict.get("decision") or {
-        "ship": facts.verdict["passed"],
-        "title": "x",
-        "why": "y",
-        "against": "",
-    }
-    against = f'<p class="against">{escape(decision["against"])}</p>' if decision["against"] else ""
+    decision = facts.verdict["decision"]
+    against = f'<p class="against">Compared with {escape(decision["against"])}.</p>' if decision["against"] else ""
     verdict = (
         f'<div class="verdict {"yes" if decision["ship"] else "no"}" role="status"><h3>{escape(decision["title"])}</h3>'
-        f"<p>{escape(decision['why'])}</p>{against}</div>"
+        f"<p>{escape(findings.sentence(decision['why']))}</p>{against}</div>"
     )
     return HTML(verdict + figures(headline_figures(facts.about, facts.verdict["gates"])) + unlabelled(facts))
 

@@ -106,12 +106,12 @@ def forgotten_by_class(facts: Evaluation, lost: dict[str, Any]) -> str:
     lines = sorted((line for line in lost["per_class"] if line["images"]), key=lambda line: -line["share"])
     rows = [
         Row(
-            f"{line['class']} ({line['images']:,} of {line['of']:,})",
+            line["class"],
             share(line["share"]),
             [("lost", 100 * line["share"])],
             (0.0, 100 * line["share"]),
-            "",
-            "other",
+            kind="other",
+            aside=f"{line['images']:,} of {line['of']:,}",
         )
         for line in lines[: grid.MOST_CLASSES]
     ]

@@ -9,9 +9,10 @@ from PIL import Image
 from torch import Tensor, nn
 
 from components.common.html import image_tag, note
-from components.common.learning.loading import decode_square
+from components.common.learning.loading import Images
 from components.common.learning.models import load_classifier, normalise
 from components.common.learning.training import set_threads
+from components.common.storage import open_store
 from components.evaluate.findings import whole
 from components.evaluate.pages.facts import Evaluation
 from components.evaluate.pages.pictures import small
@@ -30,9 +31,8 @@ def saliency(facts: Evaluation, images: int) -> HTML:
         return HTML(note("No image to show: evaluate.saliency asks for none."))
     set_threads(facts.threads)
     model, spec, about = load_classifier(facts.classifier)
-    ids = facts.predictions["id"][places]
-    data = [facts.reader.image_bytes(facts.row_of[image]) for image in ids]
-    pixels = torch.from_numpy(np.stack([decode_square(each, spec.mode, spec.image_size) for each in data]))
+    images_of = Images(facts.dataset, open_store(facts.store), spec.mode, spec.image_size, keep=False)
+    pixels = images_of.batch(np.array([facts.row_of[image] for image in facts.predictions["id"][places]]))
     output_of = {name: number for number, name in enumerate(about["classes"])}
     answers = torch.tensor([output_of[name] for name in facts.predictions["predicted"][places]])
     weights = smoothed(attributions(model, normalise(pixels, spec), answers).abs().sum(dim=1))
