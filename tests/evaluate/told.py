@@ -9,8 +9,10 @@ import pyarrow as pa
 
 from components.common.files import read_json, write_json
 from components.common.parquet import read_table, save_table
+from components.evaluate.gates import decision, judge
 from components.evaluate.measures.paired import forgotten, paired
 from components.evaluate.predictions import PREDICTIONS
+from components.evaluate.settings import EvaluateSettings
 
 SWITCHED = 0.5  # of the answers, that the champion shares with the warm-up model
 VERSION = "3f2a9c81d0e4"
@@ -39,7 +41,9 @@ def complete(evaluation: Path, folder: Path) -> Path:
         "champion_compared": pa.array(np.ones(len(table), bool)),
     }
     save_table(folder / "predictions.parquet", with_columns(table, new), PREDICTIONS)
-    write_json(folder / "gate.json", {**read_json(folder / "gate.json"), "decision": DECISION})
+    gates = judge(EvaluateSettings().gates, about)
+    decided = decision(gates, about)
+    write_json(folder / "gate.json", {"format": 2, "passed": decided["ship"], "decision": decided, "gates": gates})
     return folder
 
 
@@ -61,14 +65,6 @@ def champion(right: np.ndarray, then: np.ndarray) -> dict[str, Any]:
         "mcnemar_p": found.p,
         "why": f"{100 * found.difference:+.1f} points on the same {found.images:,} test images",
     }
-
-
-DECISION = {
-    "ship": True,
-    "title": "Ship: all 3 gates passed",
-    "why": "better than the champion on the same test images, and chance does not explain it",
-    "against": f"the champion {VERSION}",
-}
 
 
 def health(names: list[str], draws: np.random.Generator) -> dict[str, Any]:

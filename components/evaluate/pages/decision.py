@@ -16,9 +16,10 @@ def box(facts: Evaluation) -> HTML:
     """Ship or not, why, and against what; below it the figures that a decision rests on."""
     decision = facts.verdict["decision"]
     against = f'<p class="against">Compared with {escape(decision["against"])}.</p>' if decision["against"] else ""
+    why = findings.sentence(decision["why"]) if decision["ship"] else decision["why"]  # else it begins with a gate
     verdict = (
         f'<div class="verdict {"yes" if decision["ship"] else "no"}" role="status"><h3>{escape(decision["title"])}</h3>'
-        f"<p>{escape(findings.sentence(decision['why']))}</p>{against}</div>"
+        f"<p>{escape(why)}</p>{against}</div>"
     )
     return HTML(verdict + figures(headline_figures(facts.about, facts.verdict["gates"])) + unlabelled(facts))
 
@@ -58,12 +59,13 @@ def unlabelled(facts: Evaluation) -> str:
 
 
 def gates(facts: Evaluation) -> HTML:
-    """Each gate with its verdict and the reason."""
+    """Each gate with its figure, its verdict and the reason."""
     rows = facts.verdict["gates"]
     if not rows:
-        return HTML(note("Every gate is switched off (evaluate.gates)."))
+        return HTML(note("No gate is set (evaluate.gates)."))
     lines = [
-        f'<li class="{"passed" if gate["passed"] else "failed"}"><b>{escape(gate.get("rule", gate["name"]))}</b>'
+        f'<li class="{"passed" if gate["passed"] else "failed"}"><b>{escape(gate["rule"])}</b>'
+        f"<i>{escape(gate['shown'])}</i>"
         f"<span>{'passed' if gate['passed'] else 'failed'}: {escape(gate['why'])}</span></li>"
         for gate in sorted(rows, key=lambda gate: gate["passed"])  # what failed comes first
     ]
