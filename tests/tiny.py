@@ -69,13 +69,14 @@ def build(
     store: str | None = None,
     others: tuple[np.ndarray, np.ndarray] | None = None,
     spec: ModelSpec = SPEC,
+    split: Callable[[str], str] = split_of,
 ) -> World:
     """`budgets`: labels by purpose, taken from the start of each split; all of a split where it is not named. others:
-    uint8 pixels and class names instead of the digits; spec: of the classifiers.
+    uint8 pixels and class names instead of the digits; spec: of the classifiers; split: of an image, by its id.
     """
     store = store or str(folder / "store")
     pixels, names = others or small_digits(images)
-    data, order = dataset(folder, store, pixels, names)
+    data, order = dataset(folder, store, pixels, names, split=split)
     rows = {split: data.rows(split)[: (budgets or {}).get(split)] for split in SPLITS}
     labels(folder / "labels", data, rows)
     features = embed(pixels[order], spec)
@@ -107,6 +108,7 @@ def dataset(
     pixels: np.ndarray,
     names: np.ndarray,
     encode: Callable[[np.ndarray], bytes] = lambda image: png(Image.fromarray(image)),
+    split: Callable[[str], str] = split_of,
 ) -> tuple[Dataset, np.ndarray]:
     """The dataset, and the order in which its rows hold the images (by id). names: their classes, None where the source
     says nothing; encode: makes the file of an image.
@@ -133,7 +135,7 @@ def dataset(
             "size": [len(data[i]) for i in order],
             "width": [side] * len(order),
             "height": [side] * len(order),
-            "split": [split_of(ids[i]) for i in order],
+            "split": [split(ids[i]) for i in order],
             "label": names[order],
             "group": ids[order],
             "source": [f"{i}.png" for i in order],

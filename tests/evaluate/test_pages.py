@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
+from components.evaluate.precise import OPINION
 from PIL import Image
 
 from components.common.artifacts import load_dataset
 from components.common.html import TINY
 from components.common.learning.loading import Images
 from components.common.learning.models import load_classifier, normalise
+from components.common.parquet import save_table
 from components.common.storage import open_store
 from components.evaluate.pages import accuracy, confidence, data, decision, mistakes, models, pictures, saliency
 from components.evaluate.pages.embedding_map import chosen, embedding_map, layout
@@ -35,8 +38,8 @@ def facts(
 
 
 def facts_of(world: tiny.World, evaluation: Path) -> Evaluation:
-    folders = (world.dataset, world.embeddings, world.labels, world.classifier, evaluation)
-    return load(*map(str, folders), world.store)
+    dataset, embeddings, labels = map(str, (world.dataset, world.embeddings, world.labels))
+    return load(dataset, embeddings, labels, str(world.classifier), str(evaluation), world.store)
 
 
 def shown(part: Any) -> str:
@@ -199,7 +202,20 @@ def test_health_and_second_opinion(facts):
         if key in ("mask_rate", "curve", "handed_on", "why")
     }
     assert "88.0 %" in shown(models.pseudolabels(replace(facts, about={**facts.about, "pseudolabels": bare})))
-    assert "96.4 % agreement on 2,000 images" in shown(models.second_opinion(facts))
+    said = shown(models.second_opinion(facts))
+    assert "96.4 % agreement on 2,000 images" in said
+    assert told.PRECISE["why"] in said
+    assert ids(models.second_opinion(facts)) == []
+
+
+def test_the_sure_disagreements_of_a_second_opinion_are_shown(facts, tmp_path):
+    images = [str(image) for image in facts.dataset.column("id")[:3]]
+    figures = dict.fromkeys(("confidence", "opinion_confidence", "entropy", "mutual_information"), [0.97, 0.95, 0.5])
+    rows = {"id": images, "predicted": list("123"), "opinion": list("722"), "disagrees": [True, True, False], **figures}
+    save_table(tmp_path / "opinion.parquet", pa.table(rows).select(OPINION.names), OPINION)
+    part = models.second_opinion(replace(facts, folder=tmp_path))
+    assert ids(part) == [image[:16] for image in images[:2]]
+    assert "7 not 1 (97" in shown(part)
 
 
 def test_pictures_keep_their_bounds_whatever_they_show():
@@ -223,11 +239,16 @@ def test_the_atlas_holds_each_picture_at_its_place(facts):
         assert np.abs(there - np.asarray(picture, dtype=int)).mean() < 12  # WebP is lossy
 
 
-def test_the_map_shows_picks_first_and_is_the_same_again(facts):
-    label = np.array([-1, 0, -1, 1, 2, -1])
-    picked = np.array([False, False, False, True, False, False])
-    assert list(chosen(label, picked, 3, 0)) == [1, 3, 4]
-    assert len(chosen(label, picked, 99, 0)) == 6
+def test_the_map_shows_picks_and_test_images_first_and_is_the_same_again(facts):
+    label = np.array([-1, 0, -1, 1, 2, 0, 1])
+    picked = np.array([False, True, False, True, False, False, True])
+    tested = np.array([False, False, False, False, True, False, False])
+    some = chosen(label, picked, tested, 2, 0)
+    assert 4 in some  # half of the points are for the picks
+    assert picked[some].sum() == 1
+    assert list(chosen(label, picked, tested, 4, 0)) == [1, 3, 4, 6]
+    assert list(chosen(label, picked, tested, 5, 0)) == [1, 3, 4, 5, 6]
+    assert len(chosen(label, picked, tested, 99, 0)) == 7
     places = layout(facts.embeddings[:60], 0, 1)
     assert np.array_equal(places, layout(facts.embeddings[:60], 0, 1))
     assert places.min() >= 0

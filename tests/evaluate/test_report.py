@@ -40,9 +40,11 @@ def started() -> Iterator[Browser]:
 
 def opened(started: Browser, path: Path, width: int, scheme: Any, **more: Any) -> Page:
     page = started.new_page(viewport={"width": width, "height": 844}, color_scheme=scheme, **more)
-    page.on("pageerror", lambda error: pytest.fail(str(error)))
-    page.on("request", lambda request: request.url.startswith(("file:", "data:")) or pytest.fail(request.url))
+    troubles: list[str] = []
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.on("request", lambda request: troubles.append(request.url))
     page.goto(path.as_uri())
+    assert [each for each in troubles if not each.startswith(("file:", "data:"))] == []
     return page
 
 

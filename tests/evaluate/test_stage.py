@@ -144,8 +144,8 @@ def test_propagated_labels_are_counted_apart_and_shown_as_nobodys(tiny_world, ti
     fitted = {"temperature": 1.0, "helped": False, "why": "", "images": 0}
     told = provenance(world.data, labels, world.warm, world.classifier, fitted, 0, 1, EvaluateSettings())["labels"]
     assert (told["counts"]["train"], told["propagated"]) == (60, n - 60)
-    folders = map(str, (world.dataset, world.embeddings, world.labels, world.classifier, tiny_evaluated.evaluation))
-    facts = load(*folders, world.store)
+    dataset, embeddings, people = map(str, (world.dataset, world.embeddings, world.labels))
+    facts = load(dataset, embeddings, people, str(world.classifier), str(tiny_evaluated.evaluation), world.store)
     assert facts.picked.sum() == 60
     assert (facts.label >= 0).sum() == sum(told["counts"].values())
 

@@ -29,7 +29,7 @@ def version(facts: Evaluation) -> HTML:
         for split in SPLITS
     ]
     header = ["split", "images", *(f"labels: {source}" for source in sources), "without a label"]
-    total = ("all", *(sum(row[place] for row in rows) for place in range(1, len(header))))
+    total = ("all", *(sum(column) for column in zip(*(row[1:] for row in rows), strict=True)))
     return HTML(note(said) + table(header, rows, total))
 
 

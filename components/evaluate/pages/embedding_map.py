@@ -26,10 +26,9 @@ LEGENDS = (
 
 
 def embedding_map(facts: Evaluation, points: int, seed: int) -> HTML:
-    """The encoder's embeddings in two dimensions by t-SNE: every training pick, then labelled images, then others,
-    `points` in all.
-    """
-    rows = chosen(facts.label, facts.picked, points, seed)
+    """The encoder's embeddings of `points` images in two dimensions, by t-SNE."""
+    tested = np.isin(facts.dataset.column("id"), facts.predictions["id"])
+    rows = chosen(facts.label, facts.picked, tested, points, seed)
     if len(rows) < LEAST:
         return HTML(note(f"No map: it needs ten images, and evaluate.map_points asks for {points}."))
     places = layout(facts.embeddings[rows], seed, facts.threads)
@@ -38,10 +37,19 @@ def embedding_map(facts: Evaluation, points: int, seed: int) -> HTML:
     return HTML(note(said) + drawn(facts, rows, places, atlas(facts, rows.tolist())))
 
 
-def chosen(label: np.ndarray, picked: np.ndarray, points: int, seed: int) -> np.ndarray:
-    """Rows that the map shows, ascending; label (n,) is -1 where there is none, picked (n,) boolean."""
+def chosen(label: np.ndarray, picked: np.ndarray, tested: np.ndarray, points: int, seed: int) -> np.ndarray:
+    """Rows that the map shows, ascending: training picks for up to half of the points, then images of the test split,
+    the other picks, the other labelled images, and the rest.
+
+    label (n,) is -1 where there is none; picked, tested (n,) boolean.
+    """
     order = np.random.default_rng(seed).permutation(len(label))
-    return np.sort(order[np.lexsort((label[order] < 0, ~picked[order]))][:points])
+    turn = np.full(len(order), 4)
+    turn[label[order] >= 0] = 3
+    turn[picked[order]] = 2
+    turn[tested[order]] = 1
+    turn[np.flatnonzero(picked[order])[: points // 2]] = 0
+    return np.sort(order[np.argsort(turn, kind="stable")][:points])
 
 
 def layout(embeddings: np.ndarray, seed: int, threads: int) -> np.ndarray:

@@ -31,6 +31,7 @@ class Evaluation:
     picked: np.ndarray  # whether the image is labelled for training
     embeddings: np.ndarray
     classifier: Path
+    folder: Path  # of the evaluation
     store: str
     threads: int = field(default=1, compare=False)
 
@@ -63,7 +64,7 @@ class Evaluation:
 
 
 def load(
-    dataset: str, embeddings: str, labels: str, classifier: str, evaluation: str, store: str, threads: int = 1
+    dataset: str, embeddings: str, labels: str, classifier: str, evaluation: str, store: str, *, threads: int = 1
 ) -> Evaluation:
     """Read the artifacts; all arguments but `store` and `threads` are folders."""
     data = load_dataset(Path(dataset))
@@ -91,6 +92,7 @@ def load(
         picked,
         load_embeddings(Path(embeddings), data),
         Path(classifier),
+        folder,
         store,
         threads,
     )

@@ -7,13 +7,16 @@ from typing import Any
 from IPython.display import HTML
 
 from components.common.html import figures, note, table
+from components.common.parquet import read_table
 from components.evaluate import findings
 from components.evaluate.charts import curves
 from components.evaluate.charts.tracks import Row, tracks
-from components.evaluate.findings import finding, share
+from components.evaluate.findings import finding, share, whole
 from components.evaluate.pages.facts import Evaluation
+from components.evaluate.pages.pictures import sheet
 
 MOST_CLASSES = 20  # rows of a chart
+LISTED = 24  # pictures of a sheet
 
 
 def provenance(facts: Evaluation) -> HTML:
@@ -79,17 +82,28 @@ def _panel(title: str, content: str) -> str:
 
 
 def second_opinion(facts: Evaluation) -> HTML:
-    """Where an ensemble with many views disagrees with the final model."""
+    """Where an ensemble with many views disagrees with the final model, and how right it is itself."""
     about = facts.about["precise"]
-    shown: list[tuple[str, object]] = [
-        (f"agreement on {about['images']:,} images without a label", share(about["agreement"])),
-        ("where it surely disagrees", about["disagree"]),
-    ]
-    if about.get("accuracy") is not None:
-        low, high = 100 * about["accuracy_low"], 100 * about["accuracy_high"]
-        shown.append((f"accuracy of the ensemble; 95 % interval {low:.1f} to {high:.1f}", share(about["accuracy"])))
-    said = (
-        f"{about['models']} models, {about['views']} views of each image. Images with a sure disagreement are offered "
-        "to the next round."
+    shown: list[tuple[str, object]] = []
+    if about["agreement"] is not None:
+        shown.append((f"agreement on {about['images']:,} images without a label", share(about["agreement"])))
+        shown.append(("of them: the ensemble surely says another class", about["disagree"]))
+    if about["accuracy"] is not None:
+        reach = f"95 % interval {100 * about['low']:.1f} to {100 * about['high']:.1f}"
+        shown.append((f"accuracy of the ensemble; {reach}", share(about["accuracy"])))
+        shown.append(
+            (f"of the final model on the same {about['test_images']:,} images", share(about["accuracy_alone"]))
+        )
+    asked = f"{about['models']:,} {findings.plural('model', about['models'])}, {about['views']:,} views of each image"
+    return HTML(note(f"{asked}: {about['why']}.") + figures(shown) + disagreements(facts))
+
+
+def disagreements(facts: Evaluation) -> str:
+    """Pictures of unlabelled images on which the ensemble surely says another class, the surest first."""
+    path = facts.folder / "opinion.parquet"
+    rows = read_table(path).to_pylist() if path.is_file() else []
+    surely = [row for row in rows if row["disagrees"]][:LISTED]
+    return sheet(
+        facts,
+        [(row["id"], row["opinion"], f"not {row['predicted']} ({whole(row['opinion_confidence'])})") for row in surely],
     )
-    return HTML(note(said) + figures(shown))
