@@ -11,7 +11,6 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
-from components.evaluate.precise import OPINION
 from PIL import Image
 
 from components.common.artifacts import load_dataset
@@ -23,6 +22,7 @@ from components.common.storage import open_store
 from components.evaluate.pages import accuracy, confidence, data, decision, mistakes, models, pictures, saliency
 from components.evaluate.pages.embedding_map import chosen, embedding_map, layout
 from components.evaluate.pages.facts import Evaluation, load
+from components.evaluate.precise import OPINION
 from tests import tiny
 from tests.evaluate import told
 
@@ -210,7 +210,9 @@ def test_health_and_second_opinion(facts):
 
 def test_the_sure_disagreements_of_a_second_opinion_are_shown(facts, tmp_path):
     images = [str(image) for image in facts.dataset.column("id")[:3]]
-    figures = dict.fromkeys(("confidence", "opinion_confidence", "entropy", "mutual_information"), [0.97, 0.95, 0.5])
+    figures = {
+        name: [0.97, 0.95, 0.5] for name in OPINION.names if name not in ("id", "predicted", "opinion", "disagrees")
+    }
     rows = {"id": images, "predicted": list("123"), "opinion": list("722"), "disagrees": [True, True, False], **figures}
     save_table(tmp_path / "opinion.parquet", pa.table(rows).select(OPINION.names), OPINION)
     part = models.second_opinion(replace(facts, folder=tmp_path))
