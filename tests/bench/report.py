@@ -47,14 +47,15 @@ def main() -> None:
 
 
 def digits() -> tuple[np.ndarray, np.ndarray]:
-    """Pixels (n, 28, 28), uint8, and class names."""
+    """Pixels (n, 28, 28), uint8, no two alike, and class names."""
     pixels, names = mnist()
     draws = np.random.default_rng(0)
     turned = [
         np.asarray(Image.fromarray(pixels[k % len(pixels)]).rotate(draws.uniform(-25, 25), Image.Resampling.BILINEAR))
         for k in range(IMAGES)
     ]
-    return np.stack(turned), np.resize(names.astype(str), IMAGES)
+    kept = np.unique(np.stack(turned), axis=0, return_index=True)[1]
+    return np.stack(turned)[kept], np.resize(names.astype(str), IMAGES)[kept]
 
 
 def split(image: str) -> str:
