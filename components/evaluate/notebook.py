@@ -119,8 +119,12 @@ def _execute(work: Path, parameters: dict[str, Any]) -> None:
 
 
 def tidied(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """The notebook without what differs from run to run: times, random cell ids, place and version of Python."""
+    """The notebook without what differs from run to run: times, random cell ids, place and version of Python, and
+    warnings of libraries, which name their place.
+    """
     for number, cell in enumerate(notebook.cells):
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
         cell.id = f"cell-{number:02d}"
         cell.metadata = {key: value for key, value in cell.metadata.items() if key == "tags"}
     notebook.metadata = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
@@ -143,8 +147,6 @@ def sections(notebook: nbformat.NotebookNode) -> list[tuple[str, str]]:
         if cell.cell_type == "markdown" and cell.source.startswith("## "):
             heading, _, cell.source = cell.source.removeprefix("## ").partition("\n")
             parts.append((heading, []))
-        if cell.cell_type == "code":
-            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
         if parts:
             parts[-1][1].append(cell)
     return [

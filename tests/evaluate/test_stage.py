@@ -108,7 +108,8 @@ def test_the_page_is_whole_without_code_and_without_the_web(tiny_world, tiny_eva
     assert not re.search(r"url\(\s*[\"']?https?:", page)
     assert "decision.box(facts)" not in page
     assert page.count("data:image/png;base64,") >= 5
-    assert page.index("Ship, ") < page.index("Gates</h2>")
+    title = read_json(tiny_evaluated.evaluation / "gate.json")["decision"]["title"]
+    assert page.index(f"<h3>{title}</h3>") < page.index("Gates</h2>")
     figures = read_json(tiny_evaluated.evaluation / "metrics.json")
     assert f"{100 * figures['accuracy']:.1f} %" in page
     assert tiny_world.data.id in page
