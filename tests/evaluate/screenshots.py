@@ -31,7 +31,7 @@ def main() -> None:
         place = publish_release(world._replace(classifier=champion), world.store)
         done = tiny.evaluated(world, folder, champion=place.rpartition("/")[2])
         page = started.new_page(viewport=SIZE)  # type: ignore[arg-type]
-        page.goto(done.report.as_uri())
+        page.goto((done.evaluation / "report.html").as_uri())
         path = FOLDER / "report.png"
         page.screenshot(path=path)
         print(f"{path.relative_to(ROOT)}: {path.stat().st_size / 1000:.0f} kB")
