@@ -129,10 +129,12 @@ def test_classes_and_slices_of_few_images_are_marked(facts):
 
 def test_of_many_slices_the_weakest_are_shown(facts):
     line = {**facts.about["slices"][0], "by": "camera"}
-    many = [{**line, "name": f"camera {k}", "accuracy": 0.5 + k / 100} for k in range(20)]
+    many = [{**line, "name": f"camera {k}", "accuracy": 0.5 + k / 100, "forgotten": k} for k in range(20)]
     said = shown(accuracy.slices(replace(facts, about={**facts.about, "slices": many})))
     assert f"the {accuracy.MOST_SLICES} weakest of 20" in said
     assert "camera 0" in said
+    assert said.count("forgotten") == accuracy.MOST_SLICES - 1
+    assert "11 forgotten" in said
     assert "camera 19" not in said
 
 

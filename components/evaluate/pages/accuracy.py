@@ -166,8 +166,13 @@ def _slice(line: dict[str, Any]) -> Row:
         (100 * line["low"], 100 * line["high"]),
         SMALL if line["small"] else "",
         "" if line["small"] else "main",
-        f"{_range(line)}{line['images']:,} images",
+        f"{_range(line)}{line['images']:,} images{_forgotten(line)}",
     )
+
+
+def _forgotten(line: dict[str, Any]) -> str:
+    """How many of the slice's images the champion got right and the final model does not."""
+    return f" · {line['forgotten']:,} forgotten" if line["forgotten"] else ""
 
 
 def _range(line: dict[str, Any]) -> str:
