@@ -62,19 +62,27 @@ class World(NamedTuple):
     rows: dict[str, np.ndarray]  # labelled rows by purpose
 
 
-def build(folder: Path, budgets: dict[str, int] | None = None, images: int = 900, store: str | None = None) -> World:
-    """`budgets`: labels by purpose, taken from the start of each split; all of a split where it is not named."""
+def build(
+    folder: Path,
+    budgets: dict[str, int] | None = None,
+    images: int = 900,
+    store: str | None = None,
+    others: tuple[np.ndarray, np.ndarray] | None = None,
+    spec: ModelSpec = SPEC,
+    split: Callable[[str], str] = split_of,
+) -> World:
+    """`budgets`: labels by purpose, taken from the start of each split; all of a split where it is not named. others:
+    uint8 pixels and class names instead of the digits; spec: of the classifiers; split: of an image, by its id.
+    """
     store = store or str(folder / "store")
-    digits = load_digits()
-    pixels = np.minimum(digits.images[:images] * 16, 255).astype(np.uint8)
-    names = np.array([str(digit) for digit in digits.target[:images]])
-    data, order = dataset(folder, store, pixels, names)
+    pixels, names = others or small_digits(images)
+    data, order = dataset(folder, store, pixels, names, split=split)
     rows = {split: data.rows(split)[: (budgets or {}).get(split)] for split in SPLITS}
     labels(folder / "labels", data, rows)
-    features = embed(pixels[order])
+    features = embed(pixels[order], spec)
     save_embeddings(folder / "embeddings", features.numpy(), data)
     for stage, count in (("warmup", 60), ("pseudolabel", None)):
-        classifier(folder / stage, data, features, data.rows(TRAIN)[:count], stage, folder / "labels")
+        classifier(folder / stage, data, features, data.rows(TRAIN)[:count], stage, folder / "labels", spec)
     return World(
         folder / "dataset",
         folder / "labels",
@@ -87,12 +95,20 @@ def build(folder: Path, budgets: dict[str, int] | None = None, images: int = 900
     )
 
 
+def small_digits(images: int) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels (n, 8, 8), uint8, and names of scikit-learn's digits."""
+    digits = load_digits()
+    pixels = np.minimum(digits.images[:images] * 16, 255).astype(np.uint8)
+    return pixels, np.array([str(digit) for digit in digits.target[:images]])
+
+
 def dataset(
     folder: Path,
     store: str,
     pixels: np.ndarray,
     names: np.ndarray,
     encode: Callable[[np.ndarray], bytes] = lambda image: png(Image.fromarray(image)),
+    split: Callable[[str], str] = split_of,
 ) -> tuple[Dataset, np.ndarray]:
     """The dataset, and the order in which its rows hold the images (by id). names: their classes, None where the source
     says nothing; encode: makes the file of an image.
@@ -119,14 +135,16 @@ def dataset(
             "size": [len(data[i]) for i in order],
             "width": [side] * len(order),
             "height": [side] * len(order),
-            "split": [split_of(ids[i]) for i in order],
+            "split": [split(ids[i]) for i in order],
             "label": names[order],
             "group": ids[order],
             "source": [f"{i}.png" for i in order],
             "text": pa.nulls(len(order), pa.string()),
         }
     ).cast(INDEX)
-    made = Dataset("digits", "", "L", tuple(sorted(set(names) - {None})), tuple(shards), index)
+    made = Dataset(
+        "digits", "", "L" if pixels.ndim == 3 else "RGB", tuple(sorted(set(names) - {None})), tuple(shards), index
+    )
     made = replace(made, id=id_of(made))
     save_dataset(folder / "dataset", made)
     for path in (folder / "dataset").iterdir():  # as ingest publishes a version
@@ -163,20 +181,32 @@ def propagated(world: World, folder: Path, count: int, weight: float = 0.9) -> W
     return world._replace(labels=folder / "labels")
 
 
-def embed(pixels: np.ndarray) -> torch.Tensor:
-    """Unit-length features (images, features) of a ResNet-9 whose weights follow from seed 0."""
+def embed(pixels: np.ndarray, spec: ModelSpec = SPEC, batch: int = 1000) -> torch.Tensor:
+    """Unit-length features (images, features) of a network whose weights follow from seed 0, of pixels (n, s, s) or
+    (n, s, s, 3).
+    """
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(0)
-        encoder = build_encoder(SPEC).eval()
-        return F.normalize(encoder(normalise(torch.from_numpy(pixels)[:, None], SPEC)), dim=1)
+        encoder = build_encoder(spec).eval()
+        channels = pixels[:, None] if pixels.ndim == 3 else pixels.transpose(0, 3, 1, 2)
+        parts = [encoder(normalise(part, spec)) for part in torch.from_numpy(channels).split(batch)]
+        return F.normalize(torch.cat(parts), dim=1)
 
 
-def classifier(folder: Path, data: Dataset, features: torch.Tensor, rows: np.ndarray, stage: str, labels: Path) -> None:
+def classifier(
+    folder: Path,
+    data: Dataset,
+    features: torch.Tensor,
+    rows: np.ndarray,
+    stage: str,
+    labels: Path,
+    spec: ModelSpec = SPEC,
+) -> None:
     """The encoder of `embed` with a head fitted on the rows' labels, for the classes that these are of."""
     classes = sorted(set(data.column("label")[rows]))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        network = Classifier(build_encoder(SPEC), len(classes)).eval()
+        network = Classifier(build_encoder(spec), len(classes)).eval()
     scaled = (features * features.shape[1] ** 0.5).numpy()
     head = LogisticRegression(C=3.0, max_iter=300).fit(scaled[rows], data.column("label")[rows])
     with torch.no_grad():
@@ -185,7 +215,7 @@ def classifier(folder: Path, data: Dataset, features: torch.Tensor, rows: np.nda
     save_classifier(
         folder,
         network,
-        SPEC,
+        spec,
         [{}],
         data,
         labels,

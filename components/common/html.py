@@ -1,10 +1,11 @@
 """Self-contained pages for people: inline style for light and dark, pictures embedded, nothing fetched."""
 
 import base64
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
 
-__all__ = ["cards", "escape", "figures", "image_tag", "named_rows", "note", "page", "table", "thumbnails"]
+__all__ = ["anchor", "cards", "escape", "figures", "image_tag", "named_rows", "note", "page", "table", "thumbnails"]
 
 TINY = 64  # pixels up to which a picture is enlarged without blur
 
@@ -55,24 +56,50 @@ img { max-width: 100% }
 """
 
 
-def page(title: str, sections: Sequence[tuple[str, str]], lead: str = "") -> str:
-    """One whole document; `sections` are (heading or nothing, HTML); `title`, headings and `lead` are plain text."""
-    headings = [f"<h2>{escape(heading)}</h2>\n" if heading else "" for heading, _ in sections]
-    body = "\n".join(
-        f"<section>\n{heading}{content}\n</section>" for heading, (_, content) in zip(headings, sections, strict=True)
-    )
+def page(
+    title: str, sections: Sequence[tuple[str, str]], lead: str = "", style: str = "", contents: bool = False
+) -> str:
+    """One whole document; `sections` are (heading or nothing, HTML); `title`, headings and `lead` are plain text.
+
+    style: more CSS; contents: whether links to the other sections stand behind the first one.
+    """
+    names = [anchor(heading) if contents and heading else "" for heading, _ in sections]
+    parts = [_section(*section, name) for section, name in zip(sections, names, strict=True)]
+    if contents:
+        parts.insert(1, _links([heading for heading, _ in sections[1:]], names[1:]))
+    body = "\n".join(parts)
     opening = f'<p class="lead">{escape(lead)}</p>' if lead else ""
     return (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n"
+        f"<title>{escape(title)}</title>\n<style>{STYLE}{style}</style>\n</head>\n<body>\n<main>\n"
         f"<h1>{escape(title)}</h1>\n{opening}\n{body}\n</main>\n</body>\n</html>\n"
     )
 
 
+def anchor(heading: str) -> str:
+    """The name by which a link finds the section of this heading."""
+    return "-".join(re.findall(r"\w+", heading.lower()))
+
+
+def _section(heading: str, content: str, name: str) -> str:
+    opening = f"<h2>{escape(heading)}</h2>\n" if heading else ""
+    mark = f' id="{escape(name)}"' if name else ""
+    return f"<section{mark}>\n{opening}{content}\n</section>"
+
+
+def _links(headings: Sequence[str], names: Sequence[str]) -> str:
+    links = "".join(
+        f'<a href="#{escape(name)}">{escape(heading)}</a>'
+        for heading, name in zip(headings, names, strict=True)
+        if name
+    )
+    return f'<nav aria-label="Contents">{links}</nav>'
+
+
 def image_tag(data: bytes, alt: str, size: int | None = None) -> str:
-    """An embedded PNG or JPEG; `size`: its width in pixels."""
-    kind = "png" if data.startswith(b"\x89PNG") else "jpeg"
+    """An embedded PNG, WebP or JPEG; `size`: its width in pixels."""
+    kind = "png" if data.startswith(b"\x89PNG") else "webp" if data.startswith(b"RIFF") else "jpeg"
     tiny = kind == "png" and int.from_bytes(data[16:20], "big") <= TINY  # byte 16 of a PNG: its width
     extra = (' class="small"' if tiny else "") + (f' width="{size}"' if size else "")
     return f'<img src="data:image/{kind};base64,{base64.b64encode(data).decode()}" alt="{escape(alt)}"{extra}>'

@@ -1,6 +1,7 @@
 """What the figures say, in sentences: the titles of the charts and the first line of the report."""
 
 from collections.abc import Sequence
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,30 @@ from components.evaluate.gates import UNMEASURED
 
 def share(value: float) -> str:
     return f"{100 * value:.1f} %"
+
+
+def whole(value: float) -> str:
+    """A share in whole percent, in one piece."""
+    return f"{100 * value:.0f}\N{NO-BREAK SPACE}%"
+
+
+def percent(value: float | None) -> str:
+    """A share, or a dash where it has no meaning."""
+    return "–" if value is None or value != value else share(value)
+
+
+def finding(text: str) -> str:
+    """What a figure says, as its title in HTML."""
+    return f'<p class="finding">{escape(text).replace(" %", "&nbsp;%")}.</p>'
+
+
+def sentence(text: str) -> str:
+    """With a capital letter and a full stop."""
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}." if text else ""
+
+
+def plural(noun: str, count: int) -> str:
+    return noun if count == 1 else f"{noun}s"
 
 
 def headline(about: dict[str, Any]) -> str:
@@ -94,3 +119,58 @@ def calibration(about: dict[str, Any]) -> str:
         f"A temperature of {about['temperature']:.2f} {verb} the calibration error from {share(before)} to "
         f"{share(after)}"
     )
+
+
+def kind_of_slice(by: str) -> str:
+    """What the images are sliced by, in words."""
+    return {"distance": "distance to the nearest training image"}.get(by, by)
+
+
+def weakest_slice(slices: Sequence[dict[str, Any]], accuracy: float) -> str:
+    """The slice with the greatest gap below the whole that chance does not explain; slices of few images say little."""
+    below = [line for line in slices if not line["small"] and line["high"] < accuracy]
+    if not below:
+        return "No part of the test images is surely worse than the whole"
+    worst = min(below, key=lambda line: line["accuracy"])
+    return (
+        f"The weakest part is {worst['name']!r}, by {kind_of_slice(worst['by'])}: {share(worst['accuracy'])} of "
+        f"{worst['images']:,} images are right, against {share(accuracy)} of all"
+    )
+
+
+def largest_cluster(clusters: Sequence[dict[str, Any]]) -> str:
+    top = max(clusters, key=lambda cluster: cluster["images"])
+    return (
+        f"{whole(top['share'])} of the mistakes lie together: the class is most often {top['label_most']}, "
+        f"the answer {top['predicted_most']}"
+    )
+
+
+def forgotten(lost: dict[str, Any]) -> str:
+    if not lost["images"]:
+        return f"Nothing was forgotten of the {lost['of']:,} images that the champion got right"
+    return (
+        f"{lost['images']:,} of {lost['of']:,} images that the champion got right are wrong now: "
+        f"{share(lost['share'])} (95 % interval {100 * lost['low']:.1f} to {100 * lost['high']:.1f})"
+    )
+
+
+def risk(curve: dict[str, Any]) -> str:
+    """What the curve comes to: the mean risk over all coverages, beside that of a perfect order of the same answers."""
+    return (
+        f"Mean error over all coverages {share(curve['aurc'])}; {share(curve['aurc_best'])} if every mistake were less "
+        "sure than every right answer"
+    )
+
+
+def suspects(found: int, shown: int) -> str:
+    more = f"; the {shown:,} likeliest are shown" if found > shown else ""
+    return f"{found:,} {plural('label', found)} {'looks' if found == 1 else 'look'} wrong{more}"
+
+
+def pseudolabels(about: dict[str, Any]) -> str:
+    """How sure the pseudo-labels became, and how often the taught model says what the warm-up model said."""
+    said = f"At the end, {share(about['mask_rate'])} of the guesses were sure enough to teach"
+    if about.get("agreement") is None:
+        return said
+    return f"{said}; on {share(about['agreement'])} of the unlabelled images both models agree"

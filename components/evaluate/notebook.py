@@ -24,13 +24,22 @@ from components.evaluate.findings import headline
 
 SOURCE = Path(__file__).parent / "report.ipynb"
 HOMES = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR", "MPLCONFIGDIR")
-OPTIONAL = {"since": ("since",), "advice": ("advice",), "shape": ("assumption", "neighbours")}
+STYLE = Path(__file__).parent / "pages" / "report.css"
+OPTIONAL = {
+    "since": ("since",),
+    "advice": ("advice",),
+    "shape": ("assumption", "neighbours"),
+    "measured": ("accuracy",),  # there are test labels
+    "forgotten": ("forgotten",),
+    "slices": ("slices",),
+    "clusters": ("clusters",),
+    "suspects": ("suspects",),
+    "pseudolabels": ("pseudolabels",),
+    "precise": ("precise",),
+    "thresholds": ("thresholds",),
+}
+"""Keys of metrics.json by the tag of the cells that show them."""
 WAIT = {"OMP_WAIT_POLICY": "passive"}  # t-SNE's threads would spin while they wait: four times slower on a busy machine
-CARD = """<style>
-.output_png img { background: #fff; border: 1px solid var(--line); border-radius: 10px; padding: 14px }
-.verdicts td:not(:last-child) { white-space: nowrap }
-</style>
-"""
 
 
 def write_report(folder: Path, inputs: dict[str, Path], store: str, parameters: dict[str, Any]) -> None:
@@ -57,13 +66,20 @@ def write_report(folder: Path, inputs: dict[str, Path], store: str, parameters: 
     about = read_json(folder / "metrics.json")
     name = about["provenance"]["dataset"]["name"]
     write_text(
-        folder / "report.html", page(f"How good the {name} classifier is", sections(notebook), lead=headline(about))
+        folder / "report.html",
+        page(
+            f"How good the {name} classifier is",
+            sections(notebook),
+            headline(about),
+            STYLE.read_text(encoding="utf-8"),
+            contents=True,
+        ),
     )
 
 
 def parts_of(about: dict[str, Any]) -> set[str]:
     """Optional parts of the notebook that metrics.json has something for, by the tag of their cells."""
-    return {tag for tag, keys in OPTIONAL.items() if any(key in about for key in keys)}
+    return {tag for tag, keys in OPTIONAL.items() if any(about.get(key) is not None for key in keys)}
 
 
 def _prepare(path: Path, parts: set[str]) -> None:
@@ -103,8 +119,12 @@ def _execute(work: Path, parameters: dict[str, Any]) -> None:
 
 
 def tidied(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """The notebook without what differs from run to run: times, random cell ids, place and version of Python."""
+    """The notebook without what differs from run to run: times, random cell ids, place and version of Python, and
+    warnings of libraries, which name their place.
+    """
     for number, cell in enumerate(notebook.cells):
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
         cell.id = f"cell-{number:02d}"
         cell.metadata = {key: value for key, value in cell.metadata.items() if key == "tags"}
     notebook.metadata = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
@@ -127,12 +147,9 @@ def sections(notebook: nbformat.NotebookNode) -> list[tuple[str, str]]:
         if cell.cell_type == "markdown" and cell.source.startswith("## "):
             heading, _, cell.source = cell.source.removeprefix("## ").partition("\n")
             parts.append((heading, []))
-        if cell.cell_type == "code":
-            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
         if parts:
             parts[-1][1].append(cell)
-    html = [
+    return [
         (heading, exporter.from_notebook_node(nbformat.from_dict({**notebook, "cells": cells}))[0])
         for heading, cells in parts
     ]
-    return [(heading, CARD * (number == 0) + content) for number, (heading, content) in enumerate(html)]

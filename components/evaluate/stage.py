@@ -81,12 +81,9 @@ def run(
         made.write(folder)
         if opinion is not None:
             offer(folder, opinion, inputs)
-        write_report(
-            folder,
-            {"dataset": dataset, "embeddings": embeddings, "labels": labels, "evaluation": folder},
-            store,
-            {"seed": seed, "threads": threads, "map_points": settings.map_points, "mistakes": settings.mistakes},
-        )
+        read = {"dataset": dataset, "embeddings": embeddings, "labels": labels, "classifier": classifier}
+        asked = settings.model_dump(include={"map_points", "mistakes", "saliency"})
+        write_report(folder, {**read, "evaluation": folder}, store, {"seed": seed, "threads": threads, **asked})
     with new_file(report) as page:
         shutil.copyfile(evaluation / "report.html", page)
     matrix = shown_matrix(inputs.classes.names, found.matrix)

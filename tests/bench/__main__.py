@@ -16,6 +16,7 @@ BENCHES = (
     "labelling",
     "export",
     "promotions",
+    "report",
 )
 BY_NAME = ("memory", "pods", "rounds", "selection")  # a quarter of an hour and more: only where they are named
 

@@ -61,3 +61,20 @@ def test_columns_of_numbers_stand_to_the_right() -> None:
     assert '<td class="number">1,234,567</td>' in table
     assert '<td class="number">0.1235</td>' in table
     assert "<td>a</td>" in table
+
+
+def test_links_lead_to_the_sections_that_follow() -> None:
+    sections = [("The box", "a"), ("What's new?", "b"), ("", "c"), (HOSTILE, "d")]
+    page = Texts(html.page("Title", sections, contents=True, style=".x { color: red }"))
+    links = [values["href"] for tag, values in page.tags if tag == "a"]
+    names = {f"#{values['id']}" for tag, values in page.tags if tag == "section" and "id" in values}
+    assert links == ["#what-s-new", f"#{html.anchor(HOSTILE)}"]
+    assert set(links) < names
+    assert not [tag for tag, _ in Texts(html.page("Title", sections)).tags if tag == "nav"]
+
+
+def test_kinds_of_pictures_are_told_by_their_first_bytes() -> None:
+    for kind in ("png", "jpeg", "webp"):
+        buffer = io.BytesIO()
+        Image.new("RGB", (70, 70)).save(buffer, kind.upper())
+        assert f"data:image/{kind};base64," in html.image_tag(buffer.getvalue(), "")

@@ -14,9 +14,9 @@ from components.common.artifacts import load_labels
 from components.common.errors import BadInputError
 from components.common.files import read_json, sha256_tree, write_json
 from components.common.metrics import wilson_interval
-from components.evaluate import report
 from components.evaluate.figures import measure, provenance
 from components.evaluate.gates import UNMEASURED
+from components.evaluate.pages.facts import load
 from components.evaluate.settings import EvaluateSettings
 from components.evaluate.stage import run
 from tests import tiny
@@ -103,13 +103,13 @@ def test_gates_on_classes_and_slices_find_their_figures(tiny_world, tmp_path):
 def test_the_page_is_whole_without_code_and_without_the_web(tiny_world, tiny_evaluated):
     page = (tiny_evaluated.evaluation / "report.html").read_text(encoding="utf-8")
     assert tiny_evaluated.report.read_text(encoding="utf-8") == page
-    assert "<script" not in page
     assert "<link" not in page
     assert not re.search(r"""(src|href)\s*=\s*["']?(https?:)?//""", page)
     assert not re.search(r"url\(\s*[\"']?https?:", page)
-    assert "report.load" not in page
+    assert "decision.box(facts)" not in page
     assert page.count("data:image/png;base64,") >= 5
-    assert 'alt="The final model is right on' in page
+    title = read_json(tiny_evaluated.evaluation / "gate.json")["decision"]["title"]
+    assert page.index(f"<h3>{title}</h3>") < page.index("Gates</h2>")
     figures = read_json(tiny_evaluated.evaluation / "metrics.json")
     assert f"{100 * figures['accuracy']:.1f} %" in page
     assert tiny_world.data.id in page
@@ -146,7 +146,7 @@ def test_propagated_labels_are_counted_apart_and_shown_as_nobodys(tiny_world, ti
     told = provenance(world.data, labels, world.warm, world.classifier, fitted, 0, 1, EvaluateSettings())["labels"]
     assert (told["counts"]["train"], told["propagated"]) == (60, n - 60)
     dataset, embeddings, people = map(str, (world.dataset, world.embeddings, world.labels))
-    facts = report.load(dataset, embeddings, people, str(tiny_evaluated.evaluation), world.store)
+    facts = load(dataset, embeddings, people, str(world.classifier), str(tiny_evaluated.evaluation), world.store)
     assert facts.picked.sum() == 60
     assert (facts.label >= 0).sum() == sum(told["counts"].values())
 

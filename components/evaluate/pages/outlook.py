@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from IPython.display import HTML, Image
+from IPython.display import HTML
 
 from components.common.html import figures, note, table
-from components.evaluate import curves
-from components.evaluate.findings import share
+from components.evaluate.charts import curves
+from components.evaluate.findings import finding, share
 from components.evaluate.history import told
-from components.evaluate.report import Evaluation, picture
+from components.evaluate.pages.facts import Evaluation
 
 MOST_CLASSES = 12  # whose change is shown
 
@@ -33,7 +33,7 @@ def since(facts: Evaluation) -> HTML:
     return HTML(note(f"Since round {changes['round']}: {told(changes)}.") + figures(shown))
 
 
-def rounds(facts: Evaluation) -> Image | None:
+def rounds(facts: Evaluation) -> HTML | None:
     """Accuracy against labels, round after round; nothing where fewer than two were measured."""
     history = [point for point in facts.about["since"]["history"] if point["images"]]
     if len(history) < 2:
@@ -43,7 +43,7 @@ def rounds(facts: Evaluation) -> Image | None:
         f"{last['labels'] - first['labels']:+,} training labels since round {first['round']} brought "
         f"{100 * (last['accuracy'] - first['accuracy']):+.1f} points of accuracy"
     )
-    return picture(curves.rounds(title, history))
+    return HTML(_chart(title, curves.rounds(title, history)))
 
 
 def since_tables(facts: Evaluation) -> HTML:
@@ -102,16 +102,20 @@ def advice(facts: Evaluation) -> HTML:
     return HTML("".join(map(note, lines)) + table(header, rows))
 
 
-def curve(facts: Evaluation) -> Image | None:
+def curve(facts: Evaluation) -> HTML | None:
     """The learning curve; nothing where the labels were too few for one."""
     about = facts.about["advice"]
-    return picture(curves.outlook(_title(about), about)) if "curve" in about else None
+    return HTML(_chart(_title(about), curves.outlook(_title(about), about))) if "curve" in about else None
 
 
 def shape(facts: Evaluation) -> HTML:
     """Whether clusters of embeddings and labels agree, and whether neighbours share a cluster."""
     said = [facts.about[name]["sentence"] for name in ("assumption", "neighbours") if name in facts.about]
     return HTML("".join(map(note, said)))
+
+
+def _chart(title: str, drawn: str) -> str:
+    return f'{finding(title)}<div class="panels wide"><div class="panel">{drawn}</div></div>'
 
 
 def _interval(place: dict[str, Any]) -> str:

@@ -1,0 +1,1 @@
+"""What the cells of report.ipynb show, a module for each of its parts."""
