@@ -16,8 +16,9 @@ BENCHES = (
     "labelling",
     "export",
     "promotions",
+    "serving_quick",
 )
-BY_NAME = ("memory", "pods", "rounds", "selection")  # a quarter of an hour and more: only where they are named
+BY_NAME = ("memory", "pods", "rounds", "selection", "serving")  # a quarter of an hour and more: only by their names
 
 
 def main(names: list[str]) -> None:
