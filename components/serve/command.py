@@ -93,6 +93,9 @@ def _add_limits(made: argparse.ArgumentParser) -> None:
     some.add_argument(
         "--max-queue", type=_count, default=128, metavar="N", help="images under way; more are told 429 (default 128)"
     )
+    some.add_argument(
+        "--max-delay", type=_seconds, default=2.0, metavar="S", help="wait at which more are told 429 too (default 2)"
+    )
     some.add_argument("--max-images", type=_count, default=32, metavar="N", help="of a request (default 32)")
     some.add_argument("--max-body", type=_count, default=32, metavar="MIB", help="of a request (default 32)")
     some.add_argument(

@@ -49,6 +49,7 @@ class Options(NamedTuple):
     max_batch: int
     max_wait: float
     max_queue: int
+    max_delay: float
     max_images: int
     max_body: int
     max_pixels: int
@@ -109,7 +110,7 @@ async def _serve(
 ) -> None:
     body = options.max_body << 20
     async with Decoders(options.decoders, limits_of(options), metrics.replaced.inc) as decoders:
-        admission = Admission(max(options.max_queue, options.max_images), MOST_HELD * body)
+        admission = Admission(max(options.max_queue, options.max_images), MOST_HELD * body, options.max_delay)
         answering = Answering(current, decoders, batcher, admission, metrics, log)
         metrics.follow(lambda: admission.images, lambda: admission.bytes, lambda: decoders.alive)
         app = create(answering, lambda: answering.can_answer and not door.closing, body, options.max_images)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from components.releases.model import Answers, ReleasedModel
-from components.serve.engine.admission import LONGEST, Admission
+from components.serve.engine.admission import FEWEST, LONGEST, Admission
 from components.serve.engine.batching import Batcher
 from components.serve.engine.errors import RefusedError
 
@@ -138,7 +138,7 @@ def test_a_batch_answers_as_one_image_at_a_time(released: ReleasedModel, picture
 
 
 def test_places_are_bounded_and_given_back() -> None:
-    admission = Admission(3, 100)
+    admission = Admission(3, 100, 9)
     with admission.place(60) as first:
         with pytest.raises(RefusedError, match="try again") as refused, admission.place(60):
             pass
@@ -159,8 +159,25 @@ def test_places_are_bounded_and_given_back() -> None:
 
 @pytest.mark.parametrize(("pace", "expected"), [(0.0, "1"), (0.1, "5"), (0.11, "6"), (100.0, str(LONGEST))])
 def test_who_is_sent_away_is_told_when_those_before_are_done(pace: float, expected: str) -> None:
-    admission = Admission(50, 100)
+    admission = Admission(50, 100, 9)
     with admission.place(0) as place:
         place.holds(50)
         admission.pace = pace
         assert admission.busy().headers == {"retry-after": expected}
+
+
+def test_who_would_wait_too_long_is_sent_away_though_there_are_places() -> None:
+    admission = Admission(100, 100, 2)
+    with admission.place(0) as place:
+        place.holds(FEWEST - 1)
+        admission.pace = 1.0
+        assert not admission.is_full, "a few may always come"
+        place.holds(20)
+        assert admission.is_full
+        admission.pace = 0.1
+        assert not admission.is_full
+        place.holds(21)
+        with pytest.raises(RefusedError, match="try again in 3 s"), admission.place(0):
+            pass
+    with admission.place(0) as place:
+        place.holds(40)  # a request of many is no reason to refuse it

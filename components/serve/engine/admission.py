@@ -8,26 +8,32 @@ from contextlib import contextmanager
 from components.serve.engine.errors import RefusedError
 
 LONGEST = 30  # seconds that anybody is told to wait
+FEWEST = 4  # images that may always be under way, however slow
 
 
 class Admission:
     """Counts what is under way. A request takes a place before its body is read, so memory stays bounded."""
 
-    def __init__(self, images: int, size: int) -> None:
-        """images: most of them under way, a request of none counting as one; size: most bytes of bodies held."""
-        self.most_images, self.most_bytes = images, size
+    def __init__(self, images: int, size: int, delay: float) -> None:
+        """images: most of them under way, a request of none counting as one; size: most bytes of bodies held; delay:
+        seconds that a request may have to wait, by the pace of those before it.
+        """
+        self.most_images, self.most_bytes, self.delay = images, size, delay
         self.images = self.bytes = 0
         self.pace = 0.0  # seconds per image, lately, while several were under way
         self._last = 0.0
 
     @property
     def is_full(self) -> bool:
-        return self.images >= self.most_images
+        is_slow = self.images >= FEWEST and self.images * self.pace > self.delay
+        return is_slow or self.images >= self.most_images
 
     @contextmanager
     def place(self, size: int) -> Iterator["Place"]:
         """A place for a request whose body has `size` bytes; RefusedError (429) where there is none."""
         held = Place(self)
+        if self.is_full:
+            raise self.busy()
         try:
             held.take(1, size)
             yield held
