@@ -181,3 +181,17 @@ def test_who_would_wait_too_long_is_sent_away_though_there_are_places() -> None:
             pass
     with admission.place(0) as place:
         place.holds(40)  # a request of many is no reason to refuse it
+
+
+def test_idle_time_says_nothing_of_the_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("components.serve.engine.admission.time.monotonic", lambda: now[0])
+    admission = Admission(50, 100, 2)
+    for _ in range(20):
+        with admission.place(0) as place:
+            place.holds(10)
+            for _ in range(10):
+                now[0] += 0.01
+                admission.done(1)
+        now[0] += 60
+    assert 0.005 < admission.pace < 0.011

@@ -52,6 +52,10 @@ class Admission:
             self.pace += ((now - self._last) / images - self.pace) / 8
         self._last = now
 
+    def rest(self) -> None:
+        """Nothing is under way: the time until something is again says nothing of the pace."""
+        self._last = 0.0
+
 
 class Place:
     """What one request holds."""
@@ -79,3 +83,5 @@ class Place:
         self.admission.images -= self.images
         self.admission.bytes -= self.bytes
         self.images = self.bytes = 0
+        if not self.admission.images:
+            self.admission.rest()
