@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,11 @@ def free_port() -> int:
 
 def children(parent: int) -> list[int]:
     """Processes that a process has started, by any of its threads."""
-    return [int(word) for path in Path(f"/proc/{parent}/task").glob("*/children") for word in path.read_text().split()]
+    found: list[int] = []
+    for path in Path(f"/proc/{parent}/task").glob("*/children"):
+        with suppress(FileNotFoundError, ProcessLookupError):  # it ended meanwhile
+            found += [int(word) for word in path.read_text().split()]
+    return found
 
 
 def descendants(parent: int) -> list[int]:

@@ -17,8 +17,9 @@ BENCHES = (
     "export",
     "promotions",
     "report",
+    "serving_quick",
 )
-BY_NAME = ("memory", "pods", "rounds", "selection")  # a quarter of an hour and more: only where they are named
+BY_NAME = ("memory", "pods", "rounds", "selection", "serving")  # a quarter of an hour and more: only by their names
 
 
 def main(names: list[str]) -> None:

@@ -6,9 +6,6 @@ waits for its turn.
 """
 
 import os
-import resource
-import signal
-import sys
 import time
 import traceback
 from collections import Counter, deque
@@ -17,11 +14,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from ctypes import Array, c_double
 from functools import partial
-from multiprocessing import forkserver, get_context
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
-from pathlib import Path
 from typing import NamedTuple
 
+from components.common.confined import OUT_OF_MEMORY, Limits, at_most, cause, processes, settle, too_long
 from components.common.errors import BadInputError
 from components.ingest.previous.ids import NOTHING, KnownIds
 from components.ingest.reading.check import Checked, Fetched, check, fetch
@@ -30,20 +27,10 @@ from components.ingest.source.locations import SourceFile, shown
 CHUNK_BYTES, CHUNK_FILES = 4 << 20, 64  # of source files, and of results, that one process handles at a time
 FETCHES = 8  # requests that one process has under way
 AHEAD = 3  # chunks per process that may be under way
-OUT_OF_MEMORY = 77  # exit code of a process that could not get memory
 DEATHS = 2  # of processes, until an image is to blame
 FALSE_STARTS = 3  # processes in a row that die before they take up an image
 
-processes = get_context("forkserver")  # a new process costs milliseconds, and has no lock or thread of ours
 processes.set_forkserver_preload([__name__])
-
-
-class Limits(NamedTuple):
-    """What decoding may cost."""
-
-    max_pixels: int
-    seconds: float  # per image
-    memory: int  # bytes per process, above what it starts with
 
 
 class Reading(NamedTuple):
@@ -127,7 +114,7 @@ class _Worker:
         chunk.deaths[culprit.key] += 1
         if chunk.deaths[culprit.key] >= DEATHS and culprit == chunk.files[0]:
             chunk.files.popleft()
-            reason = f"too long to decode: more than {self.limits.seconds:g} s" if overdue else self._cause()
+            reason = too_long(self.limits) if overdue else cause(self.process.exitcode or 0, self.limits)
             chunk.done.append(Checked(shown(culprit.key), "", None, reason))
         return True
 
@@ -135,14 +122,6 @@ class _Worker:
         self.pipe.close()
         self.process.kill()
         self.process.join()
-
-    def _cause(self) -> str:
-        code = self.process.exitcode or 0
-        if code == OUT_OF_MEMORY:
-            return f"too much memory to decode: more than {self.limits.memory >> 20} MiB"
-        if code == -signal.SIGKILL:
-            return "killed the decoder: SIGKILL, most likely for memory"
-        return f"crashed the decoder: {signal.Signals(-code).name if code < 0 else f'exit code {code}'}"
 
 
 def warm_up() -> None:
@@ -225,10 +204,7 @@ def _chunks(files: Iterable[SourceFile]) -> Iterator[_Chunk]:
 
 def _serve(pipe: Connection, mark: "Array[c_double]", reading: Reading, environment: dict[str, str]) -> None:
     """What a process does until its pipe closes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
-    os.environ.clear()
-    os.environ.update(environment)  # the fork server has that of an earlier time
-    _limit_memory(reading.limits.memory)
+    settle(environment, reading.limits.memory)
     while True:
         try:
             files = pipe.recv()
@@ -255,10 +231,8 @@ def _work(files: list[SourceFile], mark: "Array[c_double]", reading: Reading) ->
     for position, (file, fetched) in enumerate(zip(files, _fetched(files, mark, reading.source), strict=True)):
         mark[0] = position
         mark[1] = time.monotonic()
-        # SIGALRM ends this process where the parent, who kills it earlier, is gone
-        signal.setitimer(signal.ITIMER_REAL, 2 * reading.limits.seconds + 1)
-        done.append(check(file, fetched, reading.mode, reading.limits.max_pixels, reading.known))
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        with at_most(reading.limits.seconds):
+            done.append(check(file, fetched, reading.mode, reading.limits.max_pixels, reading.known))
         mark[1] = 0
         image = done[-1].image
         size += len(image.data) if image else 0
@@ -280,13 +254,3 @@ def _fetched(files: list[SourceFile], mark: "Array[c_double]", source: str) -> I
             yield from threads.map(partial(fetch, source), files)
         finally:
             threads.shutdown(wait=False, cancel_futures=True)
-
-
-def _limit_memory(memory: int) -> None:
-    """Let the address space grow by `memory` bytes at most; only Linux counts it in a way that can be limited."""
-    if sys.platform != "linux":
-        return
-    now = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    limit = now + memory if hard == resource.RLIM_INFINITY else min(now + memory, hard)
-    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))

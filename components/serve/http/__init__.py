@@ -1,0 +1,1 @@
+"""What is said over HTTP: KServe's open inference protocol, uploads, and everything that is refused."""
