@@ -14,9 +14,9 @@ from components.predict.answering import Answering, Row, answer_all
 from components.predict.listing import write_listing
 from components.predict.pace import paced
 from components.predict.settings import CHUNK, PredictSettings
-from components.predict.shown import show
+from components.predict.shown import show, summary
 from components.predict.tables import as_object
-from components.predict.work import answer, begin, join, near, resolved
+from components.predict.work import answer, begin, clear, join, near, resolved
 from components.releases.model import load_release
 
 LISTED = 10_000  # images whose answers are held at once, to be shown
@@ -50,11 +50,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         part_images=options.part_images,
         processes=options.processes,
         threads=options.threads,
+        anew=options.anew,
     )
     try:
         with tempfile.TemporaryDirectory(prefix="gleaner-predict-") as scratch:
             if options.output:
-                code = write_all(options.release, options.images, options.output, settings, Path(scratch), options.anew)
+                code = write_all(options.release, options.images, options.output, settings, Path(scratch))
             else:
                 code = print_all(options.release, options.images, settings, Path(scratch), options.json)
     except BadInputError as error:
@@ -144,11 +145,9 @@ def print_all(release: str, images: Sequence[str], settings: PredictSettings, sc
     return 2 if unreadable else 0
 
 
-def write_all(
-    release: str, images: Sequence[str], output: str, settings: PredictSettings, scratch: Path, anew: bool
-) -> int:
+def write_all(release: str, images: Sequence[str], output: str, settings: PredictSettings, scratch: Path) -> int:
     """Write what is told of each image to the output, going on where a killed run was; the exit code."""
-    work = begin(release, list(images), output, settings, scratch, anew)
+    work = begin(release, list(images), output, settings, scratch)
     there = work.done()
     if there:
         print(f"predict: {len(there)} of {len(work.listing.sizes)} parts are there already: goes on", file=sys.stderr)
@@ -156,12 +155,8 @@ def write_all(
     for _ in paced(answer(work, range(len(work.listing.sizes))), done, sum(work.listing.sizes)):
         pass
     counts = join(work)
-    told = f"{counts['images']:,} images"
-    if counts["abstained"]:
-        told += f", {counts['abstained']:,} below the threshold of the wanted precision (column abstain)"
-    if counts["unreadable"]:
-        told += f", {counts['unreadable']:,} that could not be read (column error)"
-    print(f"{output}: {told}", file=sys.stderr)
+    clear(work.store)
+    print(summary(output, counts), file=sys.stderr)
     return 2 if counts["unreadable"] == counts["images"] else 0
 
 

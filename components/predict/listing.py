@@ -8,11 +8,12 @@ not grow with the number of images.
 import glob
 import os
 import posixpath
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from fnmatch import fnmatchcase
 from itertools import chain, islice
 from pathlib import Path
+from stat import S_ISREG
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -31,7 +32,8 @@ from components.ingest.source.tables import is_table
 COLUMNS = ("uri", "path", "image")  # of a table, the first that it has
 MAGIC = "*?["
 BATCH = 1024  # rows held at a time
-ABSENT, UNNAMED = "No such file or directory", "its name is not UTF-8; rename it"
+UNNAMED = "its name is not UTF-8; rename it"
+NOTHING = "names no images; expected a file, folder, pattern, archive or table, or the same on s3://"
 SCHEMA = pa.schema(
     [
         ("image", pa.string()),
@@ -56,7 +58,7 @@ class Listing(NamedTuple):
                     yield SourceFile(image, size, None, None, from_text(location), reason=reason, is_image=sure)
 
 
-def write_listing(words: Iterable[str], part_images: int, scratch: Path, path: Path) -> Listing:
+def write_listing(words: Sequence[str], part_images: int, scratch: Path, path: Path) -> Listing:
     """List all that the words name. Raises BadInputError where one of them names nothing that could be an image."""
     files = list_all(words, scratch)
     with new_file(path) as temporary, pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
@@ -66,7 +68,10 @@ def write_listing(words: Iterable[str], part_images: int, scratch: Path, path: P
                 pa.array(column, field.type) for column, field in zip(zip(*rows, strict=True), SCHEMA, strict=True)
             ]
             writer.write_table(pa.Table.from_arrays(columns, schema=SCHEMA), row_group_size=len(some))
-    return open_listing(path)
+    listing = open_listing(path)
+    if not listing.sizes:
+        raise BadInputError(f"{' '.join(words)}: {NOTHING}")
+    return listing
 
 
 def open_listing(path: Path) -> Listing:
@@ -101,7 +106,7 @@ def _named_by(word: str, scratch: Path) -> Iterator[SourceFile]:
         return _below(word, scratch)
     if not path.exists() and any(sign in word for sign in MAGIC):
         return _ordered(word, _matching(str(path)), lambda each: _file(each, each), scratch)
-    return iter([_file(word, str(path)) if path.exists() else _refused(word, ABSENT)])
+    return iter([_file(word, str(path))])
 
 
 def _far(word: str, scratch: Path) -> Iterator[SourceFile]:
@@ -154,14 +159,12 @@ def _ordered(
             sure = is_image(extension_of(text)) == YES
             yield file._replace(size=size, is_image=sure) if is_named else _refused(file.key, UNNAMED)
     if is_empty:
-        raise BadInputError(
-            f"{word}: names no images; expected a file, folder, pattern, archive or table, or the same on s3://"
-        )
+        raise BadInputError(f"{word}: {NOTHING}")
 
 
 def _inside(word: str, scratch: Path) -> Iterator[SourceFile]:
     """Members of an archive, in its order."""
-    store, key = file_at(word)
+    store, key = file_at(word if _is_far(word) else str(Path(word).expanduser().absolute()))
     for member in members(store.uri, key, scratch):
         name = f"{word}/{member.name}" if member.name else word
         if member.location is None and not member.is_folder:
@@ -236,7 +239,13 @@ def _file(name: str, path: str) -> SourceFile:
     folder, _, key = str(Path(path).absolute()).rpartition("/")
     if shown(key) != key or shown(folder) != folder:
         return _refused(name, UNNAMED)
-    return SourceFile(shown(name), 0, None, None, Location(folder or "/", key))
+    try:
+        about = Path(path).stat()
+    except OSError as error:
+        return _refused(name, error.strerror or type(error).__name__)
+    if not S_ISREG(about.st_mode):  # a pipe would be waited for
+        return _refused(name, "not a file")
+    return SourceFile(shown(name), about.st_size, None, None, Location(folder or "/", key))
 
 
 def _refused(name: str, reason: str) -> SourceFile:

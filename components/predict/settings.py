@@ -24,6 +24,10 @@ class PredictSettings(Settings):
     """An image that takes longer to decode is refused: some files are made to take for ever."""
     max_memory: Annotated[int, Field(ge=256 << 20)] = 4 << 30
     """Bytes that a process may take, the model included; an image that needs more is refused."""
+    anew: bool = False
+    """Begin anew where a run was begun beside the output that did not end; otherwise an equal one goes on, and another
+    is refused.
+    """
     processes: Annotated[int, Field(ge=1, le=256)] = 2
     """Processes that decode and classify, in each worker."""
     threads: Count = 1

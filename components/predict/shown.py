@@ -1,10 +1,20 @@
-"""The answers of a few images as a table on the terminal."""
+"""The answers of a few images as a table on the terminal, those of many in a line."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+
+
+def summary(output: str, counts: dict[str, int]) -> str:
+    """What an output holds, by its counts: images, abstained, unreadable."""
+    told = f"{counts['images']:,} images"
+    if counts["abstained"]:
+        told += f", {counts['abstained']:,} below the threshold of the wanted precision (column abstain)"
+    if counts["unreadable"]:
+        told += f", {counts['unreadable']:,} that could not be read (column error)"
+    return f"{output}: {told}"
 
 
 def show(answers: Sequence[dict[str, Any]]) -> None:

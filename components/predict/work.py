@@ -10,6 +10,7 @@ Beside the output, until that is written:
 """
 
 import json
+import re
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -21,6 +22,7 @@ from components.common.errors import BadInputError
 from components.common.files import json_text, sha256_file, sha256_json
 from components.common.parquet import read_table
 from components.common.storage import FolderStore, IntegrityError, Store, file_at, open_store
+from components.common.storage.folder import LOCK
 from components.ingest.source.archives import at_hand
 from components.ingest.source.locations import SourceFile
 from components.predict.answering import Answering, answer_all
@@ -31,8 +33,10 @@ from components.releases.bundle import find, locate
 from components.releases.model import load_release
 
 FORMAT = 1
+DIGITS = 16  # of the digest of a run
+RUN = re.compile(rf"[0-9a-f]{{{DIGITS}}}/")
 MANIFEST = "manifest.json"
-ANEW = "or begin anew with --anew"
+ANEW = "or begin anew (--anew; in a pipeline's settings, anew: true)"
 
 
 class Work(NamedTuple):
@@ -47,7 +51,7 @@ class Work(NamedTuple):
 
     @property
     def run(self) -> str:
-        return sha256_json(self.manifest)[:16]
+        return sha256_json(self.manifest)[:DIGITS]
 
     def key(self, number: int) -> str:
         return f"{self.run}/part-{number:05d}.parquet"
@@ -65,9 +69,7 @@ def resolved(release: str) -> tuple[str, dict[str, Any]]:
     return f"{store.uri}/{folder}".rstrip("/"), about
 
 
-def begin(
-    release: str, words: list[str], output: str, settings: PredictSettings, scratch: Path, anew: bool = False
-) -> Work:
+def begin(release: str, words: list[str], output: str, settings: PredictSettings, scratch: Path) -> Work:
     """Begin a run, or go on with the one that was begun beside the output with equal words, release and settings.
 
     Raises BadInputError where another one was begun there, or the words name nothing.
@@ -85,7 +87,7 @@ def begin(
         "settings": settings.model_dump(mode="json", include=DECIDING),
     }
     begun = _manifest(store)
-    if begun is not None and not anew:
+    if begun is not None and not settings.anew:
         _agree(begun, asked, output)
         return _opened(output, store, begun, settings, scratch)
     clear(store)
@@ -94,16 +96,17 @@ def begin(
     work = Work(output, store, manifest, listing, settings, scratch)
     store.write(f"{work.run}/listing.parquet", listing.path.read_bytes())
     if not store.write_if_absent(MANIFEST, json_text(manifest).encode()):
-        return begin(release, words, output, settings, scratch)  # someone else began at the same moment
+        return begin(release, words, output, settings.model_copy(update={"anew": False}), scratch)  # another was faster
     return work
 
 
-def opened(output: str, settings: PredictSettings, scratch: Path) -> Work:
-    """The run that was begun beside an output; BadInputError where there is none."""
+def opened(output: str, run: str, settings: PredictSettings, scratch: Path) -> Work:
+    """The run of that digest, begun beside an output; BadInputError where there is none, or another one."""
     store = open_store(f"{output}.parts")
     manifest = _manifest(store)
-    if manifest is None:
-        raise BadInputError(f"{store.uri}/{MANIFEST}: not there; expected a run that `split` has begun: run it again")
+    if manifest is None or sha256_json(manifest)[:DIGITS] != run:
+        found = "holds no run" if manifest is None else "was begun anew meanwhile"
+        raise BadInputError(f"{store.uri}: {found}; expected run {run}: begin it again, with an output of its own")
     return _opened(output, store, manifest, settings, scratch)
 
 
@@ -130,7 +133,7 @@ def near(files: Iterable[SourceFile], scratch: Path) -> Iterator[SourceFile]:
 
 
 def join(work: Work) -> dict[str, int]:
-    """Write the output of all parts, and remove them; returns counts: images, unreadable, abstained."""
+    """Write the output of all parts, which `clear` then removes; returns counts: images, unreadable, abstained."""
     counts = {"images": 0, "unreadable": 0, "abstained": 0}
     path = work.scratch / f"output{Path(work.output).suffix}"
     with written(path, work.output, work.settings) as write:
@@ -148,23 +151,27 @@ def join(work: Work) -> dict[str, int]:
             counts["abstained"] += table.column("abstain").to_pylist().count(True)
     store, name = file_at(work.output)
     store.upload(name, path)
-    clear(work.store)
     return counts
 
 
 def clear(store: Store) -> None:
-    """Remove what a run has left beside its output, the manifest first."""
+    """Remove what runs have left beside an output, the manifest first; what else lies there stays."""
     if isinstance(store, FolderStore):
         (store.root / MANIFEST).unlink(missing_ok=True)
-        shutil.rmtree(store.root, ignore_errors=True)
+        for path in store.root.glob("*"):
+            if RUN.fullmatch(f"{path.name}/"):
+                shutil.rmtree(path, ignore_errors=True)
+        (store.root / LOCK).unlink(missing_ok=True)
+        with suppress(OSError):  # it is not there, or holds something of another
+            store.root.rmdir()
         return
     store.delete(MANIFEST)
-    for stat in list(store.list()):
-        store.delete(stat.key)
+    for key in [stat.key for stat in store.list() if RUN.match(stat.key)]:
+        store.delete(key)
 
 
 def _opened(output: str, store: Store, manifest: dict[str, Any], settings: PredictSettings, scratch: Path) -> Work:
-    key = f"{sha256_json(manifest)[:16]}/listing.parquet"
+    key = f"{sha256_json(manifest)[:DIGITS]}/listing.parquet"
     path = scratch / "listing.parquet"
     with suppress(KeyError):
         path.write_bytes(store.read(key))

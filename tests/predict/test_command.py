@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ from components.common.storage import open_store
 from components.predict import command
 from components.predict.command import main
 from components.predict.settings import CHUNK
-from components.releases.bundle import promote
+from components.releases.champion import promote
 from components.releases.model import load_release
 
 
@@ -52,7 +54,8 @@ def test_an_answer_does_not_depend_on_what_is_asked_beside_it(released, capsys):
 def test_a_version_a_champion_and_a_record_name_one_release(released, tmp_path, capsys):
     store = Path(shutil.copytree(Path(released.place).parents[2], tmp_path / "store"))
     version = store / "releases" / "digits" / Path(released.place).name
-    promote(open_store(str(store)), read_json(version / "release.json"))
+    made = read_json(version / "release.json")
+    promote(open_store(str(store)), made, expected=None, who="a test", why="the first", source="")
     write_json(tmp_path / "release" / "release.json", {"promoted": True, "published": str(version), "why": ""})
     image = str(released.images / released.names[0])
     places = [
@@ -163,3 +166,12 @@ def test_output_and_json_are_one_too_many(released, tmp_path, capsys):
         main([released.place, str(released.images), "--json", "-o", str(tmp_path / "a.csv")])
     assert end.value.code == 2
     assert "give one of them" in capsys.readouterr().err
+
+
+def test_the_image_serve_holds_all_that_it_needs():
+    modules = ("command", "__main__", "split.__main__", "answer.__main__")
+    others = {"torch", "torchvision", "scipy", "sklearn", "kfp", "safetensors", "optuna"}
+    imported = ", ".join(f"components.predict.{module}" for module in modules)
+    code = f"import sys, {imported}; print({others} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"

@@ -72,6 +72,8 @@ def test_files_are_what_they_are_called_in_the_order_of_the_words(photos: Path) 
         str(photos / "photos/a/c.jpg"): b"2",
         "./photos/x/../b.png": "No such file or directory",
     }
+    os.mkfifo(photos / "pipe.png")
+    assert listed(photos, "pipe.png") == {"pipe.png": "not a file"}, "which would be waited for"
 
 
 def test_patterns_that_no_shell_has_resolved(photos: Path) -> None:
@@ -86,11 +88,8 @@ def test_what_names_no_image_is_one_line(photos: Path, word: str) -> None:
     (photos / "empty").mkdir()
     with zipfile.ZipFile(photos / "empty.zip", "w"):
         pass
-    if word.endswith("zip"):
-        assert listed(photos, word) == {}
-        return
     with pytest.raises(BadInputError, match=r"names no images; expected a file") as caught:
-        listed(photos, word)
+        write_listing([word], 32, photos, photos / "listing.parquet")
     assert "\n" not in str(caught.value)
 
 

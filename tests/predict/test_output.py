@@ -152,6 +152,7 @@ def begun(released: Any, tmp_path: Path, predict: Any, monkeypatch: pytest.Monke
         patch.setattr(work_module, "answer_all", lambda parts, job: iter(()))
         patch.setattr("components.predict.command.answer", lambda work, numbers: iter(()))
         patch.setattr("components.predict.command.join", lambda work: {"images": 1, "abstained": 0, "unreadable": 0})
+        patch.setattr("components.predict.command.clear", lambda store: None)
         assert predict(released.images, "-o", tmp_path / "out.csv") == 0
     assert (tmp_path / "out.csv.parts" / "manifest.json").is_file()
     return tmp_path / "out.csv"
@@ -176,7 +177,7 @@ def test_another_run_beside_the_same_output_is_refused_in_a_line(
     assert end.value.code == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert f"out.csv.parts: was begun with other {other}" in line
-    assert line.endswith("name another output, or begin anew with --anew")
+    assert line.endswith("name another output, or begin anew (--anew; in a pipeline's settings, anew: true)")
     main([place, *map(str, words), "--anew"])
     assert begun.is_file()
     assert not begun.with_name("out.csv.parts").exists()
@@ -196,6 +197,14 @@ def test_what_lies_beside_the_output_and_is_no_run_of_ours_is_one_line(
     assert "manifest.json: is not what this version of Gleaner writes" in capsys.readouterr().err
     assert predict(released.images, "-o", "out.txt") == 2
     assert "out.txt: expected a name that ends in .csv, .jsonl" in capsys.readouterr().err
+
+
+def test_what_else_lies_beside_the_output_stays(released: Any, tmp_path: Path, predict: Any, s3_bucket: str) -> None:
+    for place in (str(tmp_path), s3_bucket):
+        store = open_store(f"{place}/out.csv.parts")
+        store.write("mine/notes.txt", b"of somebody else")
+        assert predict(released.images / released.names[0], "-o", f"{place}/out.csv") == 0
+        assert [stat.key for stat in store.list()] == ["mine/notes.txt"]
 
 
 def started(released: Any, folder: Path, name: str) -> "subprocess.Popen[bytes]":
