@@ -14,6 +14,7 @@ from pipelines.compiling import commands as compiling
 from pipelines.configuration import commands as configuration
 from pipelines.images import commands as images
 from pipelines.kubeflow import commands as kubeflow
+from pipelines.local import batch
 from pipelines.local import commands as local
 from pipelines.reproducing import commands as reproducing
 
@@ -26,6 +27,7 @@ EXAMPLES = """examples:
   gleaner schedules apply --file FILE           make recurring runs equal to a file in Git
   gleaner images build                          the images that pods run in, from the last commit
   gleaner predict --object-store demo/objects s3://gleaner/releases/mnist photo.png
+  gleaner batch s3://b/store/releases/mnist s3://b/in -o s3://b/answers.parquet --workers 4
   gleaner release list -c my.yaml               every release; approve, reject, rollback, history
   gleaner serve -c my.yaml                      answer over HTTP with the champion
   gleaner label -c my.yaml                      label images in the browser, with the keyboard
@@ -43,6 +45,8 @@ def main(argv: list[str] | None = None) -> None:
             raise SystemExit(reproducing.main(words[2:]))
         if words and words[0] in handover.MODULES:  # all that follows belongs to the component's own command
             _become(*handover.command(words[0], words[1:]))
+        if words[:1] == ["batch"]:
+            words = ["batch", *handover.reached("batch", words[1:])]
         options = _parser().parse_args(collecting.one_word(words))
         run: Callable[[argparse.Namespace], int] = options.run
         raise SystemExit(run(options))
@@ -83,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND")
 
     local.add_run(commands)
+    batch.add_batch(commands)
     compiling.add_commands(commands)
     configuration.add_commands(commands)
     local.add_store(commands)
@@ -90,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     kubeflow.add_commands(commands)
     images.add_commands(commands)
     commands.add_parser("example", help="write an example data set as a folder: gleaner example NAME DIR")
-    commands.add_parser("predict", help="classify images with a release: gleaner predict RELEASE IMAGE…")
+    commands.add_parser("predict", help="classify images with a release: gleaner predict RELEASE IMAGES…")
     commands.add_parser("release", help="decide: gleaner release list|show|verify|reproduce|approve|reject|rollback|…")
     commands.add_parser("serve", help="answer over HTTP with a release: gleaner serve RELEASE")
     commands.add_parser("label", help="a page to label on, in the browser: gleaner label -c my.yaml")

@@ -49,6 +49,12 @@ def command(name: str, words: list[str]) -> tuple[str, list[str]]:
     return module, [*verb, *_reached(name, folder, [*flags, *rest])]
 
 
+def reached(name: str, words: list[str]) -> list[str]:
+    """Words of a command of ours, without `--object-store DIR`, which is served from here on."""
+    found, rest = _which(name, words)
+    return words if found.object_store is None else _reached(name, found.object_store, rest)
+
+
 def _reached(name: str, folder: Path | None, words: list[str]) -> list[str]:
     """Words of a command, for which the object store in `folder`, if there is one, is served from here on."""
     if folder is None:

@@ -18,6 +18,8 @@ from components.common.cli import WITHIN, inputs_of
 from components.common.lineage import known_by_others
 from components.plan.form import FIELDS
 from components.plan.settings import STAGES, RunSettings
+from components.predict.settings import PredictSettings
+from pipelines.configuration.batch import BatchResources
 from pipelines.configuration.config import RunConfig
 
 ROOT = Path(__file__).parents[1]
@@ -31,6 +33,7 @@ PARTS = sorted(
     if path.parent.name != "common"
 )
 SOURCES = sorted(path for folder in ("components", "pipelines", "tests") for path in (ROOT / folder).rglob("*.py"))
+BATCH = {"predict": PredictSettings}  # stages of the other pipeline, and their settings
 ALLOWED = {  # import -> the only files that may
     "boto3": {"components/common/storage/boto.py"},
     "botocore": {"components/common/storage/boto.py"},
@@ -43,14 +46,14 @@ ALLOWED = {  # import -> the only files that may
 def test_one_noun_per_stage_everywhere():
     from pipelines.training import training
 
-    assert sorted([*STAGES, "plan"]) == FOLDERS
+    assert sorted([*STAGES, "plan", *BATCH]) == FOLDERS
     components = training.pipeline_spec.components
     writers = [
         name
         for name, task in training.pipeline_spec.root.dag.tasks.items()
         if components[task.component_ref.name].output_definitions.artifacts
     ]
-    assert sorted([*writers, "plan"]) == FOLDERS
+    assert sorted([*writers, "plan", *BATCH]) == FOLDERS
     assert {executor.removeprefix("exec-") for executor in _executors()} == {part.rpartition(".")[2] for part in PARTS}
     assert [stage for stage in FOLDERS if not (ROOT / "tests" / stage).is_dir()] == []
 
@@ -86,7 +89,7 @@ def test_flags_are_the_arguments_of_run(part):
         assert [name for name in names if name in FIELDS] == list(FIELDS)
         assert {name for name, kind in hints.items() if kind is Path} == {"parts", "slices", *STAGES}
     else:
-        assert hints["settings"] is RunSettings.model_fields[stage].annotation
+        assert hints["settings"] is (BATCH.get(stage) or RunSettings.model_fields[stage].annotation)
     for name, kind in hints.items():
         assert name in ("settings", "return") or kind in (Path, str, int), name
 
@@ -112,7 +115,9 @@ def _models(model: type[BaseModel]) -> list[type[BaseModel]]:
     ]
 
 
-@pytest.mark.parametrize("model", dict.fromkeys(_models(RunConfig)), ids=lambda model: model.__name__)
+@pytest.mark.parametrize(
+    "model", dict.fromkeys([*_models(RunConfig), *BATCH.values(), BatchResources]), ids=lambda model: model.__name__
+)
 def test_settings_are_frozen_strict_and_explained(model):
     assert model.model_config["frozen"]
     assert model.model_config["extra"] == "forbid"
@@ -178,7 +183,10 @@ def _imported(tree: ast.AST) -> list[str]:
 def _executors() -> dict[str, Any]:
     from google.protobuf.json_format import MessageToDict
 
+    from pipelines.batch import batch
     from pipelines.training import training
 
-    executors = MessageToDict(training.pipeline_spec)["deploymentSpec"]["executors"]
+    executors: dict[str, Any] = {}
+    for pipeline in (training, batch):
+        executors |= MessageToDict(pipeline.pipeline_spec)["deploymentSpec"]["executors"]
     return {label: executor["container"] for label, executor in executors.items()}

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from components.common.cli import Metadata
+from components.common.ranges import split_range
 from components.ingest.merge import Merged, merge
 from components.ingest.pack.packing import Part, read_part
 from components.ingest.pack.stage import pack, packing
 from components.ingest.plan.made import note
-from components.ingest.plan.planning import split_range
 from components.ingest.plan.work import Work, opened
 from components.ingest.quality.remarks import kinds, names
 from components.ingest.settings import IngestSettings

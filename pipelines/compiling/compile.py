@@ -1,6 +1,7 @@
 """`gleaner compile`: the DAG as golden IR, reviewed in diffs, as objects for Argo CD, and as a picture for the README.
 
 pipelines/compiled/training.yaml, manifests/base/pipeline/training.yaml    of pipelines/configs/cluster.yaml
+the same two, named batch.yaml                                             of pipelines/batch.py
 the same two, named after a file of pipelines/configs/                     of each other one that a cluster can run
 """
 
@@ -10,18 +11,21 @@ import tempfile
 from pathlib import Path
 
 from kfp import compiler
+from kfp.dsl.graph_component import GraphComponent
 
 from components.common.errors import BadInputError
 from components.common.files import write_text
 from components.plan.form import fill
-from pipelines.compiling.form import with_form
+from pipelines.batch import batch
+from pipelines.compiling.form import asks, with_form
 from pipelines.compiling.form_picture import form_picture
 from pipelines.compiling.images import OVERRIDES, image_overrides
 from pipelines.compiling.manifests import HEADER, kustomization, mounted_files, pipeline_object, version_object
 from pipelines.compiling.order import with_direct_order
 from pipelines.compiling.picture import picture
 from pipelines.compiling.pods import with_pods
-from pipelines.compiling.variants import CONFIGS, check_stem, refuse_starved, variants
+from pipelines.compiling.variants import BATCH, CONFIGS, check_stem, refuse_starved, variants
+from pipelines.configuration.batch import BatchResources
 from pipelines.configuration.config import RunConfig, schema
 from pipelines.configuration.schedules import schema as schedules_schema
 from pipelines.configuration.version import COMPILED, PLAIN, content_name, parse, pipeline_name
@@ -37,14 +41,25 @@ def compile_config(config: RunConfig, stem: str = PLAIN) -> str:
     every patch release of kfp.
     """
     refuse_starved(config)
-    pipeline = with_form(with_pods(training, config.resources, config.pools), config, stem)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "training.yaml"
-        compiler.Compiler().compile(with_direct_order(pipeline), str(path))
-        text = path.read_text(encoding="utf-8")
+    text = _compiled(with_form(with_pods(training, config.resources, config.pools), config, stem))
     # in the comment on top kfp has these in another order each time
     settings = json.dumps(fill(config)["settings"], sort_keys=True)
-    text = re.sub(r"(?m)^(#    settings: dict \[Default: ).*\]$", lambda found: f"{found[1]}{settings}]", text)
+    return re.sub(r"(?m)^(#    settings: dict \[Default: ).*\]$", lambda found: f"{found[1]}{settings}]", text)
+
+
+def compile_batch() -> str:
+    """The compiled pipeline of batch prediction, as YAML."""
+    pipeline = with_pods(batch, BatchResources(), {})
+    pipeline.pipeline_spec.pipeline_info.display_name = f"batch: workers of {asks(BatchResources())}"
+    return _compiled(pipeline)
+
+
+def _compiled(pipeline: GraphComponent) -> str:
+    """A pipeline as YAML, equal for every patch release of kfp."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "pipeline.yaml"
+        compiler.Compiler().compile(with_direct_order(pipeline), str(path))
+        text = path.read_text(encoding="utf-8")
     return re.sub(r"(?m)^sdkVersion: kfp-(\d+\.\d+)\..*$", r"sdkVersion: kfp-\1.0", text)
 
 
@@ -55,12 +70,9 @@ def versions() -> dict[str, str]:
 
 def generated() -> dict[Path, str]:
     """Every file that `gleaner compile` writes, with its text."""
-    compiled = versions()
+    compiled = {**versions(), BATCH: compile_batch()}
     files = {FOLDER / f"{name}.yaml": ir for name, ir in compiled.items()}
-    files |= {
-        OBJECTS / f"{name}.yaml": objects(ir, content_name(pipeline_name(name), ir.encode()))
-        for name, ir in compiled.items()
-    }
+    files |= {OBJECTS / f"{name}.yaml": objects(ir, _version(name, ir)) for name, ir in compiled.items()}
     return {
         **files,
         OBJECTS / "kustomization.yaml": kustomization(list(compiled)),
@@ -77,6 +89,12 @@ def generated() -> dict[Path, str]:
         CONFIGS / "schedules.schema.json": schedules_schema(),
         OVERRIDES: image_overrides(),
     }
+
+
+def _version(name: str, ir: str) -> str:
+    """What the version of a compiled file is called."""
+    pipeline = parse(ir)[0]["pipelineInfo"]["name"] if name == BATCH else pipeline_name(name)
+    return content_name(pipeline, ir.encode())
 
 
 def write() -> list[Path]:

@@ -11,7 +11,8 @@ import yaml
 from pipelines.configuration.version import shown_name
 
 API = "pipelines.kubeflow.org/v2beta1"
-SOURCE = "https://github.com/gleaner-ml/gleaner/blob/main/pipelines/training.py"
+BATCH = "gleaner-batch"
+SOURCE = "https://github.com/gleaner-ml/gleaner/blob/main/pipelines"
 HEADER = "# Written by `gleaner compile`; do not edit.\n"
 
 
@@ -45,7 +46,7 @@ def version_object(documents: list[dict[str, Any]], name: str) -> str:
             "spec": {
                 "pipelineName": info["name"],
                 "displayName": shown_name(pipeline, name),
-                "codeSourceURL": SOURCE,
+                "codeSourceURL": f"{SOURCE}/{'batch' if info['name'] == BATCH else 'training'}.py",
                 "description": info["description"],
                 "pipelineSpec": pipeline,
                 "platformSpec": platform,

@@ -9,6 +9,7 @@ from kfp.dsl.graph_component import GraphComponent
 from kfp.dsl.pipeline_context import Pipeline
 
 from components.common.component import images
+from pipelines.configuration.batch import BatchResources
 from pipelines.configuration.resources import Pool, Resources, TaskResources, pool_of
 
 STORAGE = "gleaner-storage"
@@ -30,7 +31,9 @@ LAUNCHER = {"cpu": "1", "memory": "2Gi"}
 """What a pod needs that only starts a TrainJob and follows it."""
 
 
-def with_pods(pipeline: GraphComponent, resources: Resources, pools: dict[str, Pool]) -> GraphComponent:
+def with_pods(
+    pipeline: GraphComponent, resources: Resources | BatchResources, pools: dict[str, Pool]
+) -> GraphComponent:
     """The same pipeline, traced again with what each task asks of the cluster."""
 
     @functools.wraps(pipeline.pipeline_func)

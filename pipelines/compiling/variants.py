@@ -15,7 +15,8 @@ from pipelines.configuration.version import COMPILED, PLAIN
 
 CONFIGS = COMPILED.parents[1] / "configs"
 SCHEDULES = "schedules.yaml"  # lies among the run configurations and is none
-TAKEN = ("kustomization", COMPILED.stem)
+BATCH = "batch"  # the compiled file of batch prediction, which no run configuration makes
+TAKEN = ("kustomization", BATCH, COMPILED.stem)
 """Names of generated files that no configuration's version can have."""
 
 

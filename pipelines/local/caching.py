@@ -27,6 +27,7 @@ BESIDE = {
     "evaluate": ("labels", "releases"),
     "plan": ("ingest", "labels", "releases"),
     "release": ("releases",),
+    "predict": ("ingest", "releases"),
 }  # packages that a stage's code takes beside its own
 Outputs = dict[str, Any]
 

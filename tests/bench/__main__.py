@@ -18,6 +18,7 @@ BENCHES = (
     "promotions",
     "report",
     "serving_quick",
+    "predict",
 )
 BY_NAME = ("memory", "pods", "rounds", "selection", "serving")  # a quarter of an hour and more: only by their names
 

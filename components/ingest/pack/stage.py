@@ -5,8 +5,8 @@ from pathlib import Path
 
 from components.common.cli import progress
 from components.common.files import write_text
+from components.common.ranges import in_range, split_range
 from components.ingest.pack.packing import pack_part, result_key
-from components.ingest.plan.planning import in_range, split_range
 from components.ingest.plan.work import Work, opened
 from components.ingest.reading.pool import Limits, Reading
 from components.ingest.settings import IngestSettings

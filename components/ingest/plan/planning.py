@@ -11,7 +11,6 @@ datasets/<name>/plans/<key>/listing.parquet    the plan
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +19,6 @@ import pyarrow.parquet as pq
 
 from components.common.code import code_digest
 from components.common.data.kinds import PILLOW, can_read
-from components.common.errors import BadInputError
 from components.common.files import new_file, sha256_json
 from components.common.storage import Store
 from components.ingest.settings import IngestSettings
@@ -152,26 +150,6 @@ def plan_folder(name: str, plan: str) -> str:
 def mark_key(name: str, plan: str, settings: IngestSettings) -> str:
     """The object that says that an ingest by this plan is in flight; equal settings make equal versions of it."""
     return f"{plan_folder(name, plan)}/{MARK}{sha256_json(settings.model_dump(mode='json'))[:12]}.json"
-
-
-def cut(key: str, parts: int, workers: int) -> list[str]:
-    """At most `workers` ranges `key/first:last` of part numbers, of nearly equal length, that cover all of them."""
-    workers = min(workers, parts)
-    ends = [round(parts * number / workers) for number in range(workers + 1)]
-    return [f"{key}/{first}:{last - 1}" for first, last in pairwise(ends)]
-
-
-def split_range(text: str) -> tuple[str, str]:
-    """The key that was handed on, and the numbers of parts."""
-    key, _, numbers = text.rpartition("/")
-    return key, numbers
-
-
-def in_range(text: str, parts: int) -> range:
-    first, _, last = text.partition(":")
-    if not (first.isdigit() and last.isdigit() and int(first) <= int(last) < parts):
-        raise BadInputError(f"--parts {text!r}: expected first:last with numbers from 0 to {parts - 1}")
-    return range(int(first), int(last) + 1)
 
 
 def batch_of(rows: Iterable[tuple[Any, ...]], schema: pa.Schema) -> pa.RecordBatch:

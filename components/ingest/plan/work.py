@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from components.common.errors import BadInputError
+from components.common.ranges import cut
 from components.common.storage import Store, announce, open_store
 from components.ingest.plan.known import KnownFiles
 from components.ingest.plan.made import hand_on, plan_of
-from components.ingest.plan.planning import Plan, cut, fetch_plan, keep_plan, make_plan, mark_key
+from components.ingest.plan.planning import Plan, fetch_plan, keep_plan, make_plan, mark_key
 from components.ingest.previous.ids import KnownIds
 from components.ingest.previous.version import PreviousVersion, load_previous
 from components.ingest.reading.pool import warm_up

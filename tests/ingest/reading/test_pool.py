@@ -22,6 +22,7 @@ import pillow_heif
 import pytest
 from PIL import Image
 
+from components.common import crew
 from components.common.data.images import ORIENTATION, canonical_pixels
 from components.ingest.reading import pool
 from components.ingest.reading.check import Checked
@@ -183,7 +184,7 @@ def test_no_more_files_are_taken_than_are_under_way(tmp_path: Path) -> None:
 
     results = check_all(endless(), Reading(str(tmp_path), "RGB", LIMITS), 2)
     assert len(list(islice(results, 500))) == 500
-    assert taken <= 500 + (pool.AHEAD * 2 + 1) * pool.CHUNK_FILES
+    assert taken <= 500 + (crew.AHEAD * 2 + 1) * pool.CHUNK_FILES
     results.close()  # type: ignore[attr-defined]
     assert active_children() == []
 
@@ -195,16 +196,16 @@ def test_results_that_outgrow_a_chunk_come_in_parts(tmp_path: Path, monkeypatch:
     found = fill(tmp_path, files)
     assert sum(file.size for file in found) < pool.CHUNK_BYTES, "one chunk"
     parts: list[int] = []
-    take = pool._Worker.take
+    take = crew._Worker.take
 
-    def weighing(worker: pool._Worker) -> bool:
+    def weighing(worker: crew._Worker) -> bool:
         chunk = worker.chunk
         assert chunk is not None
         taken = take(worker)
         parts.append(sum(len(each.image.data) for each in chunk.done if each.image))
         return taken
 
-    monkeypatch.setattr(pool._Worker, "take", weighing)
+    monkeypatch.setattr(crew._Worker, "take", weighing)
     checked = check(tmp_path, found, 2)
     assert [each.image for each in checked] == [canonical_pixels(data, "RGB", 10**6)[0] for data in files.values()]
     largest = max(len(each.image.data) for each in checked if each.image)

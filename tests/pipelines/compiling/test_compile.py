@@ -4,11 +4,22 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
+from components.common.component import images
 from components.common.errors import BadInputError
 from components.plan.form import FIELDS, fill
 from components.plan.settings import STAGES
+from components.predict.settings import PredictSettings
 from components.sample.settings import SampleSettings
-from pipelines.compiling.compile import FOLDER, OBJECTS, compile_config, generated, versions, write, write_version
+from pipelines.compiling.compile import (
+    FOLDER,
+    OBJECTS,
+    compile_batch,
+    compile_config,
+    generated,
+    versions,
+    write,
+    write_version,
+)
 from pipelines.compiling.form_picture import form_picture
 from pipelines.compiling.picture import picture
 from pipelines.compiling.variants import CONFIGS, compiled_for, variants
@@ -55,14 +66,9 @@ def test_compiling_renders_a_version_for_each_configuration_that_a_cluster_can_r
     }.items():
         (configs / f"{name}.yaml").write_text(least + more, encoding="utf-8")
     write()
-    assert {path.name for path in compiled.iterdir()} == {
-        "training.yaml",
-        "same.yaml",
-        "big.yaml",
-        "training.svg",
-        "form.svg",
-    }
-    assert {path.name for path in objects.iterdir()} == {"training.yaml", "same.yaml", "big.yaml", "kustomization.yaml"}
+    written = {"training.yaml", "same.yaml", "big.yaml", "batch.yaml"}
+    assert {path.name for path in compiled.iterdir()} == {*written, "training.svg", "form.svg"}
+    assert {path.name for path in objects.iterdir()} == {*written, "kustomization.yaml"}
     config = load_config(configs / "same.yaml", ["resources.pretrain.cpu=8"])
     assert compiled_for(config, "elsewhere", compiled, configs) == compiled / "big.yaml"
     (configs / "big.yaml").unlink()
@@ -70,6 +76,7 @@ def test_compiling_renders_a_version_for_each_configuration_that_a_cluster_can_r
     write()
     assert {path.name for path in [*compiled.iterdir(), *objects.iterdir()]} == {
         "training.yaml",
+        "batch.yaml",
         "training.svg",
         "form.svg",
         "kustomization.yaml",
@@ -105,7 +112,7 @@ def test_a_configuration_finds_the_version_with_its_pods():
         assert str(error.value).startswith(expected)
 
 
-@pytest.mark.parametrize("name", ["kustomization", "training"])
+@pytest.mark.parametrize("name", ["kustomization", "training", "batch"])
 def test_a_version_takes_no_other_file_s_name(tmp_path, monkeypatch, name):
     monkeypatch.setattr("pipelines.compiling.variants.CONFIGS", tmp_path)
     (tmp_path / f"{name}.yaml").write_text(
@@ -168,6 +175,23 @@ def test_what_the_ui_offers_first_is_the_plain_version():
     assert pipelines["training"] == PIPELINE
     assert len(set(pipelines.values())) == len(pipelines)
     assert pipelines["gpu"] == f"{PIPELINE}-gpu"
+
+
+def test_the_pipeline_of_batch_prediction_has_a_form_that_tells_itself_and_pods_without_torch():
+    spec = parse(compile_batch())[0]
+    fields = spec["root"]["inputDefinitions"]["parameters"]
+    assert sorted(fields) == ["images", "output", "release", "settings", "workers"]
+    assert [name for name, about in fields.items() if len(about.get("description", "")) < 20] == []
+    assert all(name in fields["settings"]["description"] for name in PredictSettings.model_fields)
+    assert spec["pipelineInfo"]["name"] == "gleaner-batch"
+    executors = spec["deploymentSpec"]["executors"]
+    assert {each["container"]["image"] for each in executors.values()} == {images()["serve"]}
+    assert executors["exec-answer"]["container"]["resources"]["resourceMemoryLimit"] == "3Gi"
+    dags = [each["dag"]["tasks"] for each in (spec["root"], *spec["components"].values()) if "dag" in each]
+    cached = [
+        name for tasks in dags for name, task in tasks.items() if task.get("cachingOptions", {}).get("enableCache")
+    ]
+    assert cached == [], "what is done stands beside the output"
 
 
 def test_compiling_is_repeatable_and_names_no_patch_release():
