@@ -16,6 +16,8 @@ EXAMPLES = """examples:
   gleaner release reject 3f9c12ab -c my.yaml --why "worse"    no run promotes it any more
   gleaner release rollback -c my.yaml --why "complaints"      go back to the champion before
   gleaner release history -c my.yaml                          who, when, from what, why
+  gleaner release verify -c my.yaml                           every byte of the champion, and what it was made from
+  gleaner release reproduce -c my.yaml                        run again from what it recorded, and compare the bytes
   gleaner release list s3://bucket/gleaner/releases/mnist     without a configuration
 
 -c my.yaml says which releases: `name`, `store` and `object_store` of a run configuration; --name and --store do too, or

@@ -1,6 +1,7 @@
 """`gleaner release list`, `show` and `history`: what there is, what was said of it, and what was decided."""
 
 import argparse
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +15,7 @@ from components.releases.deciding.outside import digest_of
 from components.releases.history import MOVES, PUBLISHED, REJECTED, Event
 
 NOTHING = "-"  # in a cell
+DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")
 
 
 def add_list(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -100,7 +102,8 @@ def _list(options: argparse.Namespace) -> int:
     if options.output == "json":
         print(json_text(rows), end="")
     elif rows:
-        table([("version", "state", "published", "compared with", "verdict")], rows)
+        shown = [{**row, "published": _time_of(row["published"])} for row in rows]
+        table([("version", "state", "published", "compared with", "verdict")], shown)
     else:
         print(f"no releases of {which.model} in {which.store.uri}")
     return 0
@@ -179,7 +182,8 @@ def table(columns: Sequence[Sequence[str]], rows: Sequence[dict[str, Any]]) -> N
 
 
 def _line(text: str) -> str:
-    return " ".join(text.split()) or NOTHING
+    """On one line, with the beginning of each digest."""
+    return DIGEST.sub(r"\1", " ".join(text.split())) or NOTHING
 
 
 def _time(seconds: float) -> str:
