@@ -126,7 +126,7 @@ def test_labels_of_an_oracle_come_in_no_rounds(tiny_world, tiny_evaluated):
         assert heading not in page
     notebook = read_json(tiny_evaluated.evaluation / "report.ipynb")
     tags = {tag for cell in notebook["cells"] for tag in cell["metadata"].get("tags", [])}
-    assert tags & OPTIONAL.keys() == {"measured", "slices", "clusters", "suspects"}
+    assert tags & OPTIONAL.keys() == {"measured", "slices", "clusters", "suspects", "thresholds"}
 
 
 def test_records_that_are_gone_or_changed_are_refused(world, two):

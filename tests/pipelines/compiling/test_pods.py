@@ -12,7 +12,7 @@ from pipelines.compiling.pods import PRIORITY, QUEUE
 from pipelines.compiling.variants import CONFIGS
 from pipelines.configuration.config import load_config
 from pipelines.configuration.resources import TASKS, Pool, Resources, TaskResources, Toleration
-from pipelines.configuration.version import content_name, parse, pipeline_name
+from pipelines.configuration.version import content_name, parse
 from pipelines.training import training
 
 KUBEFLOW = {
@@ -232,6 +232,8 @@ def test_pods_change_nothing_else(compiled):
                 task.pop("dependentTasks", None)  # see test_order.py
     for executor in with_them["deploymentSpec"]["executors"].values():
         del executor["container"]["resources"]
+    (images,) = with_them["deploymentSpec"]["executors"]["exec-release"]["container"].pop("env")
+    assert images["name"] == "GLEANER_IMAGES", "a release says which images made it"
     listing = with_them["root"]["dag"]["tasks"]["plan"]
     assert listing["cachingOptions"] == {}, "a scheduled run looks at its source each time"
     listing["cachingOptions"] = {"enableCache": True}
@@ -253,14 +255,14 @@ def test_objects_are_named_by_content_and_small():
             "argocd.argoproj.io/sync-wave": "-1",
             "argocd.argoproj.io/sync-options": "Prune=false,Delete=false",
         }
-        assert version["metadata"]["name"] == content_name(pipeline_name(name.removesuffix(".yaml")), ir.encode())
+        assert version["metadata"]["name"] == content_name(owner["metadata"]["name"], ir.encode())
         assert (
             version["spec"]["pipelineName"]
             == owner["metadata"]["name"]
             == version["spec"]["pipelineSpec"]["pipelineInfo"]["name"]
         )
         assert [version["spec"]["pipelineSpec"], version["spec"]["platformSpec"]] == parse(ir)
-        assert version["spec"]["codeSourceURL"].endswith("pipelines/training.py")
+        assert version["spec"]["codeSourceURL"].endswith(("pipelines/training.py", "pipelines/batch.py"))
         # an annotation holds 256 KiB, an object 1.5 MiB, an Argo workflow 1 MiB
         assert len(json.dumps(version)) < 200 << 10
         names.add(version["metadata"]["name"])
