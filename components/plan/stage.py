@@ -1,5 +1,6 @@
 """Plan a run: check all that its form says, tell each stage its settings, and list its source."""
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,7 @@ def run_key(settings: dict[str, Any], contents: str) -> str:
 
 def _of_run(told: dict[str, Any]) -> dict[str, Any]:
     """The settings of a run without places, what is released of it, and what each run finds out itself."""
-    settings = {key: value for key, value in told.items() if key not in PLACES}
+    settings = {key: copy.deepcopy(value) for key, value in told.items() if key not in PLACES}
     found_out = ("champion", "since")
     settings["evaluate"] = {key: value for key, value in told["evaluate"].items() if key not in found_out}
     return settings

@@ -132,6 +132,9 @@ def test_a_release_is_told_what_its_run_was_made_from_and_not_where(world, tmp_p
     assert len(set(keys)) == 4
     assert told[0]["run"]["evaluate"].keys().isdisjoint({"champion", "since"})
     assert told[0]["run"].keys() == {"seed", "threads", *STAGES} - {"release"}
+    places = {"name": world.name, "source": world.source, "store": world.store}
+    read = RunSettings.model_validate({**told[0]["run"], **places})  # as `gleaner release reproduce` reads them
+    assert read.pretrain == world.pretrain
     assert str(tmp_path) not in json.dumps(told)
 
 
