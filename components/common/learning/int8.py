@@ -19,7 +19,6 @@ def quantized(model: bytes, pixels: np.ndarray) -> bytes:
     Equal inputs give equal bytes.
     """
     onnxruntime()
-    import onnx
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
@@ -32,8 +31,9 @@ def quantized(model: bytes, pixels: np.ndarray) -> bytes:
             return None if batch is None else {"pixels": batch}
 
     with tempfile.TemporaryDirectory(prefix="gleaner-int8-") as folder:
-        prepared, made = Path(folder) / "prepared.onnx", Path(folder) / "int8.onnx"
-        quant_pre_process(onnx.load_from_string(model), str(prepared), skip_symbolic_shape=True)
+        given, prepared, made = (Path(folder) / f"{name}.onnx" for name in ("given", "prepared", "int8"))
+        given.write_bytes(model)  # as a file: some versions of onnxruntime lose the weights of one in memory
+        quant_pre_process(str(given), str(prepared), skip_symbolic_shape=True)
         quantize_static(
             str(prepared),
             str(made),

@@ -18,8 +18,11 @@ from components.common.storage import Store
 
 
 def set_threads(threads: int) -> None:
-    """Fix the number of CPU threads; results repeat to the bit for one number of threads."""
+    """Fix the number of CPU threads; results repeat to the bit for one number of threads. On a GPU float32 is float32:
+    cuDNN would round what convolutions read to 10 bits (TF32), and calibrate another model than the one that is served.
+    """
     torch.set_num_threads(threads)
+    torch.backends.cudnn.allow_tf32 = False
 
 
 def precision_of(choice: str) -> torch.dtype:
