@@ -129,10 +129,11 @@ async def post(link: str, data: bytes, rate: float, seconds: float) -> Client:
     return client
 
 
-def main(link: str, file: str, rate: str, seconds: str) -> None:
+def main(link: str, file: str, rate: str, seconds: str, answers: str) -> None:
+    """Write what came of it to the file `answers`: an unbuffered pipe would take the beginning of a long text alone."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # the client takes of the server's cores
         client = runner.run(post(link, Path(file).read_bytes(), float(rate), float(seconds)))
-    print(json.dumps({"seconds": client.seconds, "codes": +client.codes}))
+    Path(answers).write_text(json.dumps({"seconds": client.seconds, "codes": +client.codes}), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -180,8 +180,10 @@ def wrk(link: str, picture: Path, folder: Path, seconds: float) -> float:
 
 def at_rate(link: str, picture: Path, rate: float, seconds: float) -> tuple[np.ndarray, dict[str, int]]:
     """Seconds of the requests that were answered 200, and how many were answered how."""
-    command = [sys.executable, "-m", "tests.bench.open_loop", link, str(picture), str(rate), str(seconds)]
-    said = json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
+    with tempfile.NamedTemporaryFile("r", encoding="utf-8") as answers:
+        words = [link, str(picture), str(rate), str(seconds), answers.name]
+        subprocess.run([sys.executable, "-m", "tests.bench.open_loop", *words], cwd=ROOT, check=True)
+        said = json.load(answers)
     return np.array(said["seconds"]), dict(sorted(said["codes"].items()))
 
 
