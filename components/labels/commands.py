@@ -1,10 +1,9 @@
 """The command line `gleaner labels`: one module for each command or two, which adds its own sub-parser."""
 
 import argparse
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from components.common.errors import BadInputError, FailedError
+from components.common.commands import run_command
 from components.labels import changes, exporting, importing, status
 from components.labels.options import shared
 from components.labels.studio.commands import add_commands as add_label_studio
@@ -22,29 +21,7 @@ EXAMPLES = """examples:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run one command: exit code 0, 2 for the user's bad input (one line), 1 for a bug, 130 after Ctrl-C."""
-    made = parser()
-    options = made.parse_args(argv)
-    if not hasattr(options, "run"):
-        made.print_help()
-        return
-    run: Callable[[argparse.Namespace], int] = options.run
-    try:
-        code = run(options)
-    except BadInputError as error:
-        print(f"error: labels: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
-    except FailedError as error:
-        print(f"error: labels: {error}", file=sys.stderr)
-        raise SystemExit(1) from None
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        raise SystemExit(130) from None
-    except BrokenPipeError:  # `gleaner labels export … | head`
-        sys.stderr.close()
-        raise SystemExit(141) from None
-    if code:
-        raise SystemExit(code)
+    run_command(parser(), argv)
 
 
 def parser() -> argparse.ArgumentParser:

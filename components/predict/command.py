@@ -2,13 +2,13 @@
 
 import argparse
 import json
-import os
 import signal
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from components.common.cores import cores
 from components.common.errors import OUT_OF_MEMORY, BadInputError
 from components.predict.answering import Answering, Row, answer_all
 from components.predict.listing import write_listing
@@ -97,13 +97,13 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--embedding", action="store_true", help="the embedding of each image too")
     made.add_argument("--int8", action="store_true", help="the model of 8-bit weights, where the release has one")
     made.add_argument("--anew", action="store_true", help="begin anew where another run was begun beside the output")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    here = cores()
     made.add_argument(
         "--processes",
         type=_count,
-        default=min(cores, 256),
+        default=min(here, 256),
         metavar="N",
-        help=f"that decode and classify ({cores} here)",
+        help=f"that decode and classify ({here} here)",
     )
     made.add_argument("--threads", type=_count, default=1, metavar="N", help="CPU threads of each process (default 1)")
     made.add_argument(

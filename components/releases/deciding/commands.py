@@ -1,10 +1,9 @@
 """The command line `gleaner release`: one module for a few commands, which adds its own sub-parsers."""
 
 import argparse
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from components.common.errors import BadInputError, FailedError
+from components.common.commands import run_command
 from components.releases.deciding import listing, verdicts
 from components.releases.deciding.options import deciding, shared
 from components.releases.verify import add_verify
@@ -26,31 +25,7 @@ a place as the first word.
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run one command: exit code 0, 2 for the user's bad input (one line), 1 for a failure elsewhere, 130 after
-    Ctrl-C.
-    """
-    made = parser()
-    options = made.parse_args(argv)
-    if not hasattr(options, "run"):
-        made.print_help()
-        return
-    run: Callable[[argparse.Namespace], int] = options.run
-    try:
-        code = run(options)
-    except BadInputError as error:
-        print(f"error: release: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
-    except FailedError as error:
-        print(f"error: release: {error}", file=sys.stderr)
-        raise SystemExit(1) from None
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        raise SystemExit(130) from None
-    except BrokenPipeError:  # `gleaner release history … | head`
-        sys.stderr.close()
-        raise SystemExit(141) from None
-    if code:
-        raise SystemExit(code)
+    run_command(parser(), argv)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from components.common.confined import OUT_OF_MEMORY, Limits, at_most, settle
-from components.common.data.images import ImageError, decode, to_square
+from components.common.data.images import ImageError, seen
 from components.common.data.kinds import HEAD, can_read, kind_of
 
 MODES = ("L", "RGB")
@@ -53,10 +53,10 @@ def serve(theirs: socket.socket, limits: Limits, environment: dict[str, str]) ->
 
 def _answer(data: bytes, mode: str, side: int, max_pixels: int) -> bytes:
     try:
-        image = decode(data, mode, max_pixels)
+        image = seen(data, mode, side, max_pixels)
     except ImageError as error:
         kind = kind_of(data[:HEAD])
         reason = str(error).encode(errors="replace")
         return TOLD.pack(BROKEN if not data or can_read(kind) else FOREIGN, len(reason), 0, 0) + reason
-    pixels = to_square(image, side).tobytes()
+    pixels = image.pixels.tobytes()
     return TOLD.pack(READ, len(pixels), image.width, image.height) + pixels
