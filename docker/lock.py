@@ -15,7 +15,7 @@ LOCKS = ROOT / "docker" / "locks"
 PYTHON = "3.11"  # that of the base image
 EXTRAS = {  # a later layer takes what earlier ones have, and agrees with them
     "common": (["heic"], []),
-    "data": (["label", "publish"], ["common"]),
+    "data": (["label", "monitor", "publish"], ["common"]),
     "train": (["learn", "many", "dali"], ["common", "data"]),
     "torch-cuda": (["torch"], ["common", "data", "train"]),
     "torch-cpu": (["torch"], ["common", "data", "train"]),

@@ -16,6 +16,7 @@ from pydantic import BaseModel, Field, ValidationError
 from components.common.check import KeyPath, explain, keys_of, place_of, refuse_unknown
 from components.common.errors import BadInputError
 from components.evaluate.settings import EvaluateSettings
+from components.monitor.settings import MonitorSettings
 from components.plan.settings import RunSettings
 from pipelines.configuration.files import Layer, read_chain, read_override
 from pipelines.configuration.gates import with_gates
@@ -34,6 +35,8 @@ class RunConfig(RunSettings):
     s3:// addresses of the run are looked up there too. Null: the server of AWS_ENDPOINT_URL, or AWS. A cluster does not
     read it.
     """
+    monitor: MonitorSettings = MonitorSettings()
+    """The watch over what was released; a run takes no notice."""
     resources: Resources = Resources()
     """What the pods of each task ask of the cluster; `gleaner run` takes no notice."""
     pools: dict[Label, Pool] = Field(default={})
