@@ -70,6 +70,7 @@ def page(built: Built, store: str, folder: Path) -> Iterator[str]:
         yield it.link
 
 
+@pytest.mark.timeout(900)  # four runs of the whole pipeline, a container for each stage
 def test_three_rounds_of_labelling_in_the_images(built, s3_server, s3_bucket, tmp_path, monkeypatch):
     truth = photos(tmp_path)
     client = boto3.client("s3")
