@@ -1,0 +1,1 @@
+"""Collect: one window of what a release answered, or its answers for images, beside its reference."""
