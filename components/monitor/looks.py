@@ -136,7 +136,7 @@ def _clear(store: Store, model: str, number: int) -> None:
         if (found := FILE.match(stat.key.removeprefix(_folder(model)))) and int(found[1]) <= number:
             written.setdefault(int(found[1]), {}).setdefault(found[2], []).append(stat.key)
     for each, folders in written.items():
-        if len(folders) > 1 and (look := look_at(store, model, each)):
+        if (each == number or len(folders) > 1) and (look := look_at(store, model, each)):
             named = {entry["key"] for entry in look["files"].values()}
             for key in {key for keys in folders.values() for key in keys} - named:
                 store.delete(key)

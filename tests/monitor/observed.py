@@ -38,7 +38,6 @@ def make(
     to differ in observed.json (number, since, until, why, store and so on).
     """
     rng = np.random.default_rng([seed, 1])
-    known = _rows(np.random.default_rng(7), reference, 1 / 3, 0.0, 0, 0.0)
     seen = _rows(rng, images, share, shift, novel, brighter)
     said = {**_about(images), **about}
     since, until = (datetime.fromisoformat(said[name]) for name in ("since", "until"))
@@ -53,13 +52,14 @@ def make(
         "where": [None] * images,
     }
     table = pa.Table.from_arrays([pa.array(columns[field.name], field.type) for field in SCHEMA], schema=SCHEMA)
-    save(
-        folder,
-        said,
-        table,
-        {"reference.parquet": _parquet(known, reference_format), "reference.json": _summary(known, reference_format)},
-    )
+    save(folder, said, table, files(reference, reference_format))
     return folder
+
+
+def files(images: int = 600, reference_format: int = 2) -> dict[str, bytes]:
+    """The files of a reference, by name, of that format."""
+    known = _rows(np.random.default_rng(7), images, 1 / 3, 0.0, 0, 0.0)
+    return {"reference.parquet": _parquet(known, reference_format), "reference.json": _summary(known, reference_format)}
 
 
 def _about(images: int) -> dict[str, Any]:

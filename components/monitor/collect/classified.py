@@ -14,6 +14,7 @@ from components.common.data.images import Seen
 from components.common.errors import BadInputError
 from components.common.files import sha256_bytes
 from components.common.metrics import entropy
+from components.common.storage import open_store
 from components.ingest.source.locations import SourceFile
 from components.monitor.collect.found import Found
 from components.monitor.observed import SCHEMA
@@ -57,7 +58,8 @@ def classified(
     images, or none of them can be read.
     """
     model = load_release(release, 1)
-    place = source if "://" in source else str(Path(source).expanduser().absolute())
+    far = "://" in source and open_store(source)  # BadInputError where no such place is known
+    place = source if far else str(Path(source).expanduser().absolute())
     listing = write_listing([place], PART, scratch, scratch / "listing.parquet")
     count = sum(listing.sizes)
     drawn = np.sort(rng.choice(count, settings.max_images, replace=False)) if count > settings.max_images else None
@@ -67,7 +69,8 @@ def classified(
     rows = answer_all([files], Observing(release, model.preprocessing.max_pixels, asked))
     table, refused = _table(rows, total, until)
     if refused and not len(table):
-        raise BadInputError(f"{source}: none of its {len(refused):,} images could be read ({_told(refused[0])})")
+        first = f"the first of {len(refused):,}: {refused[0]['image']}: {refused[0]['error']}"
+        raise BadInputError(f"{source}: names no image that can be read ({first})")
     return Found(place, since, until, table, count, unreadable=len(refused))
 
 
@@ -109,7 +112,3 @@ def _where(file: SourceFile) -> str:
     if file.location is None or file.location.is_member:
         return file.key
     return f"{file.location.store.rstrip('/')}/{file.location.key}"
-
-
-def _told(row: Row) -> str:
-    return f"{row['image']}: {row['error']}"

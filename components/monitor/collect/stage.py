@@ -87,7 +87,8 @@ def _files(place: str, about: dict[str, Any]) -> dict[str, bytes]:
 
 
 def _log(place: str, about: dict[str, Any], settings: MonitorSettings) -> str:
+    """Where the serving log lies, from wherever it is read."""
     log = settings.log or log_of(place, about)
     if log is None:
         raise BadInputError(f"{place}: lies in no store that could hold the log; say where it is (monitor.log)")
-    return log
+    return log if "://" in log else str(Path(log).expanduser().absolute())
