@@ -84,7 +84,7 @@ def test_of_two_monitors_at_once_one_publishes_and_nothing_of_the_other_is_left(
     for turn in range(1, 12):
         for key in keys(store):
             store.delete(key)
-        outcome = []
+        outcome: list[bool] = []
 
         def other(_: str, count: int, turn: int = turn, outcome: list[bool] = outcome) -> None:
             if count == turn:

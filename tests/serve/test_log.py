@@ -5,6 +5,7 @@ import shutil
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -121,7 +122,8 @@ def test_rows_beyond_the_bound_are_lost_and_counted(tmp_path: Path, monkeypatch:
 def test_without_a_place_the_log_lies_where_the_watch_looks_for_it(
     tiny_world: tiny.World, tmp_path: Path, pictures: list[bytes], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    place = publish_release(tiny_world, str(tmp_path / "store"), **{n.replace(".", "_"): d for n, d in files().items()})
+    reference: dict[str, Any] = {name.replace(".", "_"): data for name, data in files().items()}
+    place = publish_release(tiny_world, str(tmp_path / "store"), **reference)
     with running(
         place, "--threads", "1", "--log", "--log-rate", "1", GLEANER_NOW="2026-03-02T05:00:00+00:00"
     ) as server:

@@ -20,6 +20,7 @@ from components.monitor.settings import MonitorSettings
 COLUMNS = [name for name in ROWS.names if name != "pixels"]
 FARTHER = 10  # so many times the days of a look, before the first one
 ROOM = 1.25  # rows that a draw holds, of those it keeps
+PIECE = 4096  # rows that are put in order at once
 
 
 class Window(NamedTuple):
@@ -98,8 +99,15 @@ def _taken(store: Store, window: Window, rng: np.random.Generator, settings: Mon
             others[str(each["values"])] += each["counts"]
         draw.add(batch.filter(mine))
     table = draw.drawn()
-    table = SCHEMA.empty_table() if table is None else _whole(table.sort_by("time"), window.classes)
+    table = SCHEMA.empty_table() if table is None else _whole(_in_order(table), window.classes)
     return Found(store.uri, window.since, window.until, table, draw.seen, others=dict(others))
+
+
+def _in_order(table: pa.Table) -> pa.Table:
+    """The rows in the order of time. In pieces: all at once would take six times the memory of the table."""
+    order = pc.sort_indices(table["time"])
+    whole = table.combine_chunks()
+    return pa.concat_tables([whole.take(order[start : start + PIECE]) for start in range(0, len(whole), PIECE)])
 
 
 def _whole(table: pa.Table, classes: int) -> pa.Table:

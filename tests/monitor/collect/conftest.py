@@ -84,7 +84,7 @@ def watched(
 
     def make(store: str = "") -> Watched:
         where = store or str(tmp_path / "store")
-        changes = {name.replace(".", "_"): data for name, data in reference.items()}
+        changes: dict[str, Any] = {name.replace(".", "_"): data for name, data in reference.items()}
         place = publish_release(tiny_world, where, **changes)
         return Watched(where, place, load_release(place, 1), tmp_path)
 
