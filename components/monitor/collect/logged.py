@@ -99,7 +99,7 @@ def _taken(store: Store, window: Window, rng: np.random.Generator, settings: Mon
             others[str(each["values"])] += each["counts"]
         draw.add(batch.filter(mine))
     table = draw.drawn()
-    table = SCHEMA.empty_table() if table is None else _whole(_in_order(table), window.classes)
+    table = SCHEMA.empty_table() if table is None else _whole(_in_order(table), window, store.uri)
     return Found(store.uri, window.since, window.until, table, draw.seen, others=dict(others))
 
 
@@ -110,12 +110,17 @@ def _in_order(table: pa.Table) -> pa.Table:
     return pa.concat_tables([whole.take(order[start : start + PIECE]) for start in range(0, len(whole), PIECE)])
 
 
-def _whole(table: pa.Table, classes: int) -> pa.Table:
-    """The rows with the columns that a log has not."""
+def _whole(table: pa.Table, window: Window, log: str) -> pa.Table:
+    """The rows with the columns that a log has not; BadInputError where they are not of this release's classes."""
     p = np.concatenate([np.asarray(chunk.flatten()) for chunk in table["probabilities"].chunks])
+    if len(p) != len(table) * window.classes:
+        raise BadInputError(
+            f"{log}: {len(table)} answers of {window.version} hold {len(p)} probabilities; expected {window.classes} "
+            "each, as the release has classes; this is another server's log"
+        )
     columns = {name: table[name] for name in table.column_names}
     columns["where"] = pa.nulls(len(table), pa.string())
-    columns["entropy"] = pa.array(entropy(p.reshape(len(table), classes)).astype(np.float32))
+    columns["entropy"] = pa.array(entropy(p.reshape(-1, window.classes)).astype(np.float32))
     return pa.table([columns[name] for name in SCHEMA.names], schema=SCHEMA)
 
 

@@ -33,11 +33,17 @@ class Watched(NamedTuple):
     folder: Path  # for artifacts
 
     def answer(
-        self, times: list[datetime], version: str = "", seed: int = 0, log: str = "", model: str = "digits"
+        self,
+        times: list[datetime],
+        version: str = "",
+        seed: int = 0,
+        log: str = "",
+        model: str = "digits",
+        classes: int = 10,
     ) -> list[dict[str, Any]]:
         """Log an answer of each time in one batch, written a minute after the last; returns the rows."""
         rng = np.random.default_rng(seed)
-        p = softmax(rng.standard_normal((len(times), 10))).astype(np.float32)
+        p = softmax(rng.standard_normal((len(times), classes))).astype(np.float32)
         vectors = rng.standard_normal((len(times), FEATURES)).astype(np.float16)
         rows = [
             {

@@ -201,7 +201,8 @@ def test_what_is_wrong_with_the_log_is_told_in_a_line(
         "under\n"
     )
     assert "is not a place that is known" in refused(log="ftp://x/y")
-    assert "min_images" in refused(min_images=1)
+    assert "monitor.min_images: Input should be greater than or equal to 20" in refused(min_images=1)
+    assert "min_images (200) must not exceed max_images (100)" in refused(min_images=200, max_images=100)
     publish(
         open_store(release.store),
         "digits",
@@ -223,6 +224,13 @@ def test_a_file_in_the_log_that_is_no_batch_is_told(data: bytes | None, watched:
     with pytest.raises(
         BadInputError, match=r"log/digits/2026-03-01/000000\.parquet: expected a batch of a serving log"
     ):
+        release.collect()
+
+
+def test_answers_of_other_classes_are_told(watched: Make) -> None:
+    release = watched()
+    release.answer(times(30), classes=3)  # type: ignore[arg-type]
+    with pytest.raises(BadInputError, match=r"30 answers of .* hold 90 probabilities; expected 10 each"):
         release.collect()
 
 
