@@ -83,7 +83,7 @@ def window(last: Look | None, now: datetime, settings: MonitorSettings) -> tuple
         raise BadInputError(
             f"look {last['number']} of {last['model']} ended at {last['until']}, {_span(since - now)} after now "
             f"({now.isoformat(timespec='seconds')}): expected one that is past; set this machine's clock right, or, "
-            "where that look's was wrong, wait until then"
+            f"where that look's was wrong, remove {_key(last['model'], last['number'])} from the store"
         )
     return since, now
 

@@ -163,3 +163,4 @@ def test_a_clock_that_was_set_back_is_told(ahead: dict[str, float], told: str) -
     assert "\n" not in str(refused.value)
     assert str(refused.value).startswith("look 1 of digits ended at 202")
     assert f"{told} after now (2026-03-02T06:00:00+00:00)" in str(refused.value)
+    assert str(refused.value).endswith("remove monitor/digits/looks/000001.json from the store")
