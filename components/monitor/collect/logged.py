@@ -76,7 +76,8 @@ def logged(place: str, window: Window, rng: np.random.Generator, settings: Monit
     """The answers of a window in the log at `place`, at most `max_images`.
 
     A first look with too few of them goes back in time, up to FARTHER times its days: nobody has looked there before.
-    Raises BadInputError where there is no log, or no batch of one.
+    What a server has answered and not yet written (`--log-seconds`, a minute by default) is in no look. Raises
+    BadInputError where there is no log, or no batch of one.
     """
     store = open_store(place)
     if settings.log and isinstance(store, FolderStore) and not store.root.is_dir():

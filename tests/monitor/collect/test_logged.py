@@ -18,6 +18,7 @@ from components.monitor.collect.logged import ROOM, Draw
 from components.monitor.collect.stage import run
 from components.monitor.looks import publish
 from components.monitor.observed import SCHEMA
+from components.releases.champion import promote, published
 from tests import tiny
 from tests.monitor.collect.conftest import Watched, ago
 from tests.monitor.observed import NOW
@@ -252,6 +253,17 @@ def test_a_release_without_a_reference_or_a_store_is_told(
     release.answer(times(30), log=str(tmp_path / "elsewhere"))  # type: ignore[arg-type]
     found = release.collect(release=str(copy), log=str(tmp_path / "elsewhere"))
     assert (found.about["store"], found.about["number"], len(found.table)) == (None, 1, 30)
+
+
+def test_of_a_model_the_champion_is_watched(watched: Make) -> None:
+    release = watched()
+    release.answer(times(30))  # type: ignore[arg-type]
+    model = f"{release.store}/releases/digits"
+    with pytest.raises(BadInputError, match=r"holds neither release\.json nor champion\.json"):
+        release.collect(release=model)
+    published(open_store(release.store), release.model.about, passed=True, who="ann", why="", source="")
+    promote(open_store(release.store), release.model.about, expected=None, who="ann", why="", source="")
+    assert release.collect(release=model).about["release"] == release.place
 
 
 def test_a_reference_that_was_changed_is_told(watched: Make) -> None:
