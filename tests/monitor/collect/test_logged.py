@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -27,6 +29,7 @@ from tests.releases.made import publish_release
 
 Make = Callable[..., Watched]
 HOUR = timedelta(hours=1)
+ROOT = Path(__file__).parents[3]
 
 
 def times(count: int, hours: float = 10) -> list[object]:
@@ -281,3 +284,9 @@ def test_a_server_that_is_away_is_told(watched: Make, s3_bucket: str, monkeypatc
         release.collect(log=f"{s3_bucket}/log")
     assert "\n" not in str(refused.value)
     assert "127.0.0.1" in str(refused.value)
+
+
+def test_it_runs_in_the_image_that_serves() -> None:
+    code = "import sys, components.monitor.collect.__main__; print(*sys.modules)"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True).stdout
+    assert not {"torch", "torchvision", "scipy", "sklearn", "kfp", "safetensors"} & {*said.split()}
