@@ -16,6 +16,8 @@
                   opinion.parquet (evaluate.precise)
                                                                     evaluate    -> release
     release/      release.json                                      release     -> serving, people
+    observed/     observed.parquet  observed.json  reference.parquet  reference.json
+                                                                    monitor.collect -> compare
 
 Where a run waits for labels, `labels/` holds a waiting.json too, and each later artifact but the last waiting.json
 alone: `sample` writes it, every stage after it passes it on.

@@ -108,6 +108,12 @@ def abstains(probabilities: Array, threshold: float) -> Array:
     return probabilities.max(axis=1) < threshold
 
 
+def entropy(probabilities: Array) -> Array:
+    """Entropy of each row of probabilities (images,), in nats; a probability of 0 adds nothing."""
+    p = np.asarray(probabilities, dtype=np.float64)
+    return -np.sum(p * np.log(np.where(p > 0, p, 1.0)), axis=1) + 0.0
+
+
 def conformal_sets(probabilities: Array, quantile: float) -> Array:
     """Which classes each image's set holds (images, classes): those of score 1 - probability up to the quantile."""
     return 1 - probabilities <= quantile

@@ -1,6 +1,7 @@
 """Read and write tables as Parquet files of a known schema."""
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,13 +13,14 @@ from components.common.files import new_file
 ADDED = {"text"}  # columns that earlier versions did not write: null where they are missing
 
 
-def read_table(source: Path | bytes) -> pa.Table:
-    """The table in a file, or in bytes that are held already; ValueError or ArrowException where it is none.
+def read_table(source: Path | bytes, columns: Sequence[str] | None = None) -> pa.Table:
+    """The table in a file, or in bytes that are held already; ValueError or ArrowException where it is none. columns:
+    those that are wanted, of which it may lack some; None for all.
 
     On this thread alone: Arrow's own threads may still be there when the interpreter ends, and then abort the process.
     """
     with pq.ParquetFile(io.BytesIO(source) if isinstance(source, bytes) else source, pre_buffer=False) as file:
-        return file.read(use_threads=False)
+        return file.read(columns, use_threads=False)
 
 
 def save_table(path: Path, table: pa.Table, schema: pa.Schema) -> None:

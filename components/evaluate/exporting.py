@@ -23,7 +23,7 @@ from components.common.storage import open_store
 from components.evaluate import reference
 from components.evaluate.measuring import Inputs, Measured
 from components.releases import probe
-from components.releases.model import INT8, MODEL, Answers, OnnxModel
+from components.releases.model import INT8, MODEL, Answers, OnnxModel, promised
 from components.releases.preprocessing import Preprocessing
 
 COMPARED = 200  # test images that torch and onnxruntime both answer
@@ -81,7 +81,7 @@ def exported(inputs: Inputs, found: Measured, threads: int) -> Exported:
         smaller = eight_bits(source, file)
         facts["int8"] = judged(source, smaller, inputs.classes, found, allowed)
         files |= {INT8: smaller} if facts["int8"]["released"] else {}
-    return Exported(files | referred(source, model, inputs.classes, found, inputs.fitted["temperature"]), facts)
+    return Exported(files | referred(source, model, inputs.classes, found, inputs.fitted), facts)
 
 
 def compared(source: Source, model: OnnxModel) -> tuple[int, float | None]:
@@ -139,16 +139,20 @@ def judged(source: Source, smaller: bytes, classes: Classes, found: Measured, ma
 
 
 def referred(
-    source: Source, model: OnnxModel, classes: Classes, found: Measured, temperature: float
+    source: Source, model: OnnxModel, classes: Classes, found: Measured, fitted: dict[str, Any]
 ) -> dict[str, bytes]:
-    """reference.parquet and reference.json: the answers of the very file that is released."""
+    """reference.parquet and reference.json: the answers of the very file that is released. fitted: calibration.json."""
     features = source.network.head.in_features
     rows = reference.reference_rows(source.data, features, source.seed)
-    said, how = _seen(source, model, rows, temperature)
+    said, how = _seen(source, model, rows, fitted["temperature"])
     confusion = {"classes": classes.names, "counts": found.matrix.tolist() if len(found.rows) else None}
-    told = reference.summary(said, how, classes.trained, temperature, confusion, source.seed)
+    labels = dict(zip(found.rows.tolist(), found.labels.tolist(), strict=True))
+    threshold = promised(fitted.get("thresholds"), "precision", "threshold")
+    told = reference.summary(said, how, classes.trained, fitted["temperature"], confusion, source.seed)
     return {
-        "reference.parquet": reference.table(source.data.column("id")[rows], said, how, classes.trained),
+        "reference.parquet": reference.table(
+            source.data.column("id")[rows], said, how, classes.trained, threshold, [*map(labels.get, rows.tolist())]
+        ),
         "reference.json": json_text(told).encode(),
     }
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from components.common.settings import Count, Positive, Settings
 
@@ -45,3 +45,9 @@ class MonitorSettings(Settings):
     """Labels that alarms may ask for in 30 days, all together; less is asked for where less is left."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     """Seed of permutations, bootstraps and draws."""
+
+    @model_validator(mode="after")
+    def _enough_may_be_drawn(self) -> "MonitorSettings":
+        if self.min_images > self.max_images:
+            raise ValueError(f"min_images ({self.min_images}) must not exceed max_images ({self.max_images})")
+        return self

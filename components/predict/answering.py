@@ -12,7 +12,7 @@ import numpy as np
 
 from components.common.confined import Limits, processes
 from components.common.crew import Mark, handle
-from components.common.data.images import ImageError
+from components.common.data.images import ImageError, Seen
 from components.common.data.kinds import HEAD, kind_of
 from components.ingest.reading.check import Fetched
 from components.ingest.reading.pool import fetch_all
@@ -62,23 +62,42 @@ class Answering(NamedTuple):
             zip(items, fetch_all([item.file for item in items], mark, ""), strict=True)
         ):
             with mark.at(position, self.settings.max_seconds):
-                rows.append(_decoded(item.file, fetched, model, pixels[item.place]))
+                rows.append(self._decoded(item.file, fetched, model, pixels[item.place]))
             if rows[-1] is not None and "error" not in rows[-1]:
                 read.append(position)
         mark.idle()
         if read:
             places = [items[position].place for position in read]
-            for position, told in zip(read, self._told(model, model.run(pixels), places), strict=True):
+            for position, told in zip(read, self.told(model, model.run(pixels), places), strict=True):
                 rows[position] = {**(rows[position] or {}), **told}
         return rows
 
     def refused(self, item: Item, reason: str) -> Row:
         return {"image": item.file.key, "error": reason}
 
-    def _told(self, model: ReleasedModel, answers: Answers, places: list[int]) -> Iterator[Row]:
+    def told(self, model: ReleasedModel, answers: Answers, places: list[int]) -> Iterator[Row]:
+        """What is told of the answers at these places, in their order."""
         chosen = Answers(*(values[places] for values in answers))
         for told, embedding in zip(model.told(chosen, self.settings.top), chosen.embeddings, strict=True):
             yield {**told, **({"embedding": embedding} if self.settings.embedding else {})}
+
+    def noted(self, file: SourceFile, data: bytes, seen: Seen) -> Row:
+        """What is told of an image besides: nothing."""
+        return {}
+
+    def _decoded(self, file: SourceFile, fetched: Fetched, model: ReleasedModel, pixels: np.ndarray) -> Row | None:
+        """Write the pixels of an image to their place in the batch."""
+        row: Row = {"image": file.key}
+        if fetched.data is None:
+            return {**row, "error": fetched.reason}
+        if not file.is_image and not kind_of(fetched.data[:HEAD], extension_of(file.key)):
+            return None
+        try:
+            seen = model.preprocessing.seen(fetched.data)
+        except ImageError as error:
+            return {**row, "error": str(error)}
+        pixels[:] = seen.pixels
+        return {**row, **self.noted(file, fetched.data, seen)}
 
 
 def answer_all(parts: Iterable[Iterable[SourceFile]], job: Answering) -> Iterator[Row | None]:
@@ -91,17 +110,3 @@ def _chunks(parts: Iterable[Iterable[SourceFile]]) -> Iterator[list[Item]]:
         files = iter(part)
         while chunk := list(islice(files, CHUNK)):
             yield [Item(file, place, len(chunk)) for place, file in enumerate(chunk)]
-
-
-def _decoded(file: SourceFile, fetched: Fetched, model: ReleasedModel, pixels: np.ndarray) -> Row | None:
-    """Write the pixels of an image to their place in the batch."""
-    row: Row = {"image": file.key}
-    if fetched.data is None:
-        return {**row, "error": fetched.reason}
-    if not file.is_image and not kind_of(fetched.data[:HEAD], extension_of(file.key)):
-        return None
-    try:
-        pixels[:] = model.preprocessing.pixels(fetched.data)
-    except ImageError as error:
-        return {**row, "error": str(error)}
-    return row

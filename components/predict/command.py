@@ -16,7 +16,8 @@ from components.predict.pace import paced
 from components.predict.settings import CHUNK, PredictSettings
 from components.predict.shown import show, summary
 from components.predict.tables import as_object
-from components.predict.work import answer, begin, clear, join, near, resolved
+from components.predict.work import answer, begin, clear, join, near
+from components.releases.bundle import resolved
 from components.releases.model import load_release
 
 LISTED = 10_000  # images whose answers are held at once, to be shown

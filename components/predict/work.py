@@ -29,7 +29,7 @@ from components.predict.answering import Answering, answer_all
 from components.predict.listing import Listing, binding, open_listing, write_listing
 from components.predict.settings import DECIDING, PredictSettings
 from components.predict.tables import check_format, part_bytes, part_table, written
-from components.releases.bundle import find, locate
+from components.releases.bundle import resolved
 from components.releases.model import load_release
 
 FORMAT = 1
@@ -60,13 +60,6 @@ class Work(NamedTuple):
         """Numbers of the parts that are there."""
         there = {stat.key for stat in self.store.list(f"{self.run}/")}
         return {number for number in range(len(self.listing.sizes)) if self.key(number) in there}
-
-
-def resolved(release: str) -> tuple[str, dict[str, Any]]:
-    """The place of one version, which no champion that moves changes, and its release.json."""
-    store = open_store(locate(release))
-    folder, about = find(store)
-    return f"{store.uri}/{folder}".rstrip("/"), about
 
 
 def begin(release: str, words: list[str], output: str, settings: PredictSettings, scratch: Path) -> Work:

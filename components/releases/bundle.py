@@ -19,7 +19,7 @@ from typing import Any
 
 from components.common.errors import BadInputError
 from components.common.files import json_text, sha256_bytes, sha256_json
-from components.common.storage import IntegrityError, Store
+from components.common.storage import IntegrityError, Store, open_store
 from components.releases.signature import SIGNATURE
 
 FORMAT = 2
@@ -77,6 +77,14 @@ def store_of(place: str, release: dict[str, Any]) -> str | None:
     """The store that a release at `place` lies in; None where it lies elsewhere, such as in a copy."""
     whole, tail = place.rstrip("/"), folder_of(release).rstrip("/")
     return (whole.removesuffix(tail).rstrip("/") or "/") if whole.endswith(f"/{tail}") else None
+
+
+def log_of(place: str, release: dict[str, Any]) -> str | None:
+    """Where a server of the release at `place` keeps its log, and who watches it looks for that, unless they are told:
+    in its store. None where it lies outside of one.
+    """
+    store = store_of(place, release)
+    return None if store is None else f"{store.rstrip('/')}/log"
 
 
 def publish(
@@ -173,6 +181,16 @@ def find(store: Store) -> tuple[str, dict[str, Any]]:
             f"{store.uri}/{version}/release.json: expected version {version}, found {release['version']}; {CHANGED}"
         )
     return f"{version}/", release
+
+
+def resolved(release: str) -> tuple[str, dict[str, Any]]:
+    """The place of one version and its release.json, from what the user gave: neither a champion that moves nor another
+    working directory changes where that leads.
+    """
+    where = locate(release)
+    store = open_store(where if "://" in where else str(Path(where).absolute()))
+    folder, about = find(store)
+    return f"{store.uri}/{folder}".rstrip("/"), about
 
 
 def _json(store: Store, key: str) -> dict[str, Any]:

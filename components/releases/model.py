@@ -95,8 +95,8 @@ class ReleasedModel:
         told in the order of the classes.
         """
         p, names = answers.probabilities, self.classes
-        floor = _value(self.thresholds, "precision", "threshold")
-        quantile = _value(self.thresholds, "conformal", "quantile")
+        floor = promised(self.thresholds, "precision", "threshold")
+        quantile = promised(self.thresholds, "conformal", "quantile")
         left = None if floor is None else abstains(p, floor)
         inside = None if quantile is None else conformal_sets(p, quantile)
         told = []
@@ -141,5 +141,6 @@ def load_release(place: str, threads: int, int8: bool = False) -> ReleasedModel:
     return ReleasedModel(about, preprocessing, thresholds, model)
 
 
-def _value(thresholds: dict[str, Any] | None, kind: str, name: str) -> float | None:
+def promised(thresholds: dict[str, Any] | None, kind: str, name: str) -> float | None:
+    """A value of calibration.json's thresholds; None where calibration had too few labels to promise it."""
     return None if thresholds is None else thresholds[kind][name]

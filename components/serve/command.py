@@ -14,6 +14,7 @@ from components.serve.server import Options, run
 EXAMPLES = """examples:
   gleaner serve store/releases/mnist                      the champion; a page to drop pictures on at its link
   gleaner serve s3://bucket/releases/mnist --watch 10     a new champion takes over within ten seconds
+  gleaner serve store/releases/mnist --log                in the store, where `gleaner monitor` looks for it
   gleaner serve store/releases/mnist --log s3://bucket/served --log-rate 0.1
   curl -F image=@a.png http://127.0.0.1:8080/predict
 
@@ -107,7 +108,14 @@ def _add_limits(made: argparse.ArgumentParser) -> None:
 
 def _add_log(made: argparse.ArgumentParser) -> None:
     some = made.add_argument_group("a sample of embeddings and predictions, for the watch on drift")
-    some.add_argument("--log", default="", metavar="URI", help="folder or s3:// URI to write it under")
+    some.add_argument(
+        "--log",
+        nargs="?",
+        default="",
+        metavar="URI",
+        help="write it under that folder or s3:// URI; without one, in the store that RELEASE lies in, where "
+        "`gleaner monitor` looks for it",
+    )
     some.add_argument("--log-rate", type=_share, default=0.1, metavar="SHARE", help="of the images (default 0.1)")
     some.add_argument(
         "--log-seconds", type=_seconds, default=60.0, metavar="S", help="that a row waits at most (default 60)"

@@ -15,7 +15,7 @@ from components.common.confined import Limits
 from components.common.errors import BadInputError
 from components.common.files import sha256_json
 from components.common.storage import open_store
-from components.releases.bundle import locate
+from components.releases.bundle import locate, log_of, resolved
 from components.serve.engine.admission import Admission
 from components.serve.engine.answering import Answering
 from components.serve.engine.batching import Batcher
@@ -55,7 +55,7 @@ class Options(NamedTuple):
     max_pixels: int
     max_seconds: float
     max_memory: int
-    log: str
+    log: str | None  # None: in the release's store; empty: none
     log_rate: float
     log_seconds: float
     log_pixels: bool
@@ -77,7 +77,7 @@ def run(options: Options) -> None:
             current = Current(options.release, options.threads, options.int8, options.model_name, metrics, lines)
             if options.digest:
                 _demand(current.release.about, options.digest, options.release)
-            log = held.enter_context(_log(options, current, metrics, lines)) if options.log else None
+            log = held.enter_context(_log(options, current, metrics, lines)) if options.log != "" else None
             batcher = held.enter_context(Batcher(options.max_batch, options.max_wait / 1000, metrics.batch.observe))
             with asyncio.Runner(loop_factory=_loop) as runner:
                 runner.run(_serve(options, listener, current, batcher, log, metrics, lines))
@@ -95,8 +95,11 @@ def _demand(release: dict[str, Any], digest: str, place: str) -> None:
 
 
 def _log(options: Options, current: Current, metrics: Metrics, lines: Lines) -> Log:
+    place = log_of(*resolved(options.release)) if options.log is None else options.log
+    if place is None:
+        raise BadInputError(f"--log: {options.release} lies in no store that could hold the log; say where: --log URI")
     how = options.log_rate, options.log_seconds, options.log_pixels
-    return Log(options.log, current.release.name, *how, metrics, lines)
+    return Log(place, current.release.name, *how, metrics, lines)
 
 
 async def _serve(

@@ -163,6 +163,17 @@ def test_without_test_labels_eight_bits_are_not_released(tiny_world, tmp_path):
     about = read_of(found, "reference.json")
     assert about["confusion"]["counts"] is None
     assert about["images"] == len(tiny_world.data.rows("test"))
+    assert pq.read_table(io.BytesIO(found.files["reference.parquet"])).column("label").null_count == about["images"]
+
+
+@pytest.mark.parametrize("threshold", [None, 0.9])
+def test_the_reference_says_who_abstains_where_a_threshold_was_promised(asked, threshold):
+    promised = {"precision": {"threshold": threshold}, "conformal": {"quantile": None}}
+    found = asked._replace(inputs=asked.inputs._replace(fitted={**asked.inputs.fitted, "thresholds": promised}))
+    table = pq.read_table(io.BytesIO(found.exported().files["reference.parquet"]))
+    sure = table.column("confidence").to_pylist()
+    assert table.column("abstain").to_pylist() == [None if threshold is None else each < threshold for each in sure]
+    assert min(sure) < 0.9 < max(sure)
 
 
 def read_of(found: Exported, name: str) -> Any:
@@ -182,12 +193,18 @@ def test_the_reference_is_what_a_server_would_log_of_the_test_images(tiny_world,
     names = np.array(load_classifier(tiny_world.classifier)[2]["classes"])
     assert found.column("predicted").to_pylist() == names[p.argmax(axis=1)].tolist()
     np.testing.assert_allclose(found.column("confidence").to_numpy(), p.max(axis=1), atol=1e-6)
+    np.testing.assert_allclose(found.column("entropy").to_numpy(), m.entropy(p), atol=1e-6)
+    known = dict(zip(asked.found.rows.tolist(), asked.found.labels.tolist(), strict=True))
+    assert 0 < len(known) <= len(rows)
+    assert found.column("label").to_pylist() == [known.get(row) for row in rows.tolist()]
     np.testing.assert_allclose(np.array(found.column("embedding").to_pylist()), embeddings, atol=1e-3)
     for row in (0, 17):
         expected = looks(pixels[row], 8, 8)
         for name, value in expected._asdict().items():
             assert found.column(name)[row].as_py() == pytest.approx(value, rel=1e-6), name
     about = read_of(files, "reference.json")
+    assert about["format"] == 2
+    assert about["means"]["entropy"] == pytest.approx(m.entropy(p).mean())
     assert sum(about["predicted"].values()) == pytest.approx(1)
     assert about["means"]["confidence"] == pytest.approx(p.max(axis=1).mean())
     counts = np.zeros((10, 10), int)

@@ -1,9 +1,11 @@
 """The sampled log: what part of the answers it keeps, where, and that it never costs an answer."""
 
 import hashlib
+import shutil
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,12 +14,17 @@ import pytest
 from components.common.data.looks import looks
 from components.common.served import ROWS, read
 from components.common.storage import open_store
+from components.monitor.collect.stage import run as collect
+from components.monitor.observed import load
+from components.monitor.settings import MonitorSettings
 from components.releases.model import ReleasedModel
 from components.serve import log as log_module
+from components.serve.command import main
 from components.serve.lines import Lines
 from components.serve.log import Log
 from components.serve.metrics import Metrics
 from tests import tiny
+from tests.monitor.observed import files
 from tests.releases.made import publish_release
 from tests.serve.running import Running, running
 
@@ -110,6 +117,28 @@ def test_rows_beyond_the_bound_are_lost_and_counted(tmp_path: Path, monkeypatch:
         pass
     assert len(rows(str(tmp_path))) == 10
     assert log.bytes == 0
+
+
+def test_without_a_place_the_log_lies_where_the_watch_looks_for_it(
+    tiny_world: tiny.World, tmp_path: Path, pictures: list[bytes], capsys: pytest.CaptureFixture[str]
+) -> None:
+    reference: dict[str, Any] = {name.replace(".", "_"): data for name, data in files().items()}
+    place = publish_release(tiny_world, str(tmp_path / "store"), **reference)
+    with running(
+        place, "--threads", "1", "--log", "--log-rate", "1", GLEANER_NOW="2026-03-02T05:00:00+00:00"
+    ) as server:
+        assert server.predict(*pictures[:20]).status_code == 200
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GLEANER_NOW", "2026-03-02T06:00:00+00:00")
+        collect(place, "", MonitorSettings(min_images=20), tmp_path / "observed")
+    assert load(tmp_path / "observed").table["id"].to_pylist() == [
+        hashlib.sha256(each).hexdigest() for each in pictures[:20]
+    ]
+    copy = str(shutil.copytree(place, tmp_path / "copy"))
+    with pytest.raises(SystemExit):
+        main([copy, "--port", "0", "--log"])
+    told = f"error: serve: --log: {copy} lies in no store that could hold the log; say where: --log URI\n"
+    assert capsys.readouterr().err == told
 
 
 def test_release_and_log_may_lie_in_a_bucket(s3_bucket: str, tiny_world: tiny.World, pictures: list[bytes]) -> None:

@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from components.common.metrics import entropy
+
 
 class Opinion(NamedTuple):
     """Of each image, float64."""
@@ -12,12 +14,6 @@ class Opinion(NamedTuple):
     probabilities: np.ndarray  # mean over the members, (images, classes)
     entropy: np.ndarray  # of that mean, in nats (images,)
     information: np.ndarray  # mutual information of the answer and the member, in nats (images,)
-
-
-def entropy(probabilities: np.ndarray) -> np.ndarray:
-    """Entropy of each row of probabilities (images, classes), in nats; a probability of 0 adds nothing."""
-    p = np.asarray(probabilities, np.float64)
-    return -np.sum(p * np.log(np.where(p > 0, p, 1.0)), axis=1) + 0.0
 
 
 def opinion(members: Iterable[np.ndarray]) -> Opinion:

@@ -2,20 +2,20 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 import numpy as np
 
-from components.common.data.looks import brightness, sharpness, size
+from components.common import clock
+from components.common.data.images import Seen
 from components.common.files import sha256_bytes
 from components.common.metrics import abstains
 from components.releases.model import Answers, ReleasedModel
+from components.releases.observing import appearance, observation
 from components.serve.engine.admission import Admission
 from components.serve.engine.batching import Batcher
 from components.serve.engine.current import Current, floor
 from components.serve.engine.decoders import Decoders
-from components.serve.engine.decoding import Seen
 from components.serve.engine.errors import UnreadableError
 from components.serve.log import Log
 from components.serve.metrics import Metrics
@@ -86,21 +86,13 @@ class Answering(NamedTuple):
         """Keep an answer where it is one of the sample. data: the image file; None where its pixels came."""
         if self.log is None or not self.log.wants():
             return
-        told = release.told(Answers(*(each[row : row + 1] for each in answers)))[0]
         data = seen.pixels.tobytes() if data is None else data
         self.log.add(
             {
                 "id": await asyncio.to_thread(sha256_bytes, data) if len(data) > LARGE else sha256_bytes(data),
-                "time": datetime.now(UTC),
-                "version": release.version,
-                "predicted": told["class"],
-                "confidence": told["confidence"],
-                "abstain": told["abstain"],
-                "probabilities": answers.probabilities[row].astype(np.float32),
-                "embedding": answers.embeddings[row].astype(np.float16),
-                "brightness": brightness(seen.pixels),
-                "size": size(seen.width, seen.height) if seen.width else None,
-                "sharpness": sharpness(seen.pixels),
+                "time": clock.now(),
+                **observation(release, answers, row),
+                **appearance(seen),
                 "pixels": seen.pixels.tobytes() if self.log.with_pixels else None,
             }
         )

@@ -7,7 +7,7 @@ import numpy as np
 from components.common.errors import BadInputError
 from components.common.storage import open_store
 from components.releases.bundle import find, locate
-from components.releases.model import ReleasedModel, load_release
+from components.releases.model import ReleasedModel, load_release, promised
 from components.serve.lines import Lines
 from components.serve.metrics import Metrics
 
@@ -76,4 +76,4 @@ class Current:
 
 def floor(release: ReleasedModel) -> float | None:
     """Confidence below which a person should look; None where calibration had too few labels for one."""
-    return ((release.thresholds or {}).get("precision") or {}).get("threshold")
+    return promised(release.thresholds, "precision", "threshold")

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from components.common.confined import Limits, cause, processes, too_long
+from components.common.data.images import Seen
 from components.releases.preprocessing import Preprocessing
 from components.serve.engine import decoding
 from components.serve.engine.errors import UnreadableError
@@ -30,7 +31,7 @@ processes.set_forkserver_preload([decoding.__name__])
 class _Job(NamedTuple):
     data: bytes
     preprocessing: Preprocessing
-    answer: "asyncio.Future[decoding.Seen]"
+    answer: "asyncio.Future[Seen]"
 
 
 class _Process:
@@ -55,7 +56,7 @@ class _Process:
             return False
         return True
 
-    async def decode(self, job: _Job) -> decoding.Seen:
+    async def decode(self, job: _Job) -> Seen:
         """Raises UnreadableError where the image cannot be read, OSError or EOFError where the process died, and
         TimeoutError where it takes too long.
         """
@@ -71,7 +72,7 @@ class _Process:
             rest = await self.reader.readexactly(head[1])
         if head[0] in STATUS:
             raise UnreadableError(rest.decode(errors="replace"), STATUS[head[0]])
-        return decoding.Seen(np.frombuffer(rest, np.uint8).reshape(shape), *head[2:])
+        return Seen(np.frombuffer(rest, np.uint8).reshape(shape), *head[2:])
 
     def stop(self) -> int:
         """Kill it; returns its exit code."""
@@ -99,7 +100,7 @@ class Decoders:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
 
-    async def decode(self, data: bytes, preprocessing: Preprocessing) -> decoding.Seen:
+    async def decode(self, data: bytes, preprocessing: Preprocessing) -> Seen:
         """The image as the model sees it; UnreadableError where it cannot be read, or costs too much."""
         job = _Job(data, preprocessing, asyncio.get_running_loop().create_future())
         self.jobs.put_nowait(job)

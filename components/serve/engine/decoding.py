@@ -7,9 +7,6 @@ has taken over can send wrong pixels, and no code.
 import os
 import socket
 import struct
-from typing import NamedTuple
-
-import numpy as np
 
 from components.common.confined import OUT_OF_MEMORY, Limits, at_most, settle
 from components.common.data.images import ImageError, seen
@@ -20,14 +17,6 @@ READY = b"ready"  # what it says first
 ASKED = struct.Struct("<IBHQ")  # bytes that follow, index of the mode, side of the square, most pixels
 TOLD = struct.Struct("<BIII")  # how it went, bytes that follow, width, height
 READ, BROKEN, FOREIGN = 0, 1, 2  # pixels follow; or the reason: a broken image, one of a kind that is not read
-
-
-class Seen(NamedTuple):
-    """An image as the model sees it, and how large it came."""
-
-    pixels: np.ndarray  # uint8 (channels, side, side)
-    width: int  # pixels, upright
-    height: int
 
 
 def serve(theirs: socket.socket, limits: Limits, environment: dict[str, str]) -> None:

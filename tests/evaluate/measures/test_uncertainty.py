@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from components.evaluate.measures.uncertainty import entropy, opinion, thinned
+from components.common.metrics import entropy
+from components.evaluate.measures.uncertainty import opinion, thinned
 
 
 def some(members: int = 5, images: int = 7, classes: int = 4) -> np.ndarray:
