@@ -22,6 +22,7 @@ from components.common.seeding import seeded
 from components.common.storage import open_store
 from components.evaluate import reference
 from components.evaluate.measuring import Inputs, Measured
+from components.evaluate.present import arrived
 from components.releases import probe
 from components.releases.model import INT8, MODEL, Answers, OnnxModel, promised
 from components.releases.preprocessing import Preprocessing
@@ -46,6 +47,7 @@ class Source(NamedTuple):
     spec: ModelSpec
     data: Dataset
     images: Images
+    arrived: np.ndarray  # rows that stand for what arrives at present
     seed: int
     threads: int
     batch_size: int
@@ -61,8 +63,10 @@ def exported(inputs: Inputs, found: Measured, threads: int) -> Exported:
     An export that differs from the classifier is recorded, not refused: that is for `release` to do, and to say.
     """
     network, spec, _ = load_classifier(inputs.classifier)
-    images = Images(inputs.data, open_store(inputs.store), spec.mode, spec.image_size)
-    source = Source(network, spec, inputs.data, images, inputs.seed, threads, inputs.settings.batch_size)
+    store = open_store(inputs.store)
+    images = Images(inputs.data, store, spec.mode, spec.image_size)
+    came = arrived(inputs.data, inputs.champion, store)
+    source = Source(network, spec, inputs.data, images, came, inputs.seed, threads, inputs.settings.batch_size)
     file = export(network, spec)
     model = OnnxModel(file, threads)
     count, difference = compared(source, model)
@@ -143,15 +147,22 @@ def referred(
 ) -> dict[str, bytes]:
     """reference.parquet and reference.json: the answers of the very file that is released. fitted: calibration.json."""
     features = source.network.head.in_features
-    rows = reference.reference_rows(source.data, features, source.seed)
+    rows, present = reference.reference_rows(source.data, source.arrived, found.rows, features, source.seed)
     said, how = _seen(source, model, rows, fitted["temperature"])
     confusion = {"classes": classes.names, "counts": found.matrix.tolist() if len(found.rows) else None}
     labels = dict(zip(found.rows.tolist(), found.labels.tolist(), strict=True))
     threshold = promised(fitted.get("thresholds"), "precision", "threshold")
-    told = reference.summary(said, how, classes.trained, fitted["temperature"], confusion, source.seed)
+    now = Answers(*(each[present] for each in said)), {name: values[present] for name, values in how.items()}
+    told = reference.summary(*now, classes.trained, fitted["temperature"], confusion, source.seed)
     return {
         "reference.parquet": reference.table(
-            source.data.column("id")[rows], said, how, classes.trained, threshold, [*map(labels.get, rows.tolist())]
+            source.data.column("id")[rows],
+            said,
+            how,
+            classes.trained,
+            threshold,
+            [*map(labels.get, rows.tolist())],
+            present,
         ),
         "reference.json": json_text(told).encode(),
     }

@@ -1,4 +1,7 @@
-"""The reference that a watch over a served model compares with: how the model sees the test images, labelled or not.
+"""The reference that a watch over a served model compares with: how the model sees held-out images, labelled or not.
+
+Images that are like what arrives at present are marked: drift is measured from these, and accuracy is expected from all
+that have a label.
 
 reference.parquet   an image each: its embedding, the answer, how it looks, and its label where it has one
 reference.json      class shares, confusion on held-out labels, means and spreads
@@ -8,7 +11,7 @@ Format 1, of earlier versions, has no entropy, abstain and label.
 
 import io
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -38,14 +41,30 @@ def schema(features: int) -> pa.Schema:
             ("abstain", pa.bool_()),  # null where calibration found no threshold
             *((name, pa.float32()) for name in LOOKS),
             ("label", pa.string()),  # null where nobody gave one
+            ("present", pa.bool_()),  # whether it stands for what arrives at present
         ]
     )
 
 
-def reference_rows(data: Dataset, features: int, seed: int) -> np.ndarray:
-    """Rows of the test split to refer to, ascending: all, or a random draw of as many as there is room for."""
-    rows = data.rows(TEST)
+class Chosen(NamedTuple):
+    rows: np.ndarray  # ascending
+    present: np.ndarray  # boolean, of each row
+
+
+def reference_rows(data: Dataset, arrived: np.ndarray, labelled: np.ndarray, features: int, seed: int) -> Chosen:
+    """Rows to refer to, of more than there is room for a random draw.
+
+    arrived: rows that stand for what arrives at present (`present.arrived`), to which labelled test rows are added;
+    where there are none, the test split stands for it.
+    """
     most = min(IMAGES, ROOM // (2 * features))
+    now = _drawn(arrived if len(arrived) else data.rows(TEST), most, seed)
+    others = _drawn(np.setdiff1d(labelled, now), most - len(now), seed) if len(arrived) else now[:0]
+    rows = np.sort(np.concatenate([now, others]))
+    return Chosen(rows, np.isin(rows, now))
+
+
+def _drawn(rows: np.ndarray, most: int, seed: int) -> np.ndarray:
     return rows if len(rows) <= most else np.sort(seeded(seed, "reference")[0].choice(rows, most, replace=False))
 
 
@@ -56,9 +75,10 @@ def table(
     classes: list[str],
     threshold: float | None,
     labels: Sequence[str | None],
+    present: np.ndarray,
 ) -> bytes:
     """reference.parquet. ids (images,), looks (images,) of each of LOOKS, classes: names of the answers, threshold:
-    confidence below which the model abstains, labels: of the images, by name.
+    confidence below which the model abstains, labels: of the images, by name, present: of each, boolean.
     """
     features = answers.embeddings.shape[1]
     flat = pa.array(answers.embeddings.astype(np.float16).ravel())
@@ -72,6 +92,7 @@ def table(
         "abstain": pa.nulls(len(p), pa.bool_()) if threshold is None else pa.array(abstains(p, threshold)),
         **looks,
         "label": pa.array(labels, pa.string()),
+        "present": pa.array(present, pa.bool_()),
     }
     written = io.BytesIO()
     pq.write_table(pa.table(columns).cast(schema(features)), written, compression="zstd")
@@ -86,7 +107,10 @@ def summary(
     confusion: dict[str, Any],
     seed: int,
 ) -> dict[str, Any]:
-    """reference.json. confusion: `classes`, and `counts` of test labels by true class (rows) and predicted class."""
+    """reference.json, of what stands for the present.
+
+    confusion: `classes`, and `counts` of test labels by true class (rows) and predicted class.
+    """
     n, p = len(answers.logits), answers.probabilities
     shares = np.bincount(p.argmax(axis=1), minlength=len(classes)) / max(n, 1)
     figures = {"confidence": p.max(axis=1), "entropy": entropy(p), **looks}

@@ -212,13 +212,28 @@ def test_the_reference_is_what_a_server_would_log_of_the_test_images(tiny_world,
     assert about["confusion"] == {"classes": list(tiny_world.data.classes), "counts": counts.tolist()}
 
 
+NONE = np.array([], np.int64)
+
+
 def test_the_reference_stays_small(tiny_world, monkeypatch):
     monkeypatch.setattr(reference, "ROOM", 40 * 2 * 32)
-    rows = reference.reference_rows(tiny_world.data, 32, seed=3)
+    chosen = [reference.reference_rows(tiny_world.data, NONE, NONE, 32, seed) for seed in (3, 3, 4)]
+    rows = chosen[0].rows
     assert len(rows) == 40
+    assert chosen[0].present.all()
     assert set(rows) < set(tiny_world.data.rows("test"))
-    assert rows.tolist() == sorted(rows) == reference.reference_rows(tiny_world.data, 32, seed=3).tolist()
-    assert rows.tolist() != reference.reference_rows(tiny_world.data, 32, seed=4).tolist()
+    assert rows.tolist() == sorted(rows) == chosen[1].rows.tolist()
+    assert rows.tolist() != chosen[2].rows.tolist()
+
+
+def test_what_arrived_stands_for_the_present_beside_all_that_is_labelled(tiny_world, monkeypatch):
+    came, labelled = tiny_world.data.rows("validation")[:30], tiny_world.data.rows("test")[:25]
+    rows, present = reference.reference_rows(tiny_world.data, came, labelled, 32, seed=3)
+    assert rows.tolist() == sorted({*came.tolist(), *labelled.tolist()})
+    assert rows[present].tolist() == came.tolist()
+    monkeypatch.setattr(reference, "ROOM", 40 * 2 * 32)
+    rows, present = reference.reference_rows(tiny_world.data, came, labelled, 32, seed=3)
+    assert (len(rows), present.sum()) == (40, 30)
 
 
 def test_the_probe_runs_again_and_sees_another_model(files):
