@@ -10,7 +10,7 @@ folder = Path(sys.argv[1])
 folder.mkdir(parents=True, exist_ok=True)
 for name in OVERLAYS:
     (folder / f"{name}.yaml").write_text(build_text(ROOT / "manifests" / "overlays" / name), encoding="utf-8")
-for name in ("labelling", "serving"):
+for name in ("labelling", "monitoring", "serving"):
     with tempfile.TemporaryDirectory() as scratch:
         off = combined(Path(scratch), "seaweedfs", name)
         (folder / f"{name}.yaml").write_text(build_text(off), encoding="utf-8")

@@ -91,3 +91,26 @@ def pod_specs(value: Any) -> list[dict[str, Any]]:
         if isinstance(value.get("containers"), list)
         else [spec for item in value.values() for spec in pod_specs(item)]
     )
+
+
+def unlisted(folder: Path, overlay: str, option: str, objects: list[dict[str, Any]]) -> set[tuple[str, str]]:
+    """(group, kind) of namespaced objects that Argo CD may not create in an environment where an option is on."""
+    near = Path(os.path.relpath(ROOT / "argocd", folder))
+    whole = {"resources": [str(near / overlay)], "components": [str(near / option)]}
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump(whole), encoding="utf-8")
+    allowed = named(build(folder), "AppProject", "gleaner")["spec"]["namespaceResourceWhitelist"]
+    kinds = {
+        (each["apiVersion"].rpartition("/")[0], each["kind"]) for each in objects if "namespace" in each["metadata"]
+    }
+    return kinds - {(each["group"], each["kind"]) for each in allowed}
+
+
+def as_shown(folder: Path, heading: str, *components: str) -> tuple[list[str], list[dict[str, Any]]]:
+    """Components that manifests/README.md names under a heading, and what these and its patches build."""
+    readme = (ROOT / "manifests" / "README.md").read_text(encoding="utf-8")
+    block = readme.split(f"## {heading}\n")[1].split("```yaml\n")[1].split("```")[0]
+    shown = yaml.safe_load(block)
+    file = combined(folder, *components) / "kustomization.yaml"
+    whole = yaml.safe_load(file.read_text(encoding="utf-8")) | {"patches": shown["patches"]}
+    file.write_text(yaml.safe_dump(whole), encoding="utf-8")
+    return [Path(name).name for name in shown["components"]], build(folder)

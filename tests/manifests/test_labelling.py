@@ -1,16 +1,14 @@
 """The labelling page on a cluster: off by default, reached by the gateway alone, and no more than it needs."""
 
-from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
 import pytest
 import urllib3
-import yaml
 
 from pipelines.configuration.config import load_config
 from tests.labelling import world
-from tests.manifests.kubectl import OVERLAYS, ROOT, build, combined, named
+from tests.manifests.kubectl import OVERLAYS, ROOT, as_shown, build, combined, named, unlisted
 from tests.manifests.test_access import DNS, PAGE, reached, store
 from tests.manifests.test_overlays import SERVED, STORAGE, containers, faults_of_restricted
 
@@ -120,28 +118,15 @@ def test_it_asks_about_what_the_cluster_runs(objects):
 
 def test_another_name_is_a_patch(tmp_path):
     """As manifests/README.md shows it."""
-    readme = (ROOT / "manifests" / "README.md").read_text(encoding="utf-8")
-    block = readme.split("## People label on the cluster")[1].split("```yaml\n")[1].split("```")[0]
-    shown = yaml.safe_load(block)
-    folder = combined(tmp_path, "seaweedfs", "labelling")
-    whole = yaml.safe_load((folder / "kustomization.yaml").read_text(encoding="utf-8")) | {"patches": shown["patches"]}
-    (folder / "kustomization.yaml").write_text(yaml.safe_dump(whole), encoding="utf-8")
-    assert shown["components"][-1].endswith("components/labelling")
-    changed = build(folder)
+    names, changed = as_shown(tmp_path, "People label on the cluster", "seaweedfs", "labelling")
+    assert names[-1] == "labelling"
     assert (flag(changed, "--name"), flag(changed, "--store")) == ("flowers", "s3://gleaner/store")
     assert command(changed)[:3] == ["python", "-m", "components.labelling"]
 
 
 @pytest.mark.parametrize("name", OVERLAYS)
 def test_argo_cd_may_apply_it_where_it_is_switched_on(name, tmp_path, objects):
-    near = Path("../" * len(tmp_path.parts[1:])) / ROOT.relative_to("/")
-    whole = {"resources": [str(near / "argocd" / name)], "components": [str(near / "argocd" / "labelling")]}
-    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(whole), encoding="utf-8")
-    allowed = named(build(tmp_path), "AppProject", "gleaner")["spec"]["namespaceResourceWhitelist"]
-    kinds = {
-        (each["apiVersion"].rpartition("/")[0], each["kind"]) for each in objects if "namespace" in each["metadata"]
-    }
-    assert kinds <= {(entry["group"], entry["kind"]) for entry in allowed}
+    assert unlisted(tmp_path, name, "labelling", objects) == set()
 
 
 def test_its_pod_is_counted_by_the_quota(objects):

@@ -12,8 +12,11 @@ from tests.manifests.kubectl import OVERLAYS, ROOT, build, combined, named, pod_
 MANIFESTS = ROOT / "manifests"
 STORAGE = ("seaweedfs", "external-s3")
 STORES = ("kubernetes-store", "database-store")
-OPTIONS = ("artifact-proxy", "gpu", "labelling", "serving", "training-runtime")
-CHOICES = [chosen for count in range(len(OPTIONS) + 1) for chosen in itertools.combinations(OPTIONS, count)]
+OPTIONS = ("artifact-proxy", "gpu", "labelling", "monitoring", "serving", "training-runtime")
+CHOICES = [  # each pair meets, alone and among all
+    *(chosen for count in range(3) for chosen in itertools.combinations(OPTIONS, count)),
+    OPTIONS,
+]
 SERVED = ("core", "apps", "batch", "networking.k8s.io", "rbac.authorization.k8s.io")
 PLATFORM = "kube-system"
 
@@ -42,6 +45,7 @@ def test_every_combination_of_components_builds(components, tmp_path):
     deployments = {name for kind, _, name in keys if kind == "Deployment"}
     assert ("ml-pipeline-ui-artifact" in deployments) == ("artifact-proxy" in components)
     assert ("gleaner-labelling" in deployments) == ("labelling" in components)
+    assert ("PrometheusRule" in {key[0] for key in keys}) == ("monitoring" in components)
     assert ("InferenceService" in {key[0] for key in keys}) == ("serving" in components)
 
 

@@ -1,6 +1,5 @@
 """A release behind KServe: off by default, reached by those who may ask, moved by a commit."""
 
-from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
@@ -9,7 +8,7 @@ import yaml
 
 from components.release.settings import GitOps
 from pipelines.configuration.config import load_config
-from tests.manifests.kubectl import OVERLAYS, ROOT, build, combined, named
+from tests.manifests.kubectl import OVERLAYS, ROOT, build, combined, named, unlisted
 from tests.manifests.test_access import DNS, SERVING, reached, store
 from tests.manifests.test_overlays import SERVED, STORAGE, faults_of_restricted
 
@@ -98,11 +97,4 @@ def test_a_promotion_finds_the_file_and_what_it_changes(objects):
 
 @pytest.mark.parametrize("name", OVERLAYS)
 def test_argo_cd_may_apply_it_where_it_is_switched_on(name, tmp_path, objects):
-    near = Path("../" * len(tmp_path.parts[1:])) / ROOT.relative_to("/")
-    whole = {"resources": [str(near / "argocd" / name)], "components": [str(near / "argocd" / "serving")]}
-    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(whole), encoding="utf-8")
-    allowed = named(build(tmp_path), "AppProject", "gleaner")["spec"]["namespaceResourceWhitelist"]
-    kinds = {
-        (each["apiVersion"].rpartition("/")[0], each["kind"]) for each in objects if "namespace" in each["metadata"]
-    }
-    assert kinds <= {(entry["group"], entry["kind"]) for entry in allowed}
+    assert unlisted(tmp_path, name, "serving", objects) == set()
