@@ -8,10 +8,10 @@ import subprocess
 import pytest
 import yaml
 
+from components.common.kubeflow.server import AUDIENCE
 from pipelines.__main__ import _parser
 from pipelines.compiling.pods import GIT, PUSHES
 from pipelines.configuration.config import load_config
-from pipelines.kubeflow.server import AUDIENCE
 from tests.manifests.kubectl import OVERLAYS, ROOT, build, kubectl, named
 
 README = (ROOT / "manifests" / "README.md").read_text(encoding="utf-8")

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from components.common.errors import BadInputError
-from pipelines.kubeflow import server as kubeflow
-from pipelines.kubeflow.server import AbsentError, TransientError, connect
+from components.common.kubeflow import server as kubeflow
+from components.common.kubeflow.server import AbsentError, TransientError, connect
 from tests.pipelines.kubeflow.kfp_server import serve
 from tests.pipelines.kubeflow.kfp_state import Fault
 
