@@ -53,6 +53,12 @@ def claims(store: Store, model: str) -> list[Claim]:
     ]
 
 
+def free_number(store: Store, model: str) -> int:
+    """The number of the next claim. Where a claim was removed, what lies beside it has its number still."""
+    names = (stat.key.removeprefix(_folder(model)) for stat in store.list(_folder(model)))
+    return max((int(name[:6]) for name in names if name[:6].isdecimal()), default=0) + 1
+
+
 def claim(store: Store, model: str, wanted: Claim) -> bool:
     """Write a claim; False where another one has its number."""
     return store.write_if_absent(_key(model, wanted.number), json_text({"format": FORMAT, **asdict(wanted)}).encode())

@@ -51,8 +51,8 @@ def candidates(store: Store, look: looks.Look) -> int:
 
 
 def there_are(store: Store, training: Training) -> int:
-    """Training labels that the next run finds, as sample counts them: those that people disagree about too; of an oracle
-    those that the last run had, at least what the configuration asks for.
+    """Training labels that the next run finds, as sample counts them: those that people disagree about too. Of an
+    oracle: those that the last run had, at least what the configuration asks for.
     """
     name = str(training.parameters["name"])
     access, file = (training.setting("sample", key) for key in ("label_access", "labels_file"))

@@ -11,7 +11,7 @@ from components.common.errors import BadInputError
 from components.common.files import new_folder, read_json, sha256_json, write_json
 from components.common.storage import Store, open_store
 from components.monitor import looks
-from components.monitor.claims import Claim, claim, claims, started
+from components.monitor.claims import Claim, claim, claims, free_number, started
 from components.monitor.decide.asking import asking
 from components.monitor.settings import MonitorSettings
 from components.monitor.training import Training, read_training, start
@@ -82,7 +82,7 @@ def decide(drift: dict[str, Any], settings: MonitorSettings, training: Training 
     look = looks.look_at(watched.store, watched.model, drift["number"])
     if look is None or not look["verdict"]["alarm"]:
         return Decision(
-            False, f"no training run: look {drift['number']} is that of another monitor, which saw no alarm"
+            False, f"no training run: look {drift['number']} of the store is another one, and raised no alarm"
         )
     while True:
         decided = _next(watched, look, now())
@@ -111,6 +111,7 @@ def _left_behind(watched: Watched) -> Decision | None:
 
 def _next(watched: Watched, look: looks.Look, moment: datetime) -> Decision | Claim:
     """The claim of this look, or why it makes none."""
+    number = free_number(watched.store, watched.model)  # before they are read: whoever is faster than this has it
     before = claims(watched.store, watched.model)
     for one in before:
         if one.at > moment + SKEW:
@@ -135,9 +136,7 @@ def _next(watched: Watched, look: looks.Look, moment: datetime) -> Decision | Cl
             f"an alarm, and no training run: the {watched.settings.labels_per_month} labels of 30 days are asked for; "
             f"some are free again at {free.isoformat(timespec='seconds')}",
         )
-    return _claim(
-        watched, look, moment, max((one.number for one in before), default=0) + 1, asks.labels, asks.overrides
-    )
+    return _claim(watched, look, moment, number, asks.labels, asks.overrides)
 
 
 def _claim(

@@ -114,6 +114,14 @@ def test_a_token_that_lacks(monkeypatch, tmp_path):
     assert server.log == []
 
 
+def test_the_pods_of_a_run_have_a_token_that_kubeflow_mounts(monkeypatch, tmp_path):
+    monkeypatch.delenv("KF_PIPELINES_SA_TOKEN_PATH", raising=False)
+    monkeypatch.setattr(kubeflow, "PROJECTED_TOKENS", (tmp_path / "notebook", tmp_path / "run"))
+    (tmp_path / "run").write_text("of the launcher")
+    with serve(tokens={"of the launcher"}) as server:
+        assert connect(server.url).token == tmp_path / "run"
+
+
 def test_rights_in_a_namespace(monkeypatch):
     with serve(multi_user=True, namespaces={"team"}) as server:
         client = connect(server.url, "theirs")
