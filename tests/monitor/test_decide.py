@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ from components.common.errors import FailedError
 from components.monitor import claims
 from components.monitor.settings import MonitorSettings
 from components.monitor.training import DESCRIPTION, description, with_overrides
+from components.plan.form import fill, read
+from pipelines.configuration.config import load_config
 from tests.monitor.decisions import (
     LOCAL,
     MODEL,
@@ -25,6 +28,8 @@ from tests.monitor.decisions import (
 )
 from tests.pipelines.kubeflow.kfp_server import serve
 from tests.pipelines.kubeflow.kfp_state import FAULTS, Fault
+
+ROOT = Path(__file__).parents[2]
 
 
 def at(monkeypatch, time: str) -> None:
@@ -117,7 +122,10 @@ def test_it_cools_down(tmp_path, kubeflow, monkeypatch):
     at(monkeypatch, "2026-03-14")
     found = decided(tmp_path, look(store, 8))
     assert (found["train"], found["cool_down_until"]) == (False, "2026-03-21T06:00:00+00:00")
-    assert "no training run before 2026-03-21T06:00:00+00:00: one was started at 2026-03-07" in found["why"]
+    assert found["why"] == (
+        "an alarm, and no training run before 2026-03-21T06:00:00+00:00, "
+        "14 days after that of 2026-03-07T06:00:00+00:00"
+    )
     assert decided(tmp_path, look(store, 9, alarm=False))["cool_down_until"] == "2026-03-21T06:00:00+00:00"
     assert len(kubeflow.runs) == 1
     at(monkeypatch, "2026-03-21")
@@ -158,7 +166,7 @@ def test_a_claim_in_the_future(tmp_path, kubeflow, monkeypatch):
     (tmp_path / "store/monitor/digits/trainings/000001.json").unlink()
     assert decided(tmp_path, look(store, 9))["train"] is True
     at(monkeypatch, "2026-03-14T05:58:00+00:00")  # the clocks of two machines
-    assert "cools down" in decided(tmp_path, look(store, 10))["why"]
+    assert "14 days after that of 2026-03-14T06:00:00+00:00" in decided(tmp_path, look(store, 10))["why"]
     assert len(kubeflow.runs) == 2
 
 
@@ -278,6 +286,14 @@ def test_overrides_go_where_the_form_has_them():
         "settings": {"sample": {"test_budget": 40, "candidates_from": "x"}, "seed": 3},
     }
     assert form == {"sample_train_budget": 60, "settings": {"sample": {"test_budget": 40}}}
+
+
+def test_a_real_form_is_still_one():
+    form = fill(load_config(ROOT / "pipelines" / "configs" / "rounds.yaml"))
+    asked = read(with_overrides(form, {"sample.train_budget": 77, "sample.candidates_from": "s3://bucket/new.parquet"}))
+    assert (asked.sample.train_budget, asked.sample.candidates_from) == (77, "s3://bucket/new.parquet")
+    before = read(form)
+    assert asked.model_copy(update={"sample": before.sample}) == before
 
 
 def test_a_server_of_many_users(tmp_path, kubeflow, monkeypatch):

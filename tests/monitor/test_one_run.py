@@ -19,6 +19,7 @@ from components.common.kubeflow.server import Kubeflow
 from components.common.storage import FolderStore, open_store
 from components.monitor import claims, training
 from components.monitor.settings import MonitorSettings
+from tests.faulty import Faults, faulty
 from tests.monitor.decisions import LOCAL, MODEL, TRAINING, decided, look, store_in, write_drift
 from tests.pipelines.kubeflow.kfp_state import Fault, KfpServer
 
@@ -64,6 +65,17 @@ def test_monitors_of_one_look_in_s3(tmp_path, kubeflow, s3_bucket):
     assert len(kubeflow.runs) == 1
     [uri] = [kubeflow.runs[0].runtime_config.parameters["settings"]["sample"]["candidates_from"]]
     assert uri.startswith(f"{s3_bucket}/store/monitor/digits/looks/000007/")
+
+
+def test_monitors_over_a_rough_network(tmp_path, kubeflow, s3_bucket, s3_server, monkeypatch):
+    store = open_store(f"{s3_bucket}/store")
+    drift = look(store, 7)
+    with faulty(s3_server.endpoint, Faults(busy=0.2, reset=0.05), seed=3) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)
+        at_once(tmp_path, [drift] * 3)
+        assert proxy.counts["busy"] + proxy.counts["lost"] + proxy.counts["reset"] > 3
+    assert len(kubeflow.runs) == 1
+    assert len(claims.claims(store, MODEL)) == 1
 
 
 def test_monitors_of_several_looks_cool_down_together(tmp_path, kubeflow):

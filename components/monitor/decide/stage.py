@@ -36,12 +36,11 @@ class Decision:
 
 @dataclass(frozen=True)
 class Watched:
-    """One look, and where it is decided by."""
+    """A release, and what is done about it."""
 
     store: Store
     model: str
     version: str
-    drift: dict[str, Any]
     training: Training
     settings: MonitorSettings
 
@@ -74,7 +73,7 @@ def decide(drift: dict[str, Any], settings: MonitorSettings, training: Training 
     off = _off(drift, settings, training)
     if off or training is None:
         return Decision(False, f"an alarm, and no training run: {off}" if alarm else nothing)
-    watched = Watched(open_store(drift["store"]), drift["model"], drift["version"], drift, training, settings)
+    watched = Watched(open_store(drift["store"]), drift["model"], drift["version"], training, settings)
     if (left := _left_behind(watched)) is not None:
         return left
     if not alarm:
@@ -124,7 +123,8 @@ def _next(watched: Watched, look: looks.Look, moment: datetime) -> Decision | Cl
     if (same := next((one for one in before if one.look == look["number"]), None)) is not None:
         return _carried_out(watched, same)
     if (until := _cool_down(watched, moment)) is not None:
-        why = f"an alarm, and no training run before {until}: one was started at {before[-1].time}, then it cools down"
+        days = f"{watched.settings.cool_down_days:g} days after that of {before[-1].time}"
+        why = f"an alarm, and no training run before {until}, {days}"
         return Decision(False, why, cool_down_until=until)
     spent = [one for one in before if one.at > moment - MONTH]
     left = watched.settings.labels_per_month - sum(one.labels for one in spent)
