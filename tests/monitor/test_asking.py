@@ -10,6 +10,7 @@ from components.labels.store import Answer
 from components.monitor import looks
 from components.monitor.decide.asking import asking, there_are
 from components.monitor.training import Training, read_training
+from components.releases.bundle import version_of
 from tests.labels.world import NAME, World
 from tests.monitor.decisions import MODEL, TRAINING, look
 
@@ -91,3 +92,18 @@ def test_a_training_budget_is_two_at_least(world):
     seen = looks.last(world.store, MODEL)
     assert seen is not None
     assert asking(world.store, seen, training("store"), 50).overrides["sample.train_budget"] == 2
+
+
+def test_held_out_draws_are_among_what_the_release_did_not_learn_from(world):
+    content = {"format": 1, "model": MODEL, "dataset_name": NAME, "digests": {"dataset": world.data.id}, "files": {}}
+    version = version_of(content)
+    text = json_text({**content, "version": version}).encode()
+    world.store.write(f"releases/{MODEL}/{version}/release.json", text)
+    look(world.store, 7, candidates=0, version=version)
+    seen = looks.last(world.store, MODEL)
+    assert seen is not None
+    since = {"sample.new_since": world.data.id}
+    assert asking(world.store, seen, training("store"), 9).overrides == {"sample.train_budget": 9, **since}
+    assert asking(world.store, seen, training("source"), 9) == (0, since)
+    world.store.delete(f"datasets/{NAME}/{world.data.id}/dataset.json")  # `gleaner gc` has removed it
+    assert asking(world.store, seen, training("source"), 9) == (0, {})

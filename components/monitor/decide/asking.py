@@ -14,8 +14,10 @@ from components.labels.rules import MAJORITY, resolve
 from components.labels.store import LabelStore
 from components.monitor import looks
 from components.monitor.training import Training
+from components.releases.bundle import RELEASE, verified_release
 
 CANDIDATES = "candidates.parquet"
+PAID = "source"  # sample.label_access, where every label is paid for
 LEAST = 2  # of sample.train_budget
 
 
@@ -27,20 +29,36 @@ class Asking(NamedTuple):
 
 
 def asking(store: Store, look: looks.Look, training: Training, most: int) -> Asking:
-    """At most `most` labels, of the images that the look names where it names any, beyond those that there are.
+    """At most `most` training labels, of the images that the look names where it names any, beyond those that there
+    are; and held-out draws of their own among images that came after the watched release learned.
 
     A source whose labels are all paid for is asked for none. An oracle answers about a run's own picks alone, so there
     they are not narrowed to the look's images: the run would forget all others.
     """
+    since = learned_from(store, look, str(training.parameters["name"]))
+    drawn = {"sample.new_since": since} if since else {}
     access = training.setting("sample", "label_access")
-    if access == "source":
-        return Asking(0, {})
+    if access == PAID:
+        return Asking(0, drawn)
     named = candidates(store, look) if access != "oracle" else 0
     labels = min(most, named) if named else most
     overrides: dict[str, Any] = {"sample.train_budget": max(LEAST, there_are(store, training) + labels)}
     if named:
         overrides["sample.candidates_from"] = looks.place_of(store, look, CANDIDATES)
-    return Asking(labels, overrides)
+    return Asking(labels, overrides | drawn)
+
+
+def learned_from(store: Store, look: looks.Look, name: str) -> str:
+    """Id of the version of the dataset `name` that the watched release learned from; empty where the store has it no
+    more, or never had.
+    """
+    folder = f"releases/{look['model']}/{look['version']}/"
+    if store.stat(f"{folder}{RELEASE}") is None:
+        return ""
+    release = verified_release(store, folder)
+    version = release["digests"]["dataset"]
+    known = release["dataset_name"] == name and store.stat(f"datasets/{name}/{version}/dataset.json") is not None
+    return version if known else ""
 
 
 def candidates(store: Store, look: looks.Look) -> int:

@@ -12,7 +12,7 @@ from components.common.files import new_folder, read_json, sha256_json, write_js
 from components.common.storage import Store, open_store
 from components.monitor import looks
 from components.monitor.claims import Claim, claim, claims, free_number, started
-from components.monitor.decide.asking import asking
+from components.monitor.decide.asking import PAID, asking
 from components.monitor.settings import MonitorSettings
 from components.monitor.training import Training, read_training, start
 
@@ -129,7 +129,7 @@ def _next(watched: Watched, look: looks.Look, moment: datetime) -> Decision | Cl
     spent = [one for one in before if one.at > moment - MONTH]
     left = watched.settings.labels_per_month - sum(one.labels for one in spent)
     asks = asking(watched.store, look, watched.training, min(watched.settings.labels_per_alarm, max(0, left)))
-    if left <= 0 and asks.overrides:
+    if left <= 0 and watched.training.setting("sample", "label_access") != PAID:
         free = min(one.at for one in spent) + MONTH
         return Decision(
             False,
