@@ -105,5 +105,5 @@ def test_held_out_draws_are_among_what_the_release_did_not_learn_from(world):
     since = {"sample.new_since": world.data.id}
     assert asking(world.store, seen, training("store"), 9).overrides == {"sample.train_budget": 9, **since}
     assert asking(world.store, seen, training("source"), 9) == (0, since)
-    world.store.delete(f"datasets/{NAME}/{world.data.id}/dataset.json")  # `gleaner gc` has removed it
+    world.store.delete(f"datasets/{NAME}/{world.data.id}/dataset.json")  # `gleaner store gc` has removed it
     assert asking(world.store, seen, training("source"), 9) == (0, {})
