@@ -85,3 +85,8 @@ def mistake(folder: Path, drift: dict[str, Any], training: dict[str, Any] | None
 
 def store_in(folder: Path) -> Store:
     return open_store(str(folder / "store"))
+
+
+def at(monkeypatch: pytest.MonkeyPatch, time: str) -> None:
+    """Let it be a day, at six, or a time."""
+    monkeypatch.setenv("GLEANER_NOW", time if "T" in time else f"{time}T06:00:00+00:00")

@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,6 +18,7 @@ from tests.monitor.decisions import (
     MODEL,
     PINNED,
     TRAINING,
+    at,
     decided,
     look,
     mistake,
@@ -30,10 +30,6 @@ from tests.pipelines.kubeflow.kfp_server import serve
 from tests.pipelines.kubeflow.kfp_state import FAULTS, Fault
 
 ROOT = Path(__file__).parents[2]
-
-
-def at(monkeypatch, time: str) -> None:
-    monkeypatch.setenv("GLEANER_NOW", time if "T" in time else f"{time}T06:00:00+00:00")
 
 
 def test_an_alarm_starts_a_run_with_its_reason(tmp_path, kubeflow, monkeypatch):
@@ -104,70 +100,6 @@ def test_a_look_that_the_store_does_not_have_starts_nothing(tmp_path, kubeflow):
     assert found["why"] == "no training run: look 7 of the store is another one, and raised no alarm"
     assert decided(tmp_path, {**quiet, "number": 8, "verdict": verdict()})["train"] is False
     assert kubeflow.log == []
-
-
-def test_a_look_starts_one_run(tmp_path, kubeflow):
-    drift = look(store_in(tmp_path), 7)
-    first = decided(tmp_path, drift)
-    again = decided(tmp_path, drift, cool_down_days=0)
-    assert (again["train"], again["started"]) == (False, first["started"])
-    assert "was started before: http" in again["why"]
-    assert len(kubeflow.runs) == 1
-
-
-def test_it_cools_down(tmp_path, kubeflow, monkeypatch):
-    store = store_in(tmp_path)
-    at(monkeypatch, "2026-03-07")
-    decided(tmp_path, look(store, 7))
-    at(monkeypatch, "2026-03-14")
-    found = decided(tmp_path, look(store, 8))
-    assert (found["train"], found["cool_down_until"]) == (False, "2026-03-21T06:00:00+00:00")
-    assert found["why"] == (
-        "an alarm, and no training run before 2026-03-21T06:00:00+00:00, "
-        "14 days after that of 2026-03-07T06:00:00+00:00"
-    )
-    assert decided(tmp_path, look(store, 9, alarm=False))["cool_down_until"] == "2026-03-21T06:00:00+00:00"
-    assert len(kubeflow.runs) == 1
-    at(monkeypatch, "2026-03-21")
-    assert decided(tmp_path, look(store, 10))["train"] is True
-    assert len(kubeflow.runs) == 2
-
-
-def test_labels_of_a_month(tmp_path, kubeflow, monkeypatch):
-    store = store_in(tmp_path)
-    budget: dict[str, Any] = {"cool_down_days": 0, "labels_per_alarm": 50, "labels_per_month": 120}
-    asked = []
-    for day in (1, 8, 15, 22):
-        at(monkeypatch, f"2026-03-{day:02d}")
-        found = decided(tmp_path, look(store, day, candidates=100), **budget)
-        asked.append(found["labels"])
-    assert asked == [50, 50, 20, 0]
-    assert "the 120 labels of 30 days are asked for; some are free again at 2026-03-31T06:00:00+00:00" in found["why"]
-    assert (found["train"], found["claim"], len(kubeflow.runs)) == (False, None, 3)
-    at(monkeypatch, "2026-03-31T06:00:01+00:00")
-    assert decided(tmp_path, look(store, 30, candidates=100), **budget)["labels"] == 50
-
-
-def test_without_candidates_the_strategy_picks_among_all(tmp_path, kubeflow):
-    found = decided(tmp_path, look(store_in(tmp_path), 7, candidates=0))
-    assert found["overrides"] == ["sample.train_budget=50"]
-
-
-def test_a_claim_in_the_future(tmp_path, kubeflow, monkeypatch):
-    store = store_in(tmp_path)
-    at(monkeypatch, "2027-03-07")
-    decided(tmp_path, look(store, 7))
-    at(monkeypatch, "2026-03-14")
-    told = mistake(tmp_path, look(store, 8))
-    assert told.startswith(
-        "training 1 of digits was claimed at 2027-03-07T06:00:00+00:00, which is after now (2026-03-14T06:00:00+00:00)"
-    )
-    assert told.endswith(f"remove {store.uri}/monitor/digits/trainings/000001.json")
-    (tmp_path / "store/monitor/digits/trainings/000001.json").unlink()
-    assert decided(tmp_path, look(store, 9))["train"] is True
-    at(monkeypatch, "2026-03-14T05:58:00+00:00")  # the clocks of two machines
-    assert "14 days after that of 2026-03-14T06:00:00+00:00" in decided(tmp_path, look(store, 10))["why"]
-    assert len(kubeflow.runs) == 2
 
 
 def test_a_claim_that_was_broken(tmp_path, kubeflow):
