@@ -53,6 +53,8 @@ class Training(Settings):
     def _one_place(self) -> "Training":
         if (self.kubeflow is None) == (self.local is None):
             raise ValueError("expected either kubeflow or local")
+        if not self.parameters.get("name"):
+            raise ValueError("expected the form of the training pipeline as parameters, with its name")
         return self
 
     def setting(self, stage: str, name: str) -> Any:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from components.common.errors import FailedError
+from components.common.errors import BadInputError, FailedError
 from components.monitor import claims
+from components.monitor.decide.stage import run
 from components.monitor.settings import MonitorSettings
 from components.monitor.training import DESCRIPTION, description, with_overrides
 from components.plan.form import fill, read
@@ -171,10 +172,19 @@ def test_a_version_that_the_server_does_not_have(tmp_path, kubeflow):
         ({"kubeflow": {"pipelines": "x"}, "parameters": {}}, "training.kubeflow.pipeline"),
         ({"parameters": {}}, "training: Value error, expected either kubeflow or local"),
         ({"local": {"config": "my.yaml"}}, "training.parameters"),
+        (
+            {"local": {"config": "my.yaml"}, "parameters": {}},
+            "training: Value error, expected the form of the training",
+        ),
     ],
 )
 def test_a_wrong_word_on_how_to_train(tmp_path, training, where):
     assert mistake(tmp_path, look(store_in(tmp_path), 7), training).startswith(where)
+
+
+def test_what_is_no_drift(tmp_path):
+    with pytest.raises(BadInputError, match=r"holds no drift.json; expected the output of components.monitor.compare"):
+        run("s3://bucket/store/releases/digits", tmp_path, MonitorSettings(), {}, tmp_path / "decision")
 
 
 def test_on_a_laptop_it_is_said_what_to_run(tmp_path):

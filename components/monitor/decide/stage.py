@@ -17,7 +17,7 @@ from components.monitor.settings import MonitorSettings
 from components.monitor.training import Training, read_training, start
 
 MONTH = timedelta(days=30)
-PAGE = "drift.html"
+DRIFT, PAGE = "drift.json", "drift.html"
 SKEW = timedelta(minutes=5)  # that the clocks of two machines may differ
 
 
@@ -54,7 +54,9 @@ def run(
     and `gleaner submit` fill it in, or {} for none. On Kubeflow the run is started here; on a laptop the decision says
     what to run. Raises BadInputError where a claim is later than now, FailedError where Kubeflow is away for long.
     """
-    found = read_json(drift / "drift.json")
+    if not (drift / DRIFT).is_file():
+        raise BadInputError(f"{drift}: holds no {DRIFT}; expected the output of components.monitor.compare")
+    found = read_json(drift / DRIFT)
     decided = decide(found, settings, read_training(training))
     told = {"format": 1, "release": release, "model": found["model"], **vars(decided)}
     with new_folder(decision) as folder:
