@@ -43,6 +43,14 @@ def temporary(monkeypatch: pytest.MonkeyPatch) -> Path:
     return Path(folder)
 
 
+@pytest.fixture
+def kfp_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kubeflow is asked the same number of times, without the pauses between them."""
+    from components.common.kubeflow import server
+
+    monkeypatch.setattr(server, "PAUSES", (0.001,) * len(server.PAUSES))
+
+
 @pytest.fixture(scope="session")
 def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     with serve(tmp_path_factory.mktemp("seaweedfs")) as server:

@@ -42,7 +42,8 @@ class MonitorSettings(Settings):
     labels_per_alarm: Count = 50
     """Training labels that a run which an alarm starts may ask for."""
     labels_per_month: Count = 200
-    """Labels that alarms may ask for in 30 days, all together; less is asked for where less is left."""
+    """Training labels that alarms may ask for in 30 days, all together; less is asked for where less is left. Held-out
+    draws among new images come beside them, sized by sample.new_share."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     """Seed of permutations, bootstraps and draws."""
 

@@ -11,9 +11,10 @@ from typing import Any
 import yaml
 
 from components.common.errors import BadInputError
+from components.common.kubeflow import LATEST
 
 PIPELINE = "gleaner-training"
-COMMITTED, LATEST = "committed", "latest"
+COMMITTED = "committed"
 WANTED = rf"^({COMMITTED}|{LATEST}|{PIPELINE}(-[a-z0-9-]+)?-[0-9a-f]{{12}})$"
 """What a run or a schedule may ask for."""
 COMPILED = Path(__file__).parents[1] / "compiled" / "training.yaml"

@@ -101,11 +101,12 @@ def _submit(options: argparse.Namespace) -> int:
 
     # before the server is asked: a typing mistake is told at once
     config = load_config(options.config, options.overrides)
+    from components.common.kubeflow.runs import link
+    from components.common.kubeflow.server import connect
     from pipelines.compiling.variants import compiled_for, own_or_plain
     from pipelines.configuration.version import COMMITTED, check_version
     from pipelines.kubeflow.following import awaited, follow, verdict
-    from pipelines.kubeflow.server import connect
-    from pipelines.kubeflow.submit import arguments, link, start
+    from pipelines.kubeflow.submit import arguments, start
 
     check_version(options.pipeline_version)
     committed = options.pipeline_version == COMMITTED
@@ -140,8 +141,8 @@ def _submit(options: argparse.Namespace) -> int:
 
 
 def _plan(options: argparse.Namespace) -> int:
+    from components.common.kubeflow.server import connect
     from pipelines.kubeflow.schedules.apply import read_git, show_plan
-    from pipelines.kubeflow.server import connect
 
     git = read_git(options.file)
     show_plan(connect(options.host, options.namespace), git, options.prune, _say)
@@ -149,8 +150,8 @@ def _plan(options: argparse.Namespace) -> int:
 
 
 def _apply(options: argparse.Namespace) -> int:
+    from components.common.kubeflow.server import connect
     from pipelines.kubeflow.schedules.apply import apply, read_git
-    from pipelines.kubeflow.server import connect
 
     git = read_git(options.file)
     apply(connect(options.host, options.namespace), git, options.prune, _say, options.wait_version)

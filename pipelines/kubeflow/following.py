@@ -5,10 +5,10 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from components.common.kubeflow.server import FINISHED, Kubeflow, TransientError
 from components.common.memory import LEVERS
 from pipelines.configuration.config import RunConfig
 from pipelines.configuration.resources import TASKS
-from pipelines.kubeflow.server import FINISHED, Kubeflow, TransientError
 from pipelines.kubeflow.waiting import Waiting, kubectl
 from pipelines.kubeflow.workflow import Pod, first_failure, of_component, read_pods
 from pipelines.local.progress import seconds

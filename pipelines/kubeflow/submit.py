@@ -1,22 +1,19 @@
 """`gleaner submit`: start a run of a configuration on Kubeflow Pipelines."""
 
-import os
 import secrets
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import kfp_server_api
-
+from components.common.kubeflow import runs
+from components.common.kubeflow.objects import provide_experiment
+from components.common.kubeflow.server import Kubeflow
 from components.plan.form import fill
 from pipelines.configuration.config import RunConfig
 from pipelines.configuration.schedules import refuse_folders
 from pipelines.configuration.version import COMPILED
-from pipelines.kubeflow import server as kubeflow
-from pipelines.kubeflow.pipeline import Reference, provide_experiment, provide_version
-from pipelines.kubeflow.server import Kubeflow, TransientError, predicate
+from pipelines.kubeflow.pipeline import provide_version
 
 
 def arguments(config: RunConfig, file: Path) -> dict[str, Any]:
@@ -44,38 +41,5 @@ def start(
     """
     unique = f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     reference = provide_version(server, version, say, compiled, wait)
-    body = _run(unique, values, reference, provide_experiment(server, experiment), service_account)
-    for pause in kubeflow.PAUSES:
-        try:
-            return str(server.call(server.runs.run_service_create_run, body).run_id)
-        except TransientError:
-            time.sleep(pause)
-        same = server.pages(
-            server.runs.run_service_list_runs,
-            "runs",
-            namespace=server.namespace,
-            filter=predicate("EQUALS", "display_name", unique),
-        )
-        for run in same:
-            return str(run.run_id)
-    return str(server.call(server.runs.run_service_create_run, body).run_id)
-
-
-def link(server: Kubeflow, run_id: str) -> str:
-    """The page of a run; KF_PIPELINES_UI_ENDPOINT is where the UI is, if not where the API is."""
-    base = os.environ.get("KF_PIPELINES_UI_ENDPOINT", server.host).rstrip("/")
-    return f"{base}/#/runs/details/{run_id}"
-
-
-def _run(
-    name: str, values: dict[str, Any], version: Reference, experiment: str, service_account: str
-) -> kfp_server_api.V2beta1Run:
-    return kfp_server_api.V2beta1Run(
-        display_name=name,
-        experiment_id=experiment,
-        service_account=service_account or None,
-        pipeline_version_reference=kfp_server_api.V2beta1PipelineVersionReference(
-            pipeline_id=version.pipeline_id, pipeline_version_id=version.version_id
-        ),
-        runtime_config=kfp_server_api.V2beta1RuntimeConfig(parameters=values),
-    )
+    run = runs.body(unique, values, reference, provide_experiment(server, experiment), service_account)
+    return runs.start(server, run)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from time import monotonic
 
-from pipelines.kubeflow.server import Kubeflow
+from components.common.kubeflow.server import Kubeflow
 from pipelines.kubeflow.workflow import Pod, read_pods, restarted
 
 LOOK = 15.0  # seconds between looks at the pods of a run

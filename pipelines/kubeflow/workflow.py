@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from components.common.errors import BadInputError
+from components.common.kubeflow.server import Kubeflow
 from pipelines.configuration.resources import TASKS
-from pipelines.kubeflow.server import Kubeflow
 
 TIMEOUT = (2, 5)  # seconds to connect, and to answer: a reason is worth no long wait
 FAILED = ("Failed", "Error")

@@ -8,10 +8,10 @@ import subprocess
 import pytest
 import yaml
 
+from components.common.kubeflow.server import AUDIENCE
 from pipelines.__main__ import _parser
 from pipelines.compiling.pods import GIT, PUSHES
 from pipelines.configuration.config import load_config
-from pipelines.kubeflow.server import AUDIENCE
 from tests.manifests.kubectl import OVERLAYS, ROOT, build, kubectl, named
 
 README = (ROOT / "manifests" / "README.md").read_text(encoding="utf-8")
@@ -129,7 +129,8 @@ def exported() -> dict[str, str]:
 
 
 def test_what_is_exported_is_what_is_read():
-    code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "pipelines").rglob("*.py"))
+    folders = (ROOT / "pipelines", ROOT / "components" / "common" / "kubeflow")
+    code = "".join(path.read_text(encoding="utf-8") for folder in folders for path in folder.rglob("*.py"))
     names = {name for name in exported() if name.startswith("KF_")}
     assert len(names) == 4
     assert all(name in code for name in names)

@@ -1,11 +1,10 @@
 import pytest
 
-from pipelines.kubeflow import following, pipeline, server
+from pipelines.kubeflow import following, pipeline
 
 
 @pytest.fixture
-def kfp_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same number of attempts, without the pauses between them."""
-    monkeypatch.setattr(server, "PAUSES", (0.001,) * len(server.PAUSES))
+def kfp_hurry(kfp_hurry: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the pauses between looks either."""
     monkeypatch.setattr(pipeline, "POLL", 0.01)
     monkeypatch.setattr(following, "POLL", 0.01)

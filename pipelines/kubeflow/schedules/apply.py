@@ -10,10 +10,13 @@ from pathlib import Path
 import kfp_server_api
 
 from components.common.errors import BadInputError
+from components.common.kubeflow import LATEST
+from components.common.kubeflow import server as kubeflow
+from components.common.kubeflow.objects import Reference, find_experiment, find_version, provide_experiment
+from components.common.kubeflow.server import AbsentError, Kubeflow, TransientError
 from pipelines.configuration.schedules import Schedules, load_schedules
-from pipelines.configuration.version import COMMITTED, LATEST, named, pipeline_of
-from pipelines.kubeflow import server as kubeflow
-from pipelines.kubeflow.pipeline import Reference, find_experiment, find_version, provide_experiment, provide_version
+from pipelines.configuration.version import COMMITTED, named, pipeline_of
+from pipelines.kubeflow.pipeline import provide_version
 from pipelines.kubeflow.schedules.observe import observe
 from pipelines.kubeflow.schedules.plan import (
     NOW,
@@ -24,7 +27,6 @@ from pipelines.kubeflow.schedules.plan import (
     plan,
     wanted_schedules,
 )
-from pipelines.kubeflow.server import AbsentError, Kubeflow, TransientError
 
 PHASES = ({"create", "enable"}, {"disable"}, {"delete"})  # the server is looked at before each
 SIGNS = {"create": "+", "enable": "+", "disable": "-", "delete": "x"}  # of a plan

@@ -6,10 +6,10 @@ from typing import Any
 
 import kfp_server_api
 
+from components.common.kubeflow.server import FINISHED, Kubeflow, predicate
 from pipelines.configuration.cron import fires_between
 from pipelines.configuration.schedules import Schedules
 from pipelines.kubeflow.schedules.plan import DIGEST, NOW, Existing, Wanted, prefix, same, to_minute
-from pipelines.kubeflow.server import FINISHED, Kubeflow, predicate
 
 SKEW = timedelta(minutes=1)  # by which the server's clock may be ahead
 

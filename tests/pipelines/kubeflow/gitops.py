@@ -6,8 +6,8 @@ from typing import Any
 
 import yaml
 
+from components.common.kubeflow.server import connect
 from pipelines.kubeflow.schedules.apply import apply, read_git, show_plan
-from pipelines.kubeflow.server import connect
 from tests.pipelines.kubeflow.kfp_state import KfpServer
 
 NIGHTLY = {"cron": "0 30 2 * * *", "config": "run.yaml"}

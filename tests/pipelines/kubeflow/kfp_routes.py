@@ -83,6 +83,7 @@ def _run_routes(server: KfpServer) -> Routes:
         ("DELETE", f"{BASE}/recurringruns/([^/]+)", lambda query, id_: _delete_recurring(server, id_)),
         ("GET", f"{BASE}/runs", lambda query: _list(server, query, server.runs, "runs", api.V2beta1ListRunsResponse)),
         ("POST", f"{BASE}/runs", lambda query, body: _create_run(server, body)),
+        ("POST", f"{BASE}/runs/([^/]+):terminate", lambda query, body, id_: _terminate(server, id_)),
         ("GET", f"{BASE}/runs/([^/]+)", lambda query, id_: _one(server.runs, lambda each: each.run_id == id_)),
         ("GET", "/apis/v1beta1/runs/([^/]+)", lambda query, id_: _run_of_old(server, id_)),
     ]
@@ -245,6 +246,12 @@ def _create_run(server: KfpServer, body: Any) -> Any:
     run.state = "PENDING"
     server.runs.append(run)
     return run
+
+
+def _terminate(server: KfpServer, id_: str) -> dict[str, Any]:
+    run = _one(server.runs, lambda each: each.run_id == id_)
+    run.state = "CANCELING"
+    return EMPTY
 
 
 def _run_of_old(server: KfpServer, id_: str) -> dict[str, Any]:

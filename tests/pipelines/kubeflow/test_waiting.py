@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from components.common.kubeflow.server import connect
 from pipelines.kubeflow import waiting
-from pipelines.kubeflow.server import connect
 from pipelines.kubeflow.workflow import first_failure, read_pods
 from tests.pipelines.kubeflow.argo import pod, workflow
 from tests.pipelines.kubeflow.kfp_server import serve

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from components.common.errors import BadInputError
-from pipelines.kubeflow import server as kubeflow
+from components.common.kubeflow import server as kubeflow
 from tests.pipelines.kubeflow.gitops import NIGHTLY, OURS, applied, names, write_git
 from tests.pipelines.kubeflow.kfp_server import serve
 from tests.pipelines.kubeflow.kfp_state import FAULTS, Fault

@@ -14,10 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from components.common.errors import BadInputError
+from components.common.kubeflow.server import Kubeflow, connect
 from pipelines.configuration.version import PIPELINE
 from pipelines.kubeflow.schedules.apply import apply, read_git
 from pipelines.kubeflow.schedules.plan import REMAINS
-from pipelines.kubeflow.server import Kubeflow, connect
 from tests.pipelines.kubeflow.gitops import DISTANT, NIGHTLY, OURS, applied, names, write_compiled, write_git
 from tests.pipelines.kubeflow.kfp_server import serve
 from tests.pipelines.kubeflow.kfp_state import FAULTS, KfpServer

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.kubeflow.server import connect
+from components.common.kubeflow.server import connect
 from tests.pipelines.kubeflow.gitops import DISTANT, NIGHTLY, OURS, applied, names, planned, write_git
 from tests.pipelines.kubeflow.kfp_server import serve
 from tests.pipelines.kubeflow.kfp_state import Fault, KfpServer

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from components.common.kubeflow.server import connect
 from pipelines.configuration.schedules import load_schedules
 from pipelines.kubeflow.schedules.apply import Git, apply, show_plan
 from pipelines.kubeflow.schedules.plan import wanted_schedules
-from pipelines.kubeflow.server import connect
 from tests.pipelines.kubeflow.gitops import NIGHTLY, OURS, write_git
 from tests.pipelines.kubeflow.kfp_server import serve
 from tests.pipelines.kubeflow.kfp_state import KfpServer

@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 
 from components.common.errors import BadInputError
+from components.common.kubeflow.server import connect
 from pipelines.configuration.version import COMPILED, PIPELINE, version_name
 from pipelines.kubeflow.schedules.apply import read_git, show_plan
-from pipelines.kubeflow.server import connect
 from tests.pipelines.kubeflow.gitops import NIGHTLY, OURS, applied, names, write_compiled, write_git
 from tests.pipelines.kubeflow.kfp_server import serve
 

@@ -25,7 +25,10 @@ PAGE = 200  # the most that the server lists at once
 FINISHED = ("SUCCEEDED", "SKIPPED", "CANCELED", "FAILED")  # states that will not change, the worst last
 AUDIENCE = "pipelines.kubeflow.org"
 ADDRESS = "expected the address of its API server, such as http://ml-pipeline.kubeflow:8888 in the cluster"
-PROJECTED_TOKEN = Path("/var/run/secrets/kubeflow/pipelines/token")
+PROJECTED_TOKENS = (
+    Path("/var/run/secrets/kubeflow/pipelines/token"),  # as kubeflow's PodDefault access-ml-pipeline mounts it
+    Path("/var/run/secrets/kfp/token"),  # as Kubeflow mounts it in the pods of a run, for its launcher
+)
 
 
 class TransientError(BadInputError):
@@ -183,7 +186,7 @@ def _token_file() -> Path | None:
     if named:
         _read_token(Path(named))
         return Path(named)
-    return PROJECTED_TOKEN if PROJECTED_TOKEN.is_file() else None
+    return next((path for path in PROJECTED_TOKENS if path.is_file()), None)
 
 
 def _read_token(path: Path) -> str:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from components.common.errors import BadInputError
-from pipelines.kubeflow import server as kubeflow
-from pipelines.kubeflow.server import AbsentError, TransientError, connect
+from components.common.kubeflow import server as kubeflow
+from components.common.kubeflow.server import AbsentError, TransientError, connect
 from tests.pipelines.kubeflow.kfp_server import serve
 from tests.pipelines.kubeflow.kfp_state import Fault
 
@@ -112,6 +112,14 @@ def test_a_token_that_lacks(monkeypatch, tmp_path):
         (tmp_path / "none").write_text("\n")
         assert "is empty" in mistake(server.url)
     assert server.log == []
+
+
+def test_the_pods_of_a_run_have_a_token_that_kubeflow_mounts(monkeypatch, tmp_path):
+    monkeypatch.delenv("KF_PIPELINES_SA_TOKEN_PATH", raising=False)
+    monkeypatch.setattr(kubeflow, "PROJECTED_TOKENS", (tmp_path / "notebook", tmp_path / "run"))
+    (tmp_path / "run").write_text("of the launcher")
+    with serve(tokens={"of the launcher"}) as server:
+        assert connect(server.url).token == tmp_path / "run"
 
 
 def test_rights_in_a_namespace(monkeypatch):
