@@ -2,19 +2,14 @@
 
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 from components.common.storage import IntegrityError, Stat, Store
-from components.lineage.columns import rows_of
+from components.lineage.reading.columns import in_readers, rows_of
 
 FILES = re.compile(r"datasets/(?P<name>[^/]+)/(?P<version>[0-9a-f]{64})/(?P<file>dataset\.json|index\.parquet)")
 COLUMNS = ("id", "split", "label", "group", "source", "shard")
-READERS = 8  # objects that are read at a time
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 
 class Version(NamedTuple):
@@ -22,12 +17,8 @@ class Version(NamedTuple):
 
     name: str
     version: str
-    index: Stat
+    table: Stat  # index.parquet
     written: float  # when it became the newest, in seconds since 1970
-
-    @property
-    def folder(self) -> str:
-        return f"datasets/{self.name}/{self.version}"
 
 
 class Held(NamedTuple):
@@ -61,17 +52,19 @@ def versions_of(store: Store) -> list[Version]:
 
 
 def held_by(store: Store, versions: Iterable[Version], ids: Sequence[str]) -> list[Held]:
-    """Where these images are, by version in the order given."""
+    """Where images are whose ids begin with one of `ids`, by version in the order given."""
 
     def look(version: Version) -> list[Held]:
-        key = f"{version.folder}/index.parquet"
-        try:
-            rows = rows_of(store, key, version.index.size, "id", ids, COLUMNS)
-        except KeyError:  # removed since it was listed
-            return []
-        return [Held(version.name, version.version, **row) for row in rows]
+        rows = rows_of(store, version.table, "id", ids, COLUMNS)
+        return [Held(version.name, version.version, **row) for row in rows.to_pylist()] if rows else []
 
     return [one for found in in_readers(look, versions) for one in found]
+
+
+def near_duplicates(store: Store, version: Version, group: str) -> list[str]:
+    """Ids of the images of one group of near-duplicates, in order."""
+    rows = rows_of(store, version.table, "group", [group], ["id"])
+    return rows["id"].to_pylist() if rows else []
 
 
 def about(store: Store, name: str, version: str) -> dict[str, Any] | None:
@@ -83,9 +76,3 @@ def about(store: Store, name: str, version: str) -> dict[str, Any] | None:
         return None
     except ValueError as error:
         raise IntegrityError(f"{store.uri}/{key}: expected JSON, found something else ({error}); restore it") from None
-
-
-def in_readers(act: Callable[[T], R], items: Iterable[T]) -> list[R]:
-    """What `act` makes of each item, in their order; each waits for the store, so several go at a time."""
-    with ThreadPoolExecutor(READERS) as readers:
-        return list(readers.map(act, items))

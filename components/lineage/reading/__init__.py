@@ -1,0 +1,1 @@
+"""What a store knows of images: versions of datasets, candidates, answers of people, the serving log."""
