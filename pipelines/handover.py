@@ -15,6 +15,7 @@ MODULES = {
     "example": "components.ingest.example",
     "label": "components.labelling",
     "labels": "components.labels",
+    "lineage": "components.lineage",
     "predict": "components.predict.command",
     "release": "components.releases",
     "serve": "components.serve",
@@ -86,6 +87,8 @@ def _told(
         return ([*which, "--rule", config.sample.contradictions] if verb else []), rest
     if name in ("predict", "serve"):
         return [place], rest
+    if name == "lineage":
+        return [*which, *(["--log", config.monitor.log] if config.monitor.log else [])], rest
     if verb == ["verify"]:
         version = [word for word in rest[:1] if not word.startswith("-")]
         return ["/".join([place, *version])], rest[len(version) :]

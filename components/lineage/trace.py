@@ -28,6 +28,17 @@ HOW = (LABELLED, PROPAGATED, UNLABELLED, *SPLITS[1:], HELD_OUT, UNKNOWN)
 """What an image was to a release. PROPAGATED: it learned a label that near neighbours gave. With the label of an image
 that was held out, `validation` chose among the model's states, `calibration` fitted temperature and thresholds, and
 `test` only measured."""
+MEANS = {
+    LABELLED: "learned from its label",
+    PROPAGATED: "learned a label that its neighbours gave",
+    UNLABELLED: "learned from it without a label",
+    SPLITS[1]: "its label chose among states of the model",
+    SPLITS[2]: "its label fitted confidence and thresholds",
+    SPLITS[3]: "its label measured, and taught nothing",
+    HELD_OUT: "held out, neither learned from nor measured by",
+    UNKNOWN: "nobody can say",
+}
+"""The same in words."""
 LEARNED = (LABELLED, PROPAGATED, UNLABELLED, *SPLITS[1:3])
 """After which of these a release would be another one without the image."""
 
@@ -44,6 +55,7 @@ class Learned(NamedTuple):
     why: str = ""  # what is not known, in a sentence
     label: str = ""  # that the release has of it
     by: str = ""  # who gave that
+    dataset: str = ""  # id of the version that the release is made of
 
     @property
     def learned(self) -> bool | None:
@@ -80,7 +92,7 @@ def releases_of_all(store: Store, ids: Sequence[str]) -> dict[str, list[Learned]
         given = given_in(labels, ids)
         name, dataset = release.get("dataset_name", ""), release.get("digests", {}).get("dataset", "")
         return [
-            Learned(model, version, how_of(row), label=row["label"], by=row["annotator"] or row["source"])
+            Learned(model, version, how_of(row), "", row["label"], row["annotator"] or row["source"], dataset)
             if (row := given.get(image))
             else _without_label(
                 model, version, name, dataset, (name, dataset) in there, held.get((name, dataset, image))
@@ -129,4 +141,4 @@ def _without_label(
         )
     if held is None:
         return None
-    return Learned(model, version, UNLABELLED if held.split == TRAIN else HELD_OUT)
+    return Learned(model, version, UNLABELLED if held.split == TRAIN else HELD_OUT, dataset=dataset)

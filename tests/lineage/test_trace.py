@@ -1,6 +1,5 @@
 """Which releases learned from an image, as what, and what nobody knows any more."""
 
-
 import pytest
 
 from components.common.artifacts import SPLITS, TRAIN
