@@ -11,8 +11,9 @@ from components.common.commands import run_command
 from components.common.errors import BadInputError
 from components.common.files import json_text, write_text
 from components.common.storage import Store
-from components.lineage import graphs, image, label, release
+from components.lineage import graphs
 from components.lineage.graph import Graph
+from components.lineage.known import image, label, release
 from components.lineage.picture.svg import picture
 from components.lineage.prov import document
 from components.lineage.reading.served import log_of

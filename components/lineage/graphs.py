@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
+from components.common.files import json_text
 from components.common.storage import Store
 from components.lineage.graph import ACTIVITY, AGENT, ENTITY, Edge, Graph, Node, graph_of
-from components.lineage.image import Image
-from components.lineage.label import AGREES, TAKEN, Labels
+from components.lineage.known.image import Image
+from components.lineage.known.label import AGREES, TAKEN, Labels
+from components.lineage.known.release import Release, purposes, settings_of, wanted_from
 from components.lineage.nodes import (
     counted,
     dataset_node,
@@ -21,7 +23,6 @@ from components.lineage.nodes import (
 )
 from components.lineage.reading.said import STANDS, Given
 from components.lineage.reading.served import Served
-from components.lineage.release import Release, purposes, wanted_from
 from components.lineage.trace import UNKNOWN, Learned
 from components.releases.history import COMMITTED, PUBLISHED
 
@@ -41,7 +42,7 @@ def of_image(image: Image) -> Graph:
         edges.append(Edge(centre.key, dataset.key, "hadMember", one.split))
     parts = [label_parts(given) for given in image.given]
     parts += [_learned(image.id, one, standing, names) for one in image.releases if one.how != UNKNOWN]
-    parts += [_served(centre, one) for one in image.served or ()]
+    parts += [_served(centre, one) for one in image.served]
     for some, more in parts:
         nodes += some
         edges += more
@@ -79,7 +80,12 @@ def of_release(release: Release, store: Store) -> Graph:
         "run",
         short(str(about.get("run", {}).get("key") or "")) or "of an unknown key",
         tuple(f"{role}: {_short_image(image)}" for role, image in sorted(release.images.items())),
-        {"key": about.get("run", {}).get("key"), "images": [*release.images.values()], "seed": about.get("seed")},
+        {
+            "key": about.get("run", {}).get("key"),
+            "images": [*release.images.values()],
+            "seed": about.get("seed"),
+            "settings": json_text(settings_of(release)),
+        },
     )
     nodes, edges = [centre, run], [Edge(run.key, centre.key, "wasGeneratedBy")]
     for some, more in (_sources(release, run), _labels(release, run, store), _decisions(release, centre)):

@@ -13,6 +13,7 @@ from components.common.storage import IntegrityError, Stat, Store
 
 WHOLE = 1 << 17  # bytes up to which an object is read at once: one request instead of three
 READERS = 16  # objects that are read at a time
+ROWS = 1 << 16  # of them that are held at a time
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -57,9 +58,13 @@ def rows_of(store: Store, stat: Stat, column: str, wanted: Sequence[str], column
         with _open(store, stat) as file:
             there = [name for name in columns if name in file.schema_arrow.names]
             for group in _groups(file, column, wanted):
-                rows = _matching(file.read_row_group(group, [column], use_threads=False)[column], wanted)
-                if len(rows):
-                    found.append(file.read_row_group(group, there, use_threads=False).take(rows))
+                rows = [_matching(texts.column(0), wanted) for texts in _batches(file, group, [column])]
+                if any(map(len, rows)):
+                    found += [
+                        batch.take(some)
+                        for batch, some in zip(_batches(file, group, there), rows, strict=True)
+                        if len(some)
+                    ]
     except KeyError as gone:
         if gone.args == (stat.key,):
             return None
@@ -67,13 +72,13 @@ def rows_of(store: Store, stat: Stat, column: str, wanted: Sequence[str], column
     except (ValueError, OSError, pa.ArrowException) as error:
         why = f"no table with a column {column} that can be read ({type(error).__name__})"
         raise IntegrityError(f"{store.uri}/{stat.key}: {why}; restore it") from None
-    return pa.concat_tables(found) if found else None
+    return pa.Table.from_batches(found) if found else None
 
 
-def in_readers(act: Callable[[T], R], items: Iterable[T]) -> list[R]:
+def in_readers(act: Callable[[T], R], items: Iterable[T], readers: int = READERS) -> list[R]:
     """What `act` makes of each item, in their order; each waits for the store, so several go at a time."""
-    with ThreadPoolExecutor(READERS) as readers:
-        return list(readers.map(act, items))
+    with ThreadPoolExecutor(readers) as pool:
+        return list(pool.map(act, items))
 
 
 def _open(store: Store, stat: Stat) -> pq.ParquetFile:
@@ -97,7 +102,13 @@ def _groups(file: pq.ParquetFile, column: str, wanted: Sequence[str]) -> Iterato
             yield group
 
 
-def _matching(texts: pa.ChunkedArray, wanted: Sequence[str]) -> pa.Array:
+def _batches(file: pq.ParquetFile, group: int, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Columns of a row group, so many rows at a time that memory does not grow with it; in the order of `columns`."""
+    for batch in file.iter_batches(ROWS, [group], list(columns), use_threads=False):
+        yield batch.select(columns)
+
+
+def _matching(texts: pa.Array, wanted: Sequence[str]) -> pa.Array:
     """Places of the texts that begin with one of `wanted`, ascending."""
     found = None
     for length in sorted({len(text) for text in wanted}):

@@ -9,6 +9,7 @@ from components.common.storage import IntegrityError, Stat, Store
 from components.lineage.reading.columns import in_readers, rows_of
 
 FILES = re.compile(r"datasets/(?P<name>[^/]+)/(?P<version>[0-9a-f]{64})/(?P<file>dataset\.json|index\.parquet)")
+READERS = 4  # tables of a million rows that are read at a time
 COLUMNS = ("id", "split", "label", "group", "source", "shard")
 
 
@@ -58,7 +59,7 @@ def held_by(store: Store, versions: Iterable[Version], ids: Sequence[str]) -> li
         rows = rows_of(store, version.table, "id", ids, COLUMNS)
         return [Held(version.name, version.version, **row) for row in rows.to_pylist()] if rows else []
 
-    return [one for found in in_readers(look, versions) for one in found]
+    return [one for found in in_readers(look, versions, READERS) for one in found]
 
 
 def near_duplicates(store: Store, version: Version, group: str) -> list[str]:

@@ -48,8 +48,9 @@ class Release(NamedTuple):
     figures: dict[str, Any]  # of metrics.json
     images: dict[str, str]  # containers that it was made in, by role
     candidates: str  # key of what was asked for; empty where labels.json does not say
+    network: dict[str, Any]  # classifier.json
     served: Span | None
-    has_log: bool  # whether the serving log was looked at
+    log: str  # where servers log to; empty where that was not looked at
     unknown: list[str]  # sentences
 
     @property
@@ -102,8 +103,9 @@ def release_of(store: Store, model: str, version: str, log: Store | None) -> Rel
         file("metrics.json", {}),
         _containers(statement),
         str(file("labels.json", {}).get("candidates", "")),
+        file("classifier.json", {}),
         None if log is None else served_by(log, model, version),
-        log is not None,
+        log.uri if log else "",
         [*unknown, *untold, *([] if log else ["what it answered: the serving log was not looked at"])],
     )
 
@@ -124,6 +126,8 @@ def told(release: Release, store: Store) -> Iterator[str]:
         "labels": _labels(release),
         "candidates": f"{store.uri}/{release.candidates}" if release.candidates else "",
         "asked for": wanted_from(about),
+        "encoder": _encoder(release),
+        "trained by": _training(release),
         "code": f"{short(code)}{' (as it runs here)' if code == code_digest() else ''}" if code else "",
         "run": short(str(about.get("run", {}).get("key") or "")),
         "seed": f"{about['seed']}, {about.get('threads')} threads" if "seed" in about else "",
@@ -177,16 +181,39 @@ def _sections(release: Release) -> Iterator[Section]:
         for event in release.events
     ]
     yield Section("decisions", events, "none was noted")
-    if release.has_log:
+    if release.log:
         span = release.served
         rows = [{"answers": f"{span.answers:,}", "from": moment(span.first), "to": moment(span.last)}] if span else []
-        yield Section("answers", rows, "none in the serving log, which is a sample")
+        yield Section("answers", rows, f"none in {release.log}, a sample of what is served")
+
+
+def _encoder(release: Release) -> str:
+    """The network, and how it was pretrained; the digest of the encoder alone is recorded nowhere."""
+    model, pretrained = release.network.get("model", {}), settings_of(release).get("pretrain", {})
+    if not model:
+        return ""
+    size = f"{model['architecture']} at {model['image_size']} px"
+    return f"{size}, pretrained for {pretrained['epochs']:g} epochs" if "epochs" in pretrained else size
+
+
+def _training(release: Release) -> str:
+    """The stage that the weights are of."""
+    network = release.network
+    why = f", which handed on what it was given: {network['why']}" if network.get("handed_on") else ""
+    return f"{network['stage']}{why}" if "stage" in network else ""
+
+
+def settings_of(release: Release) -> dict[str, Any]:
+    """Settings of the whole run, by stage, as far as the release has them."""
+    found = release.about.get("run", {}).get("settings")
+    return found if isinstance(found, dict) else {}
 
 
 def _dataset(release: Release) -> str:
     digest = release.about.get("digests", {}).get("dataset", "")
     which = f"{release.about.get('dataset_name', '')} {short(digest)}".strip()
-    counts = (release.dataset or {}).get("counts", {})
+    known = (release.dataset or {}).get("counts", {})
+    counts = {split: known[split] for split in SPLITS if split in known}
     return f"{which}, {sum(counts.values()):,} images ({counted(counts)})" if counts else f"{which}, which is gone"
 
 

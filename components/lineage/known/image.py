@@ -10,7 +10,7 @@ from components.lineage.nodes import moment, short
 from components.lineage.reading.asked import Asked, asked_about
 from components.lineage.reading.said import Given, answers_about, by_time, fates, now_called
 from components.lineage.reading.served import Served, served_about
-from components.lineage.reading.versions import Held, held_by, near_duplicates, versions_of
+from components.lineage.reading.versions import Held, about, held_by, near_duplicates, versions_of
 from components.lineage.told import Section, lines_of
 from components.lineage.trace import MEANS, UNKNOWN, Learned, releases_of
 from components.releases.champion import champion
@@ -23,6 +23,7 @@ class Image(NamedTuple):
 
     id: str
     held: list[Held]
+    shards: list[str]  # of `held`: keys of the files that have its bytes; empty where nobody knows
     near: list[str]  # ids of its near-duplicates in the newest version that holds it
     asked: list[Asked]
     given: list[Given]
@@ -30,7 +31,8 @@ class Image(NamedTuple):
     called: dict[str, str]  # classes that were renamed
     releases: list[Learned]
     champions: dict[str, str]  # by model
-    served: list[Served] | None  # None where the serving log was not looked at
+    log: str  # where servers log to; empty where that was not looked at
+    served: list[Served]
 
 
 def image_of(store: Store, image: str, names: list[str], log: Store | None) -> Image:
@@ -48,6 +50,7 @@ def image_of(store: Store, image: str, names: list[str], log: Store | None) -> I
     return Image(
         image,
         held,
+        [_shard(store, one) for one in held],
         near,
         asked_about(store, [image]),
         given,
@@ -55,7 +58,8 @@ def image_of(store: Store, image: str, names: list[str], log: Store | None) -> I
         called,
         releases,
         champions,
-        None if log is None else served_about(log, [image]),
+        log.uri if log else "",
+        served_about(log, [image]) if log else [],
     )
 
 
@@ -65,9 +69,9 @@ def told(image: Image) -> Iterator[str]:
     learned = sum(one.learned is True for one in known)
     facts = {
         "near-duplicates": ", ".join(map(short, image.near)),
-        "learned from by": f"{learned:,} of the {len(known):,} releases below" if known else "no release that is known",
+        "learned from it": f"{learned:,} of the {len(known):,} releases below" if known else "no release that is known",
     }
-    more = ["what was answered about it: the serving log was not looked at"] if image.served is None else []
+    more = [] if image.log else ["what was answered about it: the serving log was not looked at"]
     yield from lines_of(f"image {image.id}", facts, _sections(image), [*untold(image.releases), *more])
 
 
@@ -99,24 +103,33 @@ def untold(releases: Sequence[Learned]) -> list[str]:
 
 
 def _sections(image: Image) -> Iterator[Section]:
-    yield Section("datasets", [_held(one) for one in image.held], "none holds it")
+    held = [_held(one, shard) for one, shard in zip(image.held, image.shards, strict=True)]
+    yield Section("datasets", held, "none holds it")
     yield Section("asked", [_asked(one) for one in image.asked], "no candidates that are still there hold it")
     answers = [_given(one, fate, image.called) for one, fate in zip(image.given, image.fates, strict=True)]
     yield Section("labels of people", answers, "nobody answered about it")
     yield releases_section(image.releases, image.champions)
-    if image.served is not None:
+    if image.log:
         newest = image.served[-SHOWN:]
         more = f" (the newest {SHOWN} of {len(image.served):,})" if len(image.served) > SHOWN else ""
-        yield Section(f"answers{more}", [_served(one) for one in newest], "none in the serving log, which is a sample")
+        yield Section(
+            f"answers{more}", [_served(one) for one in newest], f"none in {image.log}, a sample of what is served"
+        )
 
 
-def _held(one: Held) -> dict[str, str]:
+def _shard(store: Store, one: Held) -> str:
+    shards = (about(store, one.dataset, one.version) or {}).get("shards", [])
+    return str(shards[one.shard]["key"]) if one.shard < len(shards) else ""
+
+
+def _held(one: Held, shard: str) -> dict[str, str]:
     return {
         "dataset": one.dataset,
         "version": one.version,
         "split": one.split,
         "label_of_source": one.label or "",
         "path": one.source,
+        "shard": shard,
     }
 
 

@@ -39,7 +39,11 @@ class Labels(NamedTuple):
 def labels_of(store: Store, name: str, batch: str = "", image: str = "", person: str = "") -> Labels:
     """The answers of a batch, or of a person about one image or all. Raises BadInputError where there are none."""
     if batch:
-        which, found = f"labels of batch {batch.removesuffix('.parquet')}", answers_in(store, name, batch)
+        found = answers_in(store, name, batch)
+        names = sorted({one.batch.rpartition("/")[2] for one in found})
+        if len(names) > 1:
+            raise BadInputError(f"{batch}: more than one batch begins so: {', '.join(names[:5])}; give more digits")
+        which = f"labels of batch {(names or [batch])[0].removesuffix('.parquet')}"
     elif image:
         which = f"what {person} said of image {short(image)}"
         found = [one for one in answers_about(store, name, [image]) if one.answer.annotator == person]
