@@ -10,6 +10,7 @@ from components.common.errors import BadInputError
 
 if TYPE_CHECKING:
     from components.plan.settings import RunSettings
+    from pipelines.configuration.config import RunConfig
 
 MODULES = {
     "example": "components.ingest.example",
@@ -76,7 +77,7 @@ def _which(name: str, words: list[str]) -> tuple[argparse.Namespace, list[str]]:
 
 
 def _told(
-    name: str, verb: list[str], file: Path, config: "RunSettings", rest: list[str]
+    name: str, verb: list[str], file: Path, config: "RunConfig", rest: list[str]
 ) -> tuple[list[str], list[str]]:
     """What a configuration says to a command, as its first words, and the words of the user."""
     which = ["--name", config.name, "--store", config.store]

@@ -9,7 +9,7 @@ from components.common.files import sha256_file
 from components.common.storage import Store
 from components.lineage.reading.said import NAME, answers_about
 from components.lineage.reading.served import served_about
-from components.lineage.reading.versions import held_by, versions_of
+from components.lineage.versions import held_by, versions_of
 from components.releases import champion as champions
 from components.releases.deciding.options import SHORTEST, Which, versions
 

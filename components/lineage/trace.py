@@ -17,7 +17,7 @@ from components.common.errors import BadInputError
 from components.common.parquet import read_table
 from components.common.storage import Store
 from components.lineage.reading.columns import in_readers
-from components.lineage.reading.versions import Held, held_by, versions_of
+from components.lineage.versions import Held, held_by, versions_of
 from components.releases.bundle import verified_file, verified_release
 
 LABELLED = "labelled"  # its own label taught the model

@@ -10,9 +10,9 @@ from components.lineage.nodes import moment, short
 from components.lineage.reading.asked import Asked, asked_about
 from components.lineage.reading.said import Given, answers_about, by_time, fates, now_called
 from components.lineage.reading.served import Served, served_about
-from components.lineage.reading.versions import Held, about, held_by, near_duplicates, versions_of
 from components.lineage.told import Section, lines_of
 from components.lineage.trace import MEANS, UNKNOWN, Learned, releases_of
+from components.lineage.versions import Held, about, held_by, near_duplicates, versions_of
 from components.releases.champion import champion
 
 SHOWN = 20  # answers of the log that the text tells, the newest

@@ -15,9 +15,9 @@ from components.labels.store import LabelStore
 from components.lineage.nodes import counted, moment, short
 from components.lineage.reading.columns import rows_of
 from components.lineage.reading.served import Span, served_by
-from components.lineage.reading.versions import about, versions_of
 from components.lineage.told import Section, lines_of
 from components.lineage.trace import UNLABELLED, how_of, read_labels
+from components.lineage.versions import about, versions_of
 from components.releases import champion as champions
 from components.releases.bundle import verified_file, verified_release
 from components.releases.deciding.listing import state_of
@@ -149,7 +149,7 @@ def images_in(store: Store, release: Release) -> Iterator[tuple[str, str, str, s
         ids.add(row["id"])
         yield row["id"], how_of(row), row["label"], row["annotator"] or row["source"]
     which = (release.dataset["name"], release.dataset["id"])
-    table = next(one.table for one in versions_of(store) if (one.name, one.version) == which)
+    table = next(one.index for one in versions_of(store) if (one.name, one.version) == which)
     rows = rows_of(store, table, "split", [TRAIN], ["id"])
     for image in rows["id"].to_pylist() if rows else ():
         if image not in ids:

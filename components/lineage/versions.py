@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from components.common.storage import IntegrityError, Stat, Store
@@ -13,12 +14,13 @@ READERS = 4  # tables of a million rows that are read at a time
 COLUMNS = ("id", "split", "label", "group", "source", "shard")
 
 
-class Version(NamedTuple):
+@dataclass(frozen=True)
+class Version:
     """A version of a dataset that is whole."""
 
     name: str
     version: str
-    table: Stat  # index.parquet
+    index: Stat  # index.parquet
     written: float  # when it became the newest, in seconds since 1970
 
 
@@ -56,7 +58,7 @@ def held_by(store: Store, versions: Iterable[Version], ids: Sequence[str]) -> li
     """Where images are whose ids begin with one of `ids`, by version in the order given."""
 
     def look(version: Version) -> list[Held]:
-        rows = rows_of(store, version.table, "id", ids, COLUMNS)
+        rows = rows_of(store, version.index, "id", ids, COLUMNS)
         return [Held(version.name, version.version, **row) for row in rows.to_pylist()] if rows else []
 
     return [one for found in in_readers(look, versions, READERS) for one in found]
@@ -64,7 +66,7 @@ def held_by(store: Store, versions: Iterable[Version], ids: Sequence[str]) -> li
 
 def near_duplicates(store: Store, version: Version, group: str) -> list[str]:
     """Ids of the images of one group of near-duplicates, in order."""
-    rows = rows_of(store, version.table, "group", [group], ["id"])
+    rows = rows_of(store, version.index, "group", [group], ["id"])
     return rows["id"].to_pylist() if rows else []
 
 
