@@ -76,9 +76,7 @@ def _which(name: str, words: list[str]) -> tuple[argparse.Namespace, list[str]]:
     return parser.parse_known_args(words)
 
 
-def _told(
-    name: str, verb: list[str], file: Path, config: "RunConfig", rest: list[str]
-) -> tuple[list[str], list[str]]:
+def _told(name: str, verb: list[str], file: Path, config: "RunConfig", rest: list[str]) -> tuple[list[str], list[str]]:
     """What a configuration says to a command, as its first words, and the words of the user."""
     which = ["--name", config.name, "--store", config.store]
     place = f"{config.store.rstrip('/')}/releases/{config.name}"

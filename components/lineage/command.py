@@ -36,8 +36,11 @@ EXAMPLES = """examples:
 -c my.yaml says which store: `name`, `store`, `object_store` and `monitor.log` of a run configuration; --name and
 --store do too, or a place such as s3://bucket/prefix/releases/mnist as the first word.
 """
-DETAILS = f"""\
-Tell what came of what. THING is {EXPECTED.removeprefix("expected ")}; without THING, the champion.
+DETAILS = """\
+Tell what came of what. THING is
+  a release: its first digits, or `champion`, which is meant without THING;
+  an image: its id, the first digits of it, or its file;
+  labels: a batch such as 0002-3f9c12ab, image@who, or @who.
 
 It reads names and digests, no pixels: release.json and the labels of each release, the part of each dataset's index
 that may hold the image, and of the labels and the serving log the columns that are asked about."""

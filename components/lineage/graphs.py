@@ -27,6 +27,7 @@ from components.lineage.trace import UNKNOWN, Learned
 from components.releases.history import COMMITTED, PUBLISHED
 
 Parts = tuple[list[Node], list[Edge]]
+PEOPLE = ("file", "store")  # sources of labels that people gave
 
 
 def of_image(image: Image) -> Graph:
@@ -173,6 +174,8 @@ def _labels(release: Release, run: Node, store: Store) -> Parts:
         given = [one for one in release.teachers if one.who == who]
         rounds = ", ".join(str(one.round) for one in given if one.round)
         person = person_node(who, *([f"round {rounds}"] if rounds else []))
+        if given[0].source not in PEOPLE:
+            person = person._replace(what="source")
         nodes.append(person)
         count = sum(sum(one.counts.values()) for one in given)
         edges.append(Edge(person.key, labels.key, "wasAttributedTo", f"{count:,} label{'s' if count > 1 else ''}"))
@@ -197,14 +200,14 @@ def _decisions(release: Release, centre: Node) -> Parts:
     for event in release.events:
         if event["what"] in (PUBLISHED, COMMITTED):
             continue
-        other = event["version"] != release.version
+        other = [f"of {short(event['version'])}"] if event["version"] != release.version else []
         decision = Node(
             our_name("decision", release.model, str(event["number"])),
             ACTIVITY,
             "decision",
-            f"{short(event['version'])} {event['what']}" if other else event["what"],
-            (moment(event["when"])[:16], f"by {event['who']}"),
-            {"started": event["when"], "ended": event["when"], "what": event["what"], "why": event["why"]},
+            event["what"],
+            (*other, moment(event["when"])[:16], f"by {event['who']}"),
+            {"started": event["when"], "ended": event["when"], "version": event["version"], "why": event["why"]},
         )
         person = person_node(event["who"])
         nodes += [decision, person]

@@ -3,6 +3,10 @@
 A lookup costs the names of all objects under `datasets/` and `releases/`, release.json and labels.parquet of each
 release, and of each version's index.parquet the end and the part that may hold the image, as ids stand in order. Labels
 are verified by their digest; an index is not, which would cost reading all of it (`gleaner release verify` does).
+
+With 3 versions of a million images and 50 releases of 10,000 labels on an S3 server of the same machine, `gleaner
+lineage IMAGE --releases` takes 2.6 s ± 0.5 (n=5, its start included) and 0.31 GB, on 2 cores that were not idle (Intel
+Xeon, `python -m tests.bench lineage`).
 """
 
 import re

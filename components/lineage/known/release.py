@@ -30,6 +30,7 @@ PERSON = "store"  # source of a label that the label store has, with its round
 class Teachers(NamedTuple):
     """Labels of one kind: who gave them, in which round, and how many for each purpose."""
 
+    source: str  # as of a label: oracle, source, file, store or propagated
     who: str
     round: int  # 0 where nobody noted it
     counts: dict[str, int]
@@ -246,12 +247,12 @@ def _teachers(
             rounds = {(answer.id, answer.annotator): answer.round for answer in answers}
         except BadInputError as error:
             untold.append(f"in which rounds its labels were given: {error}")
-    counts: dict[tuple[str, int], Counter[str]] = {}
+    counts: dict[tuple[str, str, int], Counter[str]] = {}
     for row in rows:
         who = row["annotator"] or row["source"]
-        which = (who if row["source"] != PROPAGATED else PROPAGATED, rounds.get((row["id"], who), 0))
+        which = (row["source"], who if row["source"] != PROPAGATED else PROPAGATED, rounds.get((row["id"], who), 0))
         counts.setdefault(which, Counter())[row["purpose"]] += 1
-    return [Teachers(*which, dict(some)) for which, some in sorted(counts.items())], untold
+    return [Teachers(*which, dict(some)) for which, some in sorted(counts.items(), key=lambda one: one[0][1:])], untold
 
 
 def _containers(statement: dict[str, Any]) -> dict[str, str]:
