@@ -93,7 +93,8 @@ def _few(graph: Graph) -> tuple[list[Node], list[Edge]]:
     for edge in drawn:
         ends = stands.get(edge.cause, edge.cause), stands.get(edge.effect, edge.effect)
         if ends[0] != ends[1]:
-            joining.setdefault(ends, edge._replace(cause=ends[0], effect=ends[1]))
+            word = edge.word if ends == (edge.cause, edge.effect) else ""  # of several it may not be true
+            joining.setdefault(ends, Edge(*ends, edge.relation, word))
     return kept, list(joining.values())
 
 
