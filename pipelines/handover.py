@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from components.common.errors import BadInputError
 
 if TYPE_CHECKING:
-    from components.plan.settings import RunSettings
     from pipelines.configuration.config import RunConfig
 
 MODULES = {
@@ -94,7 +93,7 @@ def _told(name: str, verb: list[str], file: Path, config: "RunConfig", rest: lis
     return ([*which, *(_outside(config) if verb[0] in DECIDING else [])] if verb else []), rest
 
 
-def _outside(config: "RunSettings") -> list[str]:
+def _outside(config: "RunConfig") -> list[str]:
     """Who is told of a decision, as flags."""
     gitops, registry = config.release.gitops, config.release.registry
     flags = ["--registry", registry] if registry else []
