@@ -12,7 +12,7 @@ import pytest
 from components.common.artifacts import TRAIN
 from components.common.data.images import png
 from tests import tiny
-from tests.lineage.world import ANNA, BOB, CLEO, World, copied, says
+from tests.lineage.world import ANNA, BOB, CLEO, LOOK, World, copied, says
 
 ROOT = Path(__file__).parents[2]
 
@@ -76,7 +76,8 @@ def test_an_image_that_only_a_server_saw(world: World, capsys):
     text = says(capsys, world.uri, world.new[:4])
     assert "learned from it  no release that is known" in text
     assert "datasets: none holds it" in text
-    assert "look 12   -     new to the model   monitor/digits/looks/000012/candidates.parquet" in text
+    asked = f"look 12   -     new to the model   {LOOK}/0123456789abcdef/candidates.parquet"
+    assert section(text, "asked") == [asked]
     (answer,) = section(text, "answers")
     assert f"digits {world.second}" in answer
     assert "the serving log was not looked at" in says(capsys, world.uri, world.new, "--no-log")

@@ -26,6 +26,7 @@ from tests import tiny
 
 START = datetime(2026, 11, 2, 9, tzinfo=UTC)
 ANNA, BOB, CLEO = "anna", "bob", "Cléo Ørsted"
+LOOK = "monitor/digits/looks/000012"
 SETTINGS: dict[str, Any] = {"sample": {"label_access": "store"}}
 
 
@@ -141,7 +142,12 @@ class World:
         self.store.write("candidates/digits/0123456789ab/summary.json", json_text({"format": 1, "round": 1}).encode())
         look = pa.table({"id": [self.new], "reason": ["new to the model"], "distance": [0.4]})
         save_table(folder / "look.parquet", look, look.schema)
-        self.store.write("monitor/digits/looks/000012/candidates.parquet", (folder / "look.parquet").read_bytes())
+        files = {}
+        for folder_of in ("0123456789abcdef", "fedcba9876543210"):  # the second was written by one that was killed
+            files["candidates.parquet"] = {"key": f"{LOOK}/{folder_of}/candidates.parquet"}
+            self.store.write(files["candidates.parquet"]["key"], (folder / "look.parquet").read_bytes())
+            if self.store.stat(f"{LOOK}.json") is None:
+                self.store.write(f"{LOOK}.json", json_text({"format": 1, "number": 12, "files": files}).encode())
 
     def image(self, row: Any) -> str:
         return str(self.ids[row])

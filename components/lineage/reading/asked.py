@@ -10,7 +10,7 @@ from components.lineage.reading.columns import in_readers, rows_of
 
 TABLES = re.compile(
     r"(?P<folder>candidates/(?P<name>[^/]+)/[0-9a-f]{12})/candidates\.parquet"
-    r"|monitor/(?P<model>[^/]+)/looks/(?P<look>\d+)/(?P<kind>candidates|audit)\.parquet"
+    r"|(?P<written>monitor/(?P<model>[^/]+)/looks/(?P<look>\d+))/[0-9a-f]+/(?P<kind>candidates|audit)\.parquet"
 )
 COLUMNS = ("id", "purpose", "rank", "reason")
 DRAWN = "drawn at random, to measure what is served"
@@ -43,6 +43,8 @@ def asked_about(store: Store, ids: Sequence[str]) -> list[Asked]:
         rows = rows_of(store, stat, "id", ids, COLUMNS)
         if rows is None:
             return []
+        if match["look"] and stat.key not in _files(store, f"{match['written']}.json"):
+            return []  # of a monitor that was killed, or whose look another one was faster with
         if match["look"]:
             where, what, reason = stat.key, f"look {int(match['look'])}", DRAWN if match["kind"] == "audit" else ""
         else:
@@ -55,10 +57,20 @@ def asked_about(store: Store, ids: Sequence[str]) -> list[Asked]:
     return [one for found in in_readers(look, tables) for one in found]
 
 
+def _files(store: Store, look: str) -> list[str]:
+    """Keys of the files that a look names; none where there is no such look."""
+    return [file["key"] for file in _json(store, look).get("files", {}).values()]
+
+
 def _round(store: Store, folder: str) -> str:
     """The round that candidates were asked in, where their summary says one."""
-    try:
-        about: dict[str, Any] = json.loads(store.read(f"{folder}/summary.json"))
-    except (KeyError, ValueError):  # being published or removed
-        return ""
+    about = _json(store, f"{folder}/summary.json")
     return f"round {about['round']}" if about.get("round") else ""
+
+
+def _json(store: Store, key: str) -> dict[str, Any]:
+    """A JSON object of the store; empty while it is being published or removed."""
+    try:
+        return json.loads(store.read(key))
+    except (KeyError, ValueError):
+        return {}
