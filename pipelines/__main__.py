@@ -29,6 +29,7 @@ EXAMPLES = """examples:
   gleaner predict --object-store demo/objects s3://gleaner/releases/mnist photo.png
   gleaner batch s3://b/store/releases/mnist s3://b/in -o s3://b/answers.parquet --workers 4
   gleaner release list -c my.yaml               every release; approve, reject, rollback, history
+  gleaner lineage photo.png -c my.yaml          which releases learned from an image, and what came of what
   gleaner serve -c my.yaml                      answer over HTTP with the champion
   gleaner label -c my.yaml                      label images in the browser, with the keyboard
   gleaner labels status -c my.yaml              what people answered, where they disagree, what waits
@@ -97,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("example", help="write an example data set as a folder: gleaner example NAME DIR")
     commands.add_parser("predict", help="classify images with a release: gleaner predict RELEASE IMAGES…")
     commands.add_parser("release", help="decide: gleaner release list|show|verify|reproduce|approve|reject|rollback|…")
+    commands.add_parser("lineage", help="what came of what: gleaner lineage RELEASE|IMAGE|LABEL -c my.yaml")
     commands.add_parser("serve", help="answer over HTTP with a release: gleaner serve RELEASE")
     commands.add_parser("label", help="a page to label on, in the browser: gleaner label -c my.yaml")
     commands.add_parser("labels", help="what people answered: gleaner labels import|export|status|rename|withdraw")

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 from components.common.errors import BadInputError
 
 if TYPE_CHECKING:
-    from components.plan.settings import RunSettings
+    from pipelines.configuration.config import RunConfig
 
 MODULES = {
     "example": "components.ingest.example",
     "label": "components.labelling",
     "labels": "components.labels",
+    "lineage": "components.lineage",
     "predict": "components.predict.command",
     "release": "components.releases",
     "serve": "components.serve",
@@ -74,9 +75,7 @@ def _which(name: str, words: list[str]) -> tuple[argparse.Namespace, list[str]]:
     return parser.parse_known_args(words)
 
 
-def _told(
-    name: str, verb: list[str], file: Path, config: "RunSettings", rest: list[str]
-) -> tuple[list[str], list[str]]:
+def _told(name: str, verb: list[str], file: Path, config: "RunConfig", rest: list[str]) -> tuple[list[str], list[str]]:
     """What a configuration says to a command, as its first words, and the words of the user."""
     which = ["--name", config.name, "--store", config.store]
     place = f"{config.store.rstrip('/')}/releases/{config.name}"
@@ -86,13 +85,15 @@ def _told(
         return ([*which, "--rule", config.sample.contradictions] if verb else []), rest
     if name in ("predict", "serve"):
         return [place], rest
+    if name == "lineage":
+        return [*which, *(["--log", config.monitor.log] if config.monitor.log else [])], rest
     if verb == ["verify"]:
         version = [word for word in rest[:1] if not word.startswith("-")]
         return ["/".join([place, *version])], rest[len(version) :]
     return ([*which, *(_outside(config) if verb[0] in DECIDING else [])] if verb else []), rest
 
 
-def _outside(config: "RunSettings") -> list[str]:
+def _outside(config: "RunConfig") -> list[str]:
     """Who is told of a decision, as flags."""
     gitops, registry = config.release.gitops, config.release.registry
     flags = ["--registry", registry] if registry else []

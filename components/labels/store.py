@@ -22,7 +22,7 @@ from components.common.errors import BadInputError
 from components.common.files import json_text, sha256_json
 from components.common.labels.answers import CLASS, NONE, SKIP
 from components.common.parquet import read_table
-from components.common.storage import IntegrityError, Store
+from components.common.storage import IntegrityError, Stat, Store
 
 WITHDRAWN = "withdrawn"
 KINDS = (CLASS, NONE, SKIP, WITHDRAWN)
@@ -131,12 +131,20 @@ class LabelStore:
             read = list(readers.map(self._batch, new))
         known.update(new)
         answers = sorted((answer for batch in read for answer in batch), key=lambda answer: answer.time)
-        return State(answers, [self._renaming(key) for key in self._renamings()])
+        return State(answers, self.renamings())
+
+    def batches(self) -> list[Stat]:
+        """All batches, by key."""
+        found = [stat for stat in self.store.list(f"{self.root}/") if stat.key.endswith(".parquet")]
+        return sorted(stat for stat in found if stat.key.count("/") == self.root.count("/") + 1)
+
+    def renamings(self) -> list[Renaming]:
+        """All renamings, in their order."""
+        return [self._renaming(key) for key in self._renamings()]
 
     def _batches(self) -> list[str]:
         """Keys of all batches, sorted."""
-        found = (stat.key for stat in self.store.list(f"{self.root}/"))
-        return sorted(key for key in found if key.endswith(".parquet") and key.count("/") == self.root.count("/") + 1)
+        return [stat.key for stat in self.batches()]
 
     def _renamings(self) -> list[str]:
         return sorted(stat.key for stat in self.store.list(f"{self.root}/renamings/"))

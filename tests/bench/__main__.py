@@ -17,6 +17,7 @@ BENCHES = (
     "export",
     "promotions",
     "report",
+    "lineage",
     "serving_quick",
     "predict",
 )

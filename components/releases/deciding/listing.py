@@ -172,13 +172,17 @@ def _events(told: Sequence[Event]) -> None:
 
 
 def table(columns: Sequence[Sequence[str]], rows: Sequence[dict[str, Any]]) -> None:
-    """Print rows under headings in capitals, three spaces apart, as kubectl does; the last column is never cut."""
+    """Print rows under headings."""
     [names] = columns
+    print("\n".join(table_lines(names, rows)))
+
+
+def table_lines(names: Sequence[str], rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Rows under headings in capitals, three spaces apart, as kubectl does; the last column is never cut."""
     cells = [[str(row[name.replace(" ", "_")]) or NOTHING for name in names] for row in rows]
     lines = [[name.upper() for name in names], *([_line(cell) for cell in row] for row in cells)]
     widths = [max(len(line[place]) for line in lines) for place in range(len(names))]
-    for line in lines:
-        print("   ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip())
+    return ["   ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
 
 
 def _line(text: str) -> str:

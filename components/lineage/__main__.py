@@ -1,0 +1,3 @@
+from components.lineage.command import main
+
+main()
