@@ -1,7 +1,7 @@
 """Answers of a released model that were drawn at random, so that people say whether they are right.
 
-    monitor/<model>/looks/<number>.json        a look that counts: written last
-    monitor/<model>/looks/<number>/…/audit.parquet    the answers that were drawn in it (AUDIT)
+monitor/<model>/looks/<number>.json        a look that counts: written last
+monitor/<model>/looks/<number>/…/audit.parquet    the answers that were drawn in it (AUDIT)
 """
 
 import json
