@@ -1,10 +1,10 @@
 """Answers of a released model that were drawn at random, so that people say whether they are right.
 
-monitor/<model>/looks/<number>.json        a look that counts: written last
-monitor/<model>/looks/<number>/…/audit.parquet    the answers that were drawn in it (AUDIT)
+A look that drew some (monitor/<model>/looks/<number>.json) names them among its files as audit.parquet (AUDIT).
 """
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -25,6 +25,7 @@ AUDIT = pa.schema(
     ]
 )
 FILE = "audit.parquet"
+LOOK = re.compile(r"monitor/[^/]+/looks/(\d+)\.json")
 
 
 class Drawn(NamedTuple):
@@ -37,25 +38,22 @@ class Drawn(NamedTuple):
 
 def drawn(store: Store, model: str) -> Iterator[Drawn]:
     """The draws of all looks at a model, the first look first; looks that drew nothing are passed over."""
-    root = f"monitor/{model}/looks/"
-    keys = [stat.key for stat in store.list(root)]
-    files = {key for key in keys if key.rpartition("/")[2] == FILE}
-    for key in sorted(keys):
-        name = key.removeprefix(root)
-        if "/" in name or not name.endswith(".json"):
-            continue
-        number = name.removesuffix(".json")
-        if file := next((each for each in sorted(files) if each.startswith(f"{root}{number}/")), ""):
-            answers = _table(store, file)
+    keys = [stat.key for stat in store.list(f"monitor/{model}/looks/")]
+    for key, number in sorted((key, int(found[1])) for key in keys if (found := LOOK.fullmatch(key))):
+        about = json.loads(store.read(key))
+        if entry := about.get("files", {}).get(FILE):
+            answers = _table(store, entry)
             if len(answers):
-                yield Drawn(int(number), json.loads(store.read(key)), answers)
+                yield Drawn(number, about, answers)
 
 
-def _table(store: Store, key: str) -> pa.Table:
+def _table(store: Store, entry: dict[str, Any]) -> pa.Table:
+    """entry: `key`, `sha256` and `size` of the file."""
     try:
-        return read_table(store.read(key)).select(AUDIT.names).cast(AUDIT)
+        data = store.read_verified(entry["key"], entry["sha256"], entry["size"])
+        return read_table(data).select(AUDIT.names).cast(AUDIT)
     except (KeyError, ValueError, pa.ArrowException) as error:
         raise IntegrityError(
-            f"{store.uri}/{key}: no table of audited answers that can be read ({type(error).__name__}); restore it, or "
-            "remove it to go on without its draw"
+            f"{store.uri}/{entry['key']}: no table of audited answers that can be read ({type(error).__name__}); "
+            "restore it"
         ) from None

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 
 from components.common.artifacts import LABELS
 from components.common.audits import AUDIT
-from components.common.files import json_text
 from components.common.storage import Store
+from components.monitor import looks
 from components.releases.bundle import describe, publish
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
@@ -37,10 +37,9 @@ def parquet(made: pa.Table) -> bytes:
 
 
 def look(store: Store, model: str, number: int, drawn: pa.Table) -> None:
-    """Publish a look, what it drew first."""
-    root = f"monitor/{model}/looks/{number:06d}"
-    store.write(f"{root}/audit.parquet", parquet(drawn))
-    store.write(f"{root}.json", json_text({"number": number, "until": until(number).isoformat()}).encode())
+    """Publish a look that drew these answers."""
+    drift = {"format": 1, "model": model, "number": number, "until": until(number).isoformat()}
+    assert looks.publish(store, model, drift, {"audit.parquet": parquet(drawn)})
 
 
 def released(store: Store, model: str, taught: dict[str, str]) -> str:

@@ -7,10 +7,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from components.common.audits import AUDIT, drawn
+from components.common.audits import AUDIT, FILE, drawn
 from components.common.storage import IntegrityError
 from components.labels.store import CLASS, NONE, SKIP, WITHDRAWN, Answer
 from components.monitor.audit import draw, measured
+from components.monitor.looks import publish
 from components.monitor.settings import MonitorSettings
 from components.monitor.statistics.sequential import confidence_sequence
 from tests.labels.world import NAME, World
@@ -221,12 +222,12 @@ def test_only_looks_that_count_are_read_and_a_broken_draw_is_one_line(world):
     look(world.store, NAME, 2, table([(world.id(1), "cat")]))
     look(world.store, NAME, 1, table([(world.id(0), "cat")]))
     look(world.store, NAME, 3, table([]))
-    world.store.write(f"monitor/{NAME}/looks/000004/audit.parquet", b"PAR1")  # no look: another came first
+    world.store.write(f"monitor/{NAME}/looks/000004/0123/audit.parquet", b"PAR1")  # of a monitor that was killed
     assert [(each.number, each.about["until"]) for each in drawn(world.store, NAME)] == [
         (1, until(1).isoformat()),
         (2, until(2).isoformat()),
     ]
-    world.store.write(f"monitor/{NAME}/looks/000002/audit.parquet", b"PAR1")
-    with pytest.raises(IntegrityError, match=r"looks/000002/audit.parquet: no table of audited answers") as error:
+    publish(world.store, NAME, {"format": 1, "model": NAME, "number": 5, "until": START.isoformat()}, {FILE: b"PAR1"})
+    with pytest.raises(IntegrityError, match=r"looks/000005/\w+/audit.parquet: no table of audited answers") as error:
         of(world)
     assert "\n" not in str(error.value)
