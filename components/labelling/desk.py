@@ -1,5 +1,6 @@
 """The desk that people label at: hands out images, takes answers, and knows how far the round is."""
 
+import re
 import threading
 import time
 from collections.abc import Collection, Iterator, Sequence
@@ -18,6 +19,7 @@ from components.labels.store import CLASS, NONE, SKIP, WITHDRAWN, Answer, LabelS
 
 STALE = 10.0  # seconds after which the store is asked again for what others have written
 MOST = 200  # images of one stroke
+FIGURES = re.compile(r" \([^)]*\)")  # of a reason: more than whoever labels needs to know
 DISAGREE = "annotators disagree"  # how a reason begins; what they said is told to nobody who has not answered
 
 
@@ -95,7 +97,7 @@ class Desk:
             else [],
         }
         if pick and pick.purpose == TRAIN:
-            why = pick.reason.partition(" (")[0]  # without its figures
+            why = FIGURES.sub("", pick.reason)
             shown["reason"] = DISAGREE if why.startswith(DISAGREE) else why
             shown["nearest"] = self._nearest(pick)
         return shown

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -39,7 +40,7 @@ def say(world: World, image: str, label: str, who: str = "ann", kind: str = CLAS
     world.labels.append([Answer(image, kind, label if kind == CLASS else None, who, time, "page", 1)])
 
 
-def of(world: World, version: str = VERSION, **others: object) -> dict:
+def of(world: World, version: str = VERSION, **others: Any) -> dict[str, Any]:
     found = measured(world.store, NAME, NAME, version, **others)
     assert found is not None
     return found
