@@ -25,7 +25,7 @@ AUDIT = pa.schema(
     ]
 )
 FILE = "audit.parquet"
-LOOK = re.compile(r"monitor/[^/]+/looks/(\d+)\.json")
+KEY = re.compile(rf"(monitor/[^/]+/looks/(\d+))/\w+/{re.escape(FILE)}")
 
 
 class Drawn(NamedTuple):
@@ -36,10 +36,15 @@ class Drawn(NamedTuple):
     answers: pa.Table  # AUDIT, in the order of drawing; an answer that was drawn twice is there twice
 
 
-def drawn(store: Store, model: str) -> Iterator[Drawn]:
-    """The draws of all looks at a model, the first look first; looks that drew nothing are passed over."""
-    keys = [stat.key for stat in store.list(f"monitor/{model}/looks/")]
-    for key, number in sorted((key, int(found[1])) for key in keys if (found := LOOK.fullmatch(key))):
+def drawn(store: Store, model: str, after: int = 0) -> Iterator[Drawn]:
+    """The draws of all looks at a model, or of those after a look, the first look first; looks that drew nothing are
+    passed over.
+    """
+    keys = {stat.key for stat in store.list(f"monitor/{model}/looks/")}
+    named = {int(found[2]): f"{found[1]}.json" for key in keys if (found := KEY.fullmatch(key))}
+    for number, key in sorted(named.items()):
+        if number <= after or key not in keys:  # not published, as by a monitor that was killed
+            continue
         about = json.loads(store.read(key))
         if entry := about.get("files", {}).get(FILE):
             answers = _table(store, entry)

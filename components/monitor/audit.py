@@ -1,5 +1,7 @@
 """Measure the true accuracy of a released model: answers that are drawn at random, and what people say of them."""
 
+import csv
+import io
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
@@ -124,6 +126,21 @@ def measured(
         "looks": [_look(number, judged) for number in sorted({each.number for each in judged})],
     }
     return {**found, "told": told(found)}
+
+
+def csv_of(answers: pa.Table) -> str:
+    """audit.csv: `id`, `time`, `where` and an empty `label` for each image of AUDIT, for `gleaner labels import`. What
+    the model said is left out: it would sway whoever labels.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["id", "served", "where", "label"])
+    seen = set()
+    for row in answers.to_pylist():
+        if row["id"] not in seen:
+            seen.add(row["id"])
+            writer.writerow([row["id"], row["time"].isoformat(), row["where"] or "", ""])
+    return text.getvalue()
 
 
 def learned_from(store: Store, name: str, model: str, version: str, ids: Iterable[str]) -> set[str]:
