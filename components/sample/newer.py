@@ -1,17 +1,15 @@
 """Held-out draws among images that came after a version of the dataset, beside those among all images."""
 
-import tempfile
 from collections.abc import Collection
 from math import ceil
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.common import draws
-from components.common.artifacts import TRAIN, Dataset, load_dataset
-from components.common.lineage import fetch_dataset
+from components.common.artifacts import TRAIN, Dataset
+from components.common.lineage import came_after
 from components.common.storage import Store
 from components.sample.picks import Pick, budgets, held_out_picks, in_line
 from components.sample.settings import SampleSettings
@@ -53,16 +51,6 @@ def all_held_out(
             if row not in drawn:
                 picks.append(Pick(row, split, f"random draw for {split}, among newer images"))
     return picks
-
-
-def came_after(dataset: Dataset, version: str, store: Store) -> np.ndarray:
-    """Rows of images that an earlier version of the dataset does not hold, ascending."""
-    if version == dataset.id:
-        return np.empty(0, np.int64)
-    with tempfile.TemporaryDirectory(prefix="gleaner-") as scratch:
-        fetch_dataset(dataset.name, version, store, Path(scratch) / "dataset")
-        before = load_dataset(Path(scratch) / "dataset").index.column("id")
-    return np.flatnonzero(~pc.is_in(dataset.index.column("id"), before).to_numpy(zero_copy_only=False))
 
 
 def newest_in_line(
