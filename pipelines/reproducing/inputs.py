@@ -91,8 +91,8 @@ def _looked_up(inputs: Inputs, source: Store) -> Iterator[str]:
         folder = f"releases/{inputs.release['model']}/{champion}/"
         yield folder
         if source.stat(f"{folder}release.json") is not None:
-            digests = verified_release(source, folder).get("digests", {})
-            yield f"datasets/{inputs.release['dataset_name']}/{digests.get('dataset', 'none')}/"
+            if learned_from := verified_release(source, folder).get("digests", {}).get("dataset"):
+                yield f"datasets/{inputs.release['dataset_name']}/{learned_from}/"
 
 
 def _copy(source: Store, target: Store, prefix: str) -> list[str]:
