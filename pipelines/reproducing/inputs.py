@@ -90,9 +90,9 @@ def _looked_up(inputs: Inputs, source: Store) -> Iterator[str]:
     if champion := inputs.release["compared_with"]:
         folder = f"releases/{inputs.release['model']}/{champion}/"
         yield folder
-        if source.stat(f"{folder}release.json") is not None:
-            if learned_from := verified_release(source, folder).get("digests", {}).get("dataset"):
-                yield f"datasets/{inputs.release['dataset_name']}/{learned_from}/"
+        about = verified_release(source, folder) if source.stat(f"{folder}release.json") is not None else {}
+        if learned_from := about.get("digests", {}).get("dataset"):
+            yield f"datasets/{inputs.release['dataset_name']}/{learned_from}/"
 
 
 def _copy(source: Store, target: Store, prefix: str) -> list[str]:

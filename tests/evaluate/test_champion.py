@@ -2,7 +2,6 @@
 
 import io
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +13,11 @@ import pytest
 from components.calibrate.settings import CalibrateSettings
 from components.calibrate.stage import run as run_calibrate
 from components.common import metrics as m
-from components.common.artifacts import save_dataset
 from components.common.cli import main
-from components.common.data.identity import id_of
 from components.common.storage import IntegrityError, open_store
 from components.evaluate.against import told
 from components.evaluate.champion import Champion
-from components.evaluate.gates import judge
 from components.evaluate.measuring import Measured, measured, read_inputs
-from components.evaluate.predictions import answers
 from components.evaluate.settings import EvaluateSettings
 from components.evaluate.stage import run
 from components.releases.bundle import describe, publish
@@ -85,32 +80,6 @@ def _with_shards(world: tiny.World, folder: Path) -> str:
     """A store of its own with the shards of the world."""
     (folder / "datasets").symlink_to(Path(world.store) / "datasets")
     return str(folder)
-
-
-def test_what_came_since_the_champion_learned_is_a_slice_of_its_own(tiny_world, calibration, tmp_path):
-    (tmp_path / "datasets" / "digits").mkdir(parents=True)
-    for there in (Path(tiny_world.store) / "datasets" / "digits").iterdir():
-        (tmp_path / "datasets" / "digits" / there.name).symlink_to(there)
-    store = open_store(str(tmp_path))
-    kept = np.arange(0, tiny_world.data.index.num_rows, 3)
-    before = replace(tiny_world.data, index=tiny_world.data.index.take(kept), id="")
-    before = replace(before, id=id_of(before))
-    save_dataset(tmp_path / "before", before)
-    digests = {"dataset": before.id, "labels": "", "code": ""}
-    gone = against(tiny_world, calibration, str(tmp_path), release(tiny_world, str(tmp_path), digests=digests))
-    assert not [line for line in gone[1]["slices"] if line["by"] == "arrived"], "its dataset is gone"
-    for path in (tmp_path / "before").iterdir():
-        store.upload(f"datasets/digits/{before.id}/{path.name}", path)
-    found, figures = against(
-        tiny_world, calibration, str(tmp_path), release(tiny_world, str(tmp_path), digests=digests)
-    )
-    new = ~np.isin(found.rows, kept)
-    lines = {line["name"]: line for line in figures["slices"] if line["by"] == "arrived"}
-    assert {name: line["images"] for name, line in lines.items()} == {"new": new.sum(), "old": (~new).sum()}
-    assert lines["new"]["accuracy"] == pytest.approx(found.final.right[new].mean())
-    gate = judge(["accuracy[arrived=new] not below champion", "accuracy[arrived=new] >= 0.5"], figures, answers(found))
-    assert [row["images"] for row in gate][-1] == new.sum()
-    assert all(row["passed"] for row in gate[:2])
 
 
 def test_the_champion_answers_the_same_images(tiny_world, with_warm):

@@ -1,7 +1,6 @@
 """Held-out draws of a dataset that has grown: fair to what is new, and kept for every run to come."""
 
 from collections import Counter
-from dataclasses import replace
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,7 @@ import numpy as np
 import pytest
 
 from components.common import draws
-from components.common.artifacts import CALIBRATION, TEST, TRAIN, VALIDATION, Dataset, load_labels, save_dataset
-from components.common.data.identity import id_of
+from components.common.artifacts import CALIBRATION, TEST, TRAIN, VALIDATION, Dataset, load_labels
 from components.common.errors import BadInputError
 from components.common.storage import FolderStore, IntegrityError
 from components.sample.newer import all_held_out, newest_in_line
@@ -32,13 +30,8 @@ def world(tiny_world: tiny.World, store: FolderStore) -> tiny.World:
 
 def earlier(world: tiny.World, images: int, store: FolderStore, folder: Path) -> Dataset:
     """The version of the dataset before all but the first so many of its images (in an order of no meaning) came."""
-    kept = np.sort(np.random.default_rng(5).permutation(world.data.index.num_rows)[:images])
-    made = replace(world.data, index=world.data.index.take(kept), id="")
-    made = replace(made, id=id_of(made))
-    save_dataset(folder, made)
-    for path in folder.iterdir():
-        store.upload(f"datasets/digits/{made.id}/{path.name}", path)
-    return made
+    rows = np.random.default_rng(5).permutation(world.data.index.num_rows)[:images]
+    return tiny.earlier(world.data, rows, store.uri, folder)
 
 
 def settings(**changes: Any) -> SampleSettings:
