@@ -171,14 +171,14 @@ def learned_from(store: Store, name: str, model: str, version: str, ids: Iterabl
 def told(found: Mapping[str, Any]) -> str:
     """The audit in a sentence."""
     apart = {
-        "wait for a label": found[WAITING],
+        "wait for a label, so the figure is of the others": found[WAITING] if found["labelled"] else 0,
         "were passed over": found[SKIPPED],
         "are open, for people disagree": found[OPEN],
         "are left out, for the model learned from them": found[LEARNED],
     }
     others = "".join(f"; {count:,} {what}" for what, count in apart.items() if count)
     if not found["labelled"]:
-        return f"The true accuracy is not known yet: of {found['drawn']:,} audited answers none is labelled{others}."
+        return f"The true accuracy is not known yet: {found[WAITING]:,} audited answers wait for a label{others}."
     low, high = 100 * found["low"], 100 * found["high"]
     return (
         f"Of {found['labelled']:,} audited answers {found['right']:,} are right, {100 * found['accuracy']:.1f} % "
