@@ -12,6 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow.compute as pc
+
 from components.common.artifacts import Dataset, load_dataset, read_about
 from components.common.attributes import FILE as ATTRIBUTES
 from components.common.attributes import digest_of, load_attributes
@@ -83,6 +86,19 @@ def fetch_dataset(name: str, version: str, store: Store, folder: Path) -> None:
                 f"{store.uri}/{root}: expected dataset {name} of id {version}, found {found}; "
                 f"{REMEDY.format(root=root)}"
             )
+
+
+def came_after(dataset: Dataset, version: str, store: Store) -> np.ndarray:
+    """Rows (ascending) of the images that an earlier version of the dataset does not hold.
+
+    Raises BadInputError where that version is gone.
+    """
+    if version == dataset.id:
+        return np.empty(0, np.int64)
+    with tempfile.TemporaryDirectory(prefix="gleaner-") as scratch:
+        fetch_dataset(dataset.name, version, store, Path(scratch) / "dataset")
+        before = load_dataset(Path(scratch) / "dataset").index.column("id")
+    return np.flatnonzero(~pc.is_in(dataset.index.column("id"), before).to_numpy(zero_copy_only=False))
 
 
 def _fetch(file: str, name: str, root: str, store: Store, folder: Path) -> None:

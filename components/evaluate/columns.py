@@ -7,9 +7,14 @@ import numpy as np
 
 from components.common.artifacts import TRAIN, Dataset
 from components.common.attributes import load_attributes
+from components.common.errors import BadInputError
+from components.common.lineage import came_after
 from components.common.seeding import seeded
+from components.common.storage import Store
 from components.evaluate.measures.nearest import affordable, nearest
 from components.evaluate.measures.slices import QUARTERS, quarters
+
+OLD, NEW = "old", "new"
 
 
 class Columns(NamedTuple):
@@ -20,11 +25,12 @@ class Columns(NamedTuple):
     brightness: np.ndarray  # mean of the pixels, 0 to 1, float64
     distance: np.ndarray  # to the nearest training image, of embeddings of unit length, float64
     attributes: dict[str, np.ndarray]  # what the source's table says; None where it says nothing
+    arrived: np.ndarray | None = None  # whether it is OLD or NEW to the champion
 
     def kinds(self) -> dict[str, np.ndarray]:
         """The name of each image's slice, by kind. A column called like another kind is told apart."""
         made = {name: quarters(numbers, QUARTERS[name]) for name, numbers in self.numbers().items()}
-        kinds = {"folder": self.folder, **made}
+        kinds = {"folder": self.folder, **made, **({} if self.arrived is None else {"arrived": self.arrived})}
         return kinds | {f"{name} (column)" if name in kinds else name: v for name, v in self.attributes.items()}
 
     def numbers(self) -> dict[str, np.ndarray]:
@@ -57,6 +63,19 @@ def columns_of(
         nearest(embeddings[rows], embeddings[near]).astype(np.float64),
         attributes,
     )
+
+
+def arrival(data: Dataset, rows: np.ndarray, champion: str, store: Store) -> np.ndarray | None:
+    """For each of the rows whether its image is NEW, that is, came after `champion`, the version of the dataset
+    that the champion learned from. None without one, or where it is this version, or gone.
+    """
+    if champion in ("", data.id):
+        return None
+    try:
+        after = came_after(data, champion, store)
+    except BadInputError:
+        return None
+    return np.where(np.isin(rows, after), NEW, OLD).astype(object)
 
 
 def training_images(data: Dataset, taught: np.ndarray, most: int, seed: int) -> np.ndarray:

@@ -123,7 +123,11 @@ def calibration(about: dict[str, Any]) -> str:
 
 def kind_of_slice(by: str) -> str:
     """What the images are sliced by, in words."""
-    return {"distance": "distance to the nearest training image"}.get(by, by)
+    words = {
+        "distance": "distance to the nearest training image",
+        "arrived": "arrival before or after the champion learned",
+    }
+    return words.get(by, by)
 
 
 def weakest_slice(slices: Sequence[dict[str, Any]], accuracy: float) -> str:

@@ -16,7 +16,7 @@ from components.common.storage import open_store
 from components.evaluate.against import Tests, against_champion, against_warmup, lost
 from components.evaluate.asked import Asked, Asker, Said, said, said_by
 from components.evaluate.champion import Champion, load_champion
-from components.evaluate.columns import Columns, columns_of
+from components.evaluate.columns import Columns, arrival, columns_of
 from components.evaluate.figures import measure, per_class, pseudolabels
 from components.evaluate.measures.mistakes import clusters, confused
 from components.evaluate.measures.risk import risk_coverage
@@ -125,6 +125,8 @@ def measured(inputs: Inputs) -> tuple[Measured, dict[str, Any]]:
     columns = columns_of(
         inputs.dataset, inputs.data, inputs.embeddings, rows, labels, asked.brightness, taught, inputs.seed
     )
+    learned = inputs.champion.dataset if inputs.champion else ""
+    columns = columns._replace(arrived=arrival(inputs.data, rows, learned, open_store(inputs.store)))
     matrix = m.confusion_matrix(true, asked.logits.argmax(axis=1), len(names))
     found = Measured(rows, true, labels, asked, final, warm, champion, compared, columns, matrix)
     known = np.isin(true, inputs.classes.columns)

@@ -104,6 +104,8 @@ def _say(desk: Desk, link: str) -> None:
     told = desk.progress()
     waits = [f"{each['images'] - each['done']:,} {each['purpose']}" for each in told["purposes"]]
     print(f"round {told['round']} of {desk.name}: images that wait: {', '.join(waits) or 'none'}")
+    if unseen := desk.asked.audited.unseen:
+        print(f"audit: {unseen:,} images have no picture here; label them in audit.csv of the look, and import it")
     print(f"answers go to {desk.store.uri}/labels/{desk.name}/")
     print(f"open {link}", flush=True)
 

@@ -23,7 +23,7 @@ FOREVER = "private, max-age=31536000, immutable"  # an id is the digest of the b
 
 ImageId = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 Name = Annotated[str, StringConstraints(max_length=100)]
-Purpose = Literal["", "train", "validation", "calibration", "test"]
+Purpose = Literal["", "train", "validation", "calibration", "test", "audit"]
 
 
 class _Body(BaseModel):
@@ -100,10 +100,11 @@ def _files(desk: Desk) -> APIRouter:
 
     @files.get("/image/{image}")
     def image_file(image: str, size: str = "screen") -> Response:
-        row = desk.asked.row(image)
-        if row is None or size not in SIDES:
+        asked = desk.asked
+        pixels = asked.size(image)
+        if pixels is None or size not in SIDES:
             raise RefusedError(f"no image {image[:16]!r} of size {size[:16]!r} in dataset {desk.name}", 404)
-        found = picture(desk.asked.reader, row, size)
+        found = picture(asked.data(image), *pixels, size)
         return Response(found.data, media_type=found.media_type, headers={"cache-control": FOREVER})
 
     return files

@@ -14,6 +14,7 @@ from components.common.data.reader import ShardReader
 from components.common.errors import BadInputError
 from components.common.lineage import fetch_dataset
 from components.common.storage import Store
+from components.labelling.audited import AUDIT, NOTHING, Audited
 from components.labels.candidates import Candidates, newest_candidates
 
 
@@ -38,6 +39,7 @@ class Asked:
     reader: ShardReader
     picks: dict[str, Pick]  # by id, in the order in which they are asked
     clusters: pa.Table = field(repr=False)  # CLUSTERS
+    audited: Audited = field(repr=False, default=NOTHING)
 
     @property
     def round(self) -> int:
@@ -62,6 +64,28 @@ class Asked:
         except UnicodeEncodeError:
             return None
         return int(rows[place]) if place < len(ids) and ids[place].decode() == image else None
+
+    @cached_property
+    def all_picks(self) -> dict[str, Pick]:
+        """With the images of the audit, which come first and are picks of that purpose alone."""
+        if not self.audited.images:
+            return self.picks
+        ranks = enumerate(self.audited.images, start=1)
+        audit = {image: Pick(image, rank, AUDIT, "", None, -1, None) for rank, image in ranks}
+        return {**audit, **{image: pick for image, pick in self.picks.items() if image not in audit}}
+
+    def size(self, image: str) -> tuple[int, int] | None:
+        """Width and height in pixels; None where there is no such image."""
+        row = self.row(image)
+        if row is None:
+            return self.audited.sizes.get(image)
+        width, height = (int(self.dataset.index.column(name)[row].as_py()) for name in ("width", "height"))
+        return width, height
+
+    def data(self, image: str) -> bytes:
+        """The image as a PNG or JPEG; `size` knows whether there is one."""
+        row = self.row(image)
+        return (self.audited.images.get(image) or b"") if row is None else self.reader.image_bytes(row)
 
     def is_training(self, image: str) -> bool:
         row = self.row(image)

@@ -1,13 +1,16 @@
 """The desk that people label at: hands out images, takes answers, and knows how far the round is."""
 
+import re
 import threading
 import time
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from components.common.artifacts import TRAIN
 from components.common.storage import Store
 from components.labelling.asked import Pick, newest_asked, read_asked
+from components.labelling.audited import read_audited
 from components.labelling.leases import Leases, Seat
 from components.labelling.names import check_class, check_new
 from components.labelling.progress import Progress
@@ -18,6 +21,7 @@ from components.labels.store import CLASS, NONE, SKIP, WITHDRAWN, Answer, LabelS
 
 STALE = 10.0  # seconds after which the store is asked again for what others have written
 MOST = 200  # images of one stroke
+FIGURES = re.compile(r" \([^)]*\)")  # of a reason: more than whoever labels needs to know
 DISAGREE = "annotators disagree"  # how a reason begins; what they said is told to nobody who has not answered
 
 
@@ -36,6 +40,7 @@ class Desk:
         self._looked = time.monotonic()
         self._looking = threading.Lock()
         self._progress = Progress(self.asked, self.said, annotators)
+        self._see_audit()
 
     def next(
         self, seat: Seat, purpose: str = "", have: Collection[str] = (), count: int = 4, again: bool = False
@@ -46,7 +51,8 @@ class Desk:
         over, and what people disagree about, instead of what is new.
         """
         with self._guard:
-            self._leases.give_back(seat, self._leases.of(seat) - self.asked.picks.keys())  # of a group that was left
+            of_group = self._leases.of(seat) - self.asked.all_picks.keys()
+            self._leases.give_back(seat, of_group)  # it was left
             self._leases.renew(seat)
             found = []
             for pick in self._again(seat, purpose) if again else self._open(seat, purpose):
@@ -75,27 +81,26 @@ class Desk:
 
     def item(self, image: str, seat: Seat) -> dict[str, Any]:
         """What the page shows of an image. Of held-out images nothing that could sway: no reason, no neighbour."""
-        pick = self.asked.picks.get(image)
-        row = self.asked.row(image)
-        if row is None or (pick is None and not self.asked.is_training(image)):
+        pick = self.asked.all_picks.get(image)
+        pixels = self.asked.size(image)
+        if pixels is None or (pick is None and not self.asked.is_training(image)):
             raise RefusedError(
                 f"image {image[:16]!r} is not asked for in round {self.asked.round}; reload the page", 404
             )
-        width, height = (int(self.asked.dataset.index.column(name)[row].as_py()) for name in ("width", "height"))
         stands = self.said.of(image)
         mine = stands.answers.get(seat.person)
         shown = {
             "id": image,
             "purpose": pick.purpose if pick else TRAIN,
-            "width": width,
-            "height": height,
+            "width": pixels[0],
+            "height": pixels[1],
             "said": _told(mine) if mine else None,
             "disagree": sorted({_word(answer) for answer in stands.answers.values() if answer.kind != SKIP})
             if stands.undecided and mine
             else [],
         }
         if pick and pick.purpose == TRAIN:
-            why = pick.reason.partition(" (")[0]  # without its figures
+            why = FIGURES.sub("", pick.reason)
             shown["reason"] = DISAGREE if why.startswith(DISAGREE) else why
             shown["nearest"] = self._nearest(pick)
         return shown
@@ -169,7 +174,7 @@ class Desk:
     def waits(self, seat: Seat) -> dict[str, int]:
         """Why nothing is left for a person, when nothing is: what others are at, and what could be looked at again."""
         with self._guard:
-            undone = [pick for pick in self.asked.picks.values() if pick.id not in self._progress.done]
+            undone = [pick for pick in self.asked.all_picks.values() if pick.id not in self._progress.done]
             return {
                 "others": sum(bool(self._leases.others(seat, pick.id)) for pick in undone),
                 "more_people": sum(seat.person in self.said.of(pick.id).answers for pick in undone),
@@ -189,6 +194,7 @@ class Desk:
             with self._guard:
                 self._progress.recount(changed)
                 self.newer = newest if newest and newest.key != self.asked.candidates.key else None
+            self._see_audit()
         finally:
             self._looking.release()
 
@@ -203,13 +209,23 @@ class Desk:
             self._leases = Leases()
             self._aside.clear()
             self._progress = Progress(asked, self.said, self.annotators)
+        self._see_audit()
+
+    def _see_audit(self) -> None:
+        """Ask about the answers of the model in production that were drawn since this was done last."""
+        asked, progress = self.asked, self._progress
+        audited = read_audited(self.store, self.name, asked.row, progress.is_done, asked.audited)
+        with self._guard:
+            if self.asked is asked and audited is not asked.audited:
+                self.asked = replace(asked, audited=audited)
+                self._progress = Progress(self.asked, self.said, self.annotators)
 
     def _open(self, seat: Seat, purpose: str) -> Iterator[Pick]:
         """Picks for somebody: what is theirs already, then what people disagree about; last what others passed over."""
         first = self._leases.of(seat) | self._progress.undecided
         passed_over = []
         for now in (True, False):
-            for pick in self.asked.picks.values():
+            for pick in self.asked.all_picks.values():
                 if (pick.id in first) != now or pick.id in self._progress.done or purpose not in ("", pick.purpose):
                     continue
                 if not self._is_free(seat, pick.id):
@@ -221,7 +237,7 @@ class Desk:
         yield from passed_over
 
     def _again(self, seat: Seat, purpose: str) -> Iterator[Pick]:
-        for pick in self.asked.picks.values():
+        for pick in self.asked.all_picks.values():
             stands = self.said.of(pick.id)
             mine = stands.answers.get(seat.person)
             if mine and purpose in ("", pick.purpose) and (mine.kind == SKIP or stands.undecided):
@@ -266,9 +282,9 @@ class Desk:
         if not 1 <= len(images) <= MOST:
             raise RefusedError(f"an answer is about 1 to {MOST} images, not {len(images)}", 400)
         for image in images:
-            if self.asked.row(image) is None:
+            if self.asked.size(image) is None:
                 raise RefusedError(f"no image {image[:16]!r} in dataset {self.name}; reload the page", 404)
-            if image not in self.asked.picks and not self.asked.is_training(image):
+            if image not in self.asked.all_picks and not self.asked.is_training(image):
                 raise RefusedError(f"image {image[:16]!r} is held out and was not drawn; it stays without a label", 400)
             if len(images) > 1 and not self.asked.is_training(image):
                 raise RefusedError(f"image {image[:16]!r} is held out; it is labelled one by one", 400)

@@ -1,11 +1,9 @@
-"""Pictures for browsers, from the shards: as they are stored, or smaller."""
+"""Pictures for browsers: as they are stored, or smaller."""
 
 import io
 from typing import NamedTuple
 
 from PIL import Image
-
-from components.common.data.reader import ShardReader
 
 SIDES = {"thumb": 320, "screen": 1600, "full": 0}  # pixels of the longer side at most; 0: as it is stored
 QUALITY = 88  # of the JPEG that a large picture becomes
@@ -16,12 +14,10 @@ class Picture(NamedTuple):
     media_type: str
 
 
-def picture(reader: ShardReader, row: int, size: str) -> Picture:
-    """One image, which ingest stored as an upright JPEG or PNG; size: a key of SIDES."""
-    data = reader.image_bytes(row)
+def picture(data: bytes, width: int, height: int, size: str) -> Picture:
+    """An upright JPEG or PNG of so many pixels; size: a key of SIDES."""
     is_png = data.startswith(b"\x89PNG")
     stored = Picture(data, "image/png" if is_png else "image/jpeg")
-    width, height = (int(reader.dataset.index.column(name)[row].as_py()) for name in ("width", "height"))
     side = SIDES[size]
     if not side or max(width, height) <= side:
         return stored

@@ -6,6 +6,7 @@ from typing import Any
 
 from components.common.artifacts import SPLITS
 from components.labelling.asked import Asked
+from components.labelling.audited import AUDIT
 from components.labelling.said import Said
 
 
@@ -17,20 +18,20 @@ class Progress:
         self.done: set[str] = set()
         self.undecided: set[str] = set()
         """Images that people disagree about, as many one way as another."""
-        self._images = Counter(pick.purpose for pick in asked.picks.values())
+        self._images = Counter(pick.purpose for pick in asked.all_picks.values())
         self._done: Counter[str] = Counter()
-        self.recount([*asked.picks, *said.images()])
+        self.recount([*asked.all_picks, *said.images()])
 
     def recount(self, images: Iterable[str]) -> None:
         """Look at these images again, after something was said about them."""
         for image in set(images):
             undecided = self.said.of(image).undecided
             (self.undecided.add if undecided else self.undecided.discard)(image)
-            was, now = image in self.done, self._is_done(image)
+            was, now = image in self.done, self.is_done(image)
             if was == now:
                 continue
             (self.done.add if now else self.done.discard)(image)
-            if pick := self.asked.picks.get(image):
+            if pick := self.asked.all_picks.get(image):
                 self._done[pick.purpose] += 1 if now else -1
 
     def told(self) -> dict[str, Any]:
@@ -42,14 +43,14 @@ class Progress:
             "candidates": self.asked.candidates.key,
             "purposes": [
                 {"purpose": split, "images": self._images[split], "done": self._done[split]}
-                for split in SPLITS
+                for split in (*SPLITS, AUDIT)
                 if self._images[split]
             ],
             "beyond": len(self.done) - self._done.total(),
         }
 
-    def _is_done(self, image: str) -> bool:
-        pick = self.asked.picks.get(image)
+    def is_done(self, image: str) -> bool:
+        pick = self.asked.all_picks.get(image)
         if pick and pick.label is not None and not self.said.has_history(image):
             return True  # the label came from elsewhere
         stands = self.said.of(image)

@@ -1,12 +1,13 @@
 """Know the images of a dataset by what files of answers call them: an id, or a path in the source."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.common.artifacts import Dataset
+from components.common.audits import drawn
 from components.common.errors import BadInputError
 from components.common.labels.answers import Line
 from components.common.lineage import newest_dataset
@@ -18,9 +19,12 @@ PROPOSED = 50  # images for which near names are looked for
 
 
 class Images:
-    """The images of the newest version of a dataset."""
+    """The images of the newest version of a dataset, and those whose answers were drawn for an audit, which it need not
+    hold: of these the id alone is known.
+    """
 
-    def __init__(self, dataset: Dataset) -> None:
+    def __init__(self, dataset: Dataset, audited: Collection[str] = ()) -> None:
+        self._audited = frozenset(audited)
         self.name = dataset.name
         self.classes = dataset.classes
         self.ids = dataset.index.column("id").combine_chunks()
@@ -39,7 +43,8 @@ class Images:
         at = 0
         for names in called:
             row = next((row for row in rows[at : at + len(names)] if row is not None), None)
-            found.append("" if row is None else self.ids[row].as_py())
+            audited = next((name for name in names if name in self._audited), "")
+            found.append(audited if row is None else self.ids[row].as_py())
             at += len(names)
         return found
 
@@ -71,7 +76,7 @@ def images_of(store: Store, name: str) -> Images:
             f"{store.uri}/datasets/{name}/latest.json: does not exist, so no image is known; expected a run of "
             "`ingest` before its images are labelled: gleaner run CONFIG"
         )
-    return Images(dataset)
+    return Images(dataset, {image for look in drawn(store, name) for image in look.answers.column("id").to_pylist()})
 
 
 def _names(line: Line) -> list[str]:

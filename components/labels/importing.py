@@ -28,7 +28,8 @@ Add the answers in FILE or DIR to the labels. Read, whatever it is called:
   Label Studio exports as JSON, JSON-MIN, CSV or TSV; skipped tasks are kept as skipped.
   CVAT         exports as `CVAT for images 1.1` (XML or zip: tags of whole images) or `ImageNet 1.0` (zip).
   a folder     DIR/CLASS/FILE, or a zip of it.
-Images are known by id, by path in the source, and in folders by contents (sha256).
+Images are known by id, by path in the source, and in folders by contents (sha256); those of an audit (audit.csv of a
+look) by id or contents, though the dataset does not hold them.
 A label `skip` says passed over, `none of these` says none of the classes, unless a class is called so; in a table the
 column `answer` says it too: class, none, skip or open.
 Where an entry is refused, nothing is written, unless --keep-going."""

@@ -3,10 +3,11 @@
 import argparse
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
 from components.common.artifacts import SPLITS
+from components.common.audits import drawn
 from components.common.labels.answers import CLASS, SKIP
 from components.common.lineage import newest_dataset
 from components.labels.agreement import Agreement, agreements
@@ -56,7 +57,8 @@ def _status(options: argparse.Namespace) -> int:
     dataset = newest_dataset(options.name, labels.store)
     images = Images(dataset) if dataset else None
     asked = newest_candidates(labels.store, options.name)
-    status = status_of(labels.read(), options.rule, images, asked)
+    audited = {image for look in drawn(labels.store, options.name) for image in look.answers.column("id").to_pylist()}
+    status = status_of(labels.read(), options.rule, images, asked, audited)
     if options.output == "json":
         print(json.dumps(_plain(status), indent=1, ensure_ascii=False))
         return 0
@@ -68,8 +70,12 @@ def _status(options: argparse.Namespace) -> int:
     return 0
 
 
-def status_of(state: State, rule: str, images: Images | None, asked: Candidates | None) -> Status:
-    """images: of the newest dataset; asked: the newest candidates."""
+def status_of(
+    state: State, rule: str, images: Images | None, asked: Candidates | None, audited: Collection[str] = ()
+) -> Status:
+    """images: of the newest dataset; asked: the newest candidates; audited: images of answers in production that were
+    drawn for an audit.
+    """
     answers = renamed(state.answers, state.renamings)
     given = [one for one in answers if one.kind != WITHDRAWN]
     stands = standing(answers)
@@ -92,7 +98,7 @@ def status_of(state: State, rule: str, images: Images | None, asked: Candidates 
         agreements(stands),
         _conflicts(found),
         [{"old": one.old, "new": one.new, "annotator": one.annotator} for one in state.renamings],
-        _waits(found, asked),
+        _waits(found, asked, audited),
     )
 
 
@@ -144,8 +150,10 @@ def said_of(answer: Answer) -> str:
     return answer.label or ("none of these" if answer.kind != SKIP else "skip")
 
 
-def _waits(found: Resolved, asked: Candidates | None) -> dict[str, Any]:
-    """Picks of the newest candidates that nobody has answered, by purpose; nothing where nobody was asked."""
+def _waits(found: Resolved, asked: Candidates | None, audited: Collection[str]) -> dict[str, Any]:
+    """Picks of the newest candidates that nobody has answered, by purpose, and images of the audit; nothing where
+    nobody was asked.
+    """
     if asked is None:
         return {}
     picks = asked.picks()
@@ -159,6 +167,8 @@ def _waits(found: Resolved, asked: Candidates | None) -> dict[str, Any]:
         for purpose in SPLITS
         if purpose in purposes
     }
+    if audited:
+        counts["audit"] = {"picks": len(audited), "waiting": sum(image not in answered for image in audited)}
     return {"candidates": asked.key, "round": asked.round, "purposes": counts}
 
 

@@ -4,6 +4,7 @@ import copy
 from pathlib import Path
 from typing import Any
 
+from components.common import draws
 from components.common.answers import read_answers
 from components.common.code import code_digest
 from components.common.files import sha256_bytes, sha256_json, write_json
@@ -59,7 +60,7 @@ def run(
             "settings": settings,
         }
     )
-    seen = {"labels_version": _file_version(asked), "candidates_version": _candidates_version(asked)}
+    seen: dict[str, Any] = {"labels_version": _file_version(asked), "candidates_version": _candidates_version(asked)}
     listed = planned(asked.source, asked.name, asked.store, asked.ingest, parts.parent)
     told = _null_in_words(asked.model_dump(mode="json"))
     write_json(parts, [{**told["ingest"], "parts": each} for each in listed.ranges])
@@ -71,6 +72,7 @@ def run(
         number += max((answer.round for answer in people.read(seen["labels_version"]).answers), default=0)
     if asked.sample.second_opinion:
         seen["opinion"] = newest_before(place, asked.name, number, OPINIONS)
+    seen["draws"] = draws.keys(place, asked.name)
     told["sample"] |= seen
     made_from = _of_run(told)
     told["release"] |= {"run": made_from, "run_key": run_key(made_from, listed.contents)}
@@ -95,8 +97,8 @@ def run_key(settings: dict[str, Any], contents: str) -> str:
 def _of_run(told: dict[str, Any]) -> dict[str, Any]:
     """The settings of a run without places, what is released of it, and what each run finds out itself."""
     settings = {key: copy.deepcopy(value) for key, value in told.items() if key not in PLACES}
-    found_out = ("champion", "since")
-    settings["evaluate"] = {key: value for key, value in told["evaluate"].items() if key not in found_out}
+    for stage, found_out in (("evaluate", ("champion", "since")), ("sample", ("draws",))):
+        settings[stage] = {key: value for key, value in told[stage].items() if key not in found_out}
     return settings
 
 

@@ -1,7 +1,7 @@
 """Labels bought for the picks: by the source itself, as an experiment does, or by people."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -9,17 +9,16 @@ import pyarrow as pa
 from components.common.answers import read_answers
 from components.common.artifacts import LABELS, Dataset
 from components.common.errors import BadInputError
-from components.common.labels.answers import Said
+from components.common.labels.answers import PERSON, Said
 from components.common.names import class_name
 from components.labels.nearest import near_image, proposal
 from components.labels.rules import Resolved, renamed, resolve
 from components.labels.store import CLASS, LabelStore, State
 from components.labels.store import Answer as Vote
+from components.labels.votes import UNDATED, is_unnamed, votes
 from components.sample.picks import Pick
 
 LISTED = 10  # disagreements that the log tells in full
-UNNAMED = "person"  # whose answers in a file are of nobody knows how many people
-UNDATED = datetime(1970, 1, 1, tzinfo=UTC)
 SKIPPED, NONE = "passed over", "none of the classes"
 
 
@@ -55,11 +54,7 @@ def file_answers(dataset: Dataset, uri: str, rule: str = "majority") -> Answers:
     """
     _, said = read_answers(uri)
     ids = set(dataset.column("id"))
-    checked = enumerate(_checked(said, ids, dataset))
-    votes = [
-        Vote(each.image, CLASS, each.label, _voter(each, number), UNDATED, each.where, 0) for number, each in checked
-    ]
-    return _by_row(dataset, resolve(State(votes, []), rule), uri)
+    return _by_row(dataset, resolve(State(votes(_checked(said, ids, dataset)), []), rule), uri)
 
 
 def store_answers(dataset: Dataset, store: LabelStore, version: str, rule: str) -> Answers:
@@ -69,14 +64,14 @@ def store_answers(dataset: Dataset, store: LabelStore, version: str, rule: str) 
     """
     state = store.read(version)
     known = set(dataset.column("id"))
-    votes = [vote for vote in state.answers if vote.id in known]
+    here = [vote for vote in state.answers if vote.id in known]
     if others := len({vote.id for vote in state.answers} - known):
         print(f"{store.root}: {others:,} labelled images are not in this version of the dataset", flush=True)
-    found = _by_row(dataset, resolve(state._replace(answers=votes), rule), store.root)
+    found = _by_row(dataset, resolve(state._replace(answers=here), rule), store.root)
     sources = [Vote("", CLASS, name, "", UNDATED, "", 0) for name in dataset.classes]
     called = {vote.label for vote in renamed(sources, state.renamings) if vote.label}
     classes = sorted(called | {answer.label for answer in found.given.values()})
-    return found._replace(round=max((vote.round for vote in votes), default=0), classes=classes)
+    return found._replace(round=max((vote.round for vote in here), default=0), classes=classes)
 
 
 def labels_table(dataset: Dataset, answers: dict[int, Answer], purposes: dict[int, str], source: str) -> pa.Table:
@@ -124,11 +119,6 @@ def _checked(said: Iterable[Said], ids: set[str], dataset: Dataset) -> Iterator[
         yield answer._replace(label=classes.get(answer.label, answer.label))
 
 
-def _voter(said: Said, number: int) -> str:
-    """Who counts as one person: each answer without a name is somebody's of its own."""
-    return f"{UNNAMED} {number}" if said.annotator == UNNAMED else said.annotator
-
-
 def _by_row(dataset: Dataset, found: Resolved, place: str) -> Answers:
     """What was resolved, by row; disagreements are listed. place: where the answers were read."""
     rows = {image: row for row, image in enumerate(dataset.column("id"))}
@@ -147,9 +137,9 @@ def _decided(found: Resolved) -> dict[str, list[Vote]]:
 
 def _listed(conflicts: dict[str, list[Vote]]) -> str:
     told = []
-    for image, votes in list(conflicts.items())[:LISTED]:
+    for image, several in list(conflicts.items())[:LISTED]:
         first: dict[str, Vote] = {}  # of each class, whoever said it first
-        for vote in votes:
+        for vote in several:
             first.setdefault(_told(vote), vote)
         said = [f"{name!r} ({vote.task}, {_name(vote)})" for name, vote in first.items()]
         told.append(f"image {image[:16]!r} is " + " and ".join(said))
@@ -162,7 +152,7 @@ def _told(vote: Vote) -> str:
 
 
 def _name(vote: Vote) -> str:
-    return UNNAMED if vote.annotator.startswith(f"{UNNAMED} ") and vote.time == UNDATED else vote.annotator
+    return PERSON if is_unnamed(vote) else vote.annotator
 
 
 def _time(vote: Vote) -> datetime | None:

@@ -25,19 +25,27 @@ def held_out_picks(dataset: Dataset, settings: SampleSettings, seed: int, passed
     """A random draw per split. A larger budget only adds to a smaller one: each image has its place in line by seed and
     id. passed: rows that got no label when people were asked, for which the next in line are drawn.
     """
-    budgets = {
+    return [
+        Pick(row, split, drawn_for(split))
+        for split, budget in budgets(settings).items()
+        for row in in_line(dataset, dataset.rows(split), seed, passed)[:budget]
+    ]
+
+
+def budgets(settings: SampleSettings) -> dict[str, int | None]:
+    """Picks of each held-out split; None for all of it."""
+    return {
         VALIDATION: settings.validation_budget,
         CALIBRATION: settings.calibration_budget,
         TEST: settings.test_budget,
     }
+
+
+def in_line(dataset: Dataset, rows: np.ndarray, seed: int, passed: Collection[int] = ()) -> list[int]:
+    """These rows in an order that follows from the seed and each image's id alone, without those passed over."""
     ids = dataset.column("id")
-    picks: list[Pick] = []
-    for split, budget in budgets.items():
-        line = sorted(
-            dataset.rows(split).tolist(), key=lambda row: hashlib.sha256(f"{seed} {ids[row]}".encode()).digest()
-        )
-        picks += [Pick(row, split, drawn_for(split)) for row in [row for row in line if row not in passed][:budget]]
-    return picks
+    line = sorted(rows.tolist(), key=lambda row: hashlib.sha256(f"{seed} {ids[row]}".encode()).digest())
+    return [row for row in line if row not in passed]
 
 
 def drawn_for(split: str) -> str:

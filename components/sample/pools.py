@@ -50,6 +50,8 @@ def among(dataset: Dataset, pool: Pool, wanted: Mapping[str, str], known: Answer
         "answered already, or near-duplicates": int(asked.sum()) - int(free.sum()),
     }
     told = ", ".join(f"{count:,} are {why}" for why, count in lost.items() if count)
+    if len(wanted) > len(rows) and not free.any():
+        told += "; nobody is asked about any: add those images to the source, and run again"
     print(f"sample.candidates_from: asks for {len(wanted):,} images{': ' if told else ''}{told}", flush=True)
     return free
 

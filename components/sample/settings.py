@@ -61,6 +61,13 @@ class SampleSettings(Settings):
     among these images, such as those that a release was unsure of."""
     candidates_version: str = ""
     """Names the state of candidates_from, which each run fills in by its digest."""
+    new_since: str = ""
+    """Id of an earlier version of the dataset, such as the one that the model in production learned from: among images
+    that came after it each held-out split has a random draw of its own, which stays drawn in later runs."""
+    new_share: Share = 0.3
+    """Size of that draw, as a share of the split's budget, beside which it is asked for."""
+    draws: list[str] = Field(default=[])
+    """Keys of earlier such draws in the store; each run fills them in."""
 
     second_opinion: Share = 0.3
     """Share of a round's training picks, at most, that are taken first among the images on which the second opinion of

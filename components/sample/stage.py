@@ -15,7 +15,8 @@ from components.sample.clusters import clusters_of
 from components.sample.embed.joining import join
 from components.sample.known import known_answers
 from components.sample.lessons import Lessons, lessons
-from components.sample.picks import Pick, held_out_picks, nearest_labelled, with_conflicts
+from components.sample.newer import all_held_out
+from components.sample.picks import Pick, nearest_labelled, with_conflicts
 from components.sample.pools import pool_of
 from components.sample.publish import BESIDE, Asked, Shape, write_candidates
 from components.sample.rounds import Round, guide, lacking, round_of, waiting_for
@@ -54,7 +55,7 @@ def run(
     names = list(known.classes or data.classes)
     taught = taught_by({row: answer.label for row, answer in known.given.items()}, pool, names, settings.neighbours)
     picks = training_picks(data, taught, known, settings, place)
-    picks += held_out_picks(data, settings, seed, known.passed.keys())
+    picks += all_held_out(data, settings, seed, known.passed.keys(), place)
     picks = with_conflicts(picks, known.conflicts, pool.rows)
     answers = known.given | bought(data, picks, settings)
     answered = pool.rows[pool.labelled]

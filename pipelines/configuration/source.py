@@ -36,6 +36,7 @@ def with_state(run: RunSettings) -> RunSettings:
     seen = {
         "labels_version": _answers_fingerprint(run),
         "candidates_version": _file_fingerprint(run.sample.candidates_from),
+        "draws": sorted(entry.key for entry in open_store(run.store).list(f"draws/{run.name}/")),
     }
     source = run.source_version or source_fingerprint(run.source)
     return run.model_copy(update={"source_version": source, "sample": run.sample.model_copy(update=seen)})

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from components.common.errors import BadInputError
 from components.common.files import read_json
 from components.common.storage import FolderStore, Store, open_store
-from components.releases.bundle import FORMAT, find, locate, store_of, verified_file
+from components.releases.bundle import FORMAT, find, locate, store_of, verified_file, verified_release
 
 LABELS = ("labels.parquet", "labels.json", "label_advice.json")
 
@@ -75,18 +75,24 @@ def _copy_store(source: Store, inputs: Inputs) -> None:
         target.upload(shard["key"], path)
         source.let_go(path)
         _copy(source, target, shard["key"].removesuffix(".tar") + ".idx")
-    for prefix in _looked_up(inputs):
+    for prefix in _looked_up(inputs, source):
         _copy(source, target, prefix)
 
 
-def _looked_up(inputs: Inputs) -> Iterator[str]:
-    """Keys, or prefixes of keys, of what evaluate looks up in the store where it is there."""
+def _looked_up(inputs: Inputs, source: Store) -> Iterator[str]:
+    """Keys, or prefixes of keys, of what evaluate looks up in the store where it is there: the champion and the index
+    of what it learned from too.
+    """
     settings = json.loads((inputs.bundle / "metrics.json").read_bytes())["provenance"]["evaluate"]["settings"]
     yield read_json(inputs.labels / "labels.json")["candidates"].rstrip("/") + "/"
     if settings.get("since"):
         yield settings["since"]
     if champion := inputs.release["compared_with"]:
-        yield f"releases/{inputs.release['model']}/{champion}/"
+        folder = f"releases/{inputs.release['model']}/{champion}/"
+        yield folder
+        about = verified_release(source, folder) if source.stat(f"{folder}release.json") is not None else {}
+        if learned_from := about.get("digests", {}).get("dataset"):
+            yield f"datasets/{inputs.release['dataset_name']}/{learned_from}/"
 
 
 def _copy(source: Store, target: Store, prefix: str) -> list[str]:

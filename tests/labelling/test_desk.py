@@ -107,6 +107,14 @@ def test_nobody_is_told_what_others_said_before_they_answer(world):
     assert "1" not in [*here.item(first, CLEO).values()]
 
 
+def test_a_reason_is_told_without_its_figures_and_with_who_asked(world):
+    here = desk(world)
+    first, *_ = here.asked.picks
+    reason = "typical of a cluster of 12 (typicality 3.20); asked for: new to the model (0.41, usual is below 0.18)"
+    here.asked.picks[first] = here.asked.picks[first]._replace(reason=reason)
+    assert here.item(first, CLEO)["reason"] == "typical of a cluster of 12; asked for: new to the model"
+
+
 def test_what_one_passed_over_comes_last_for_others_and_again_where_asked_for(world):
     here = desk(world)
     first, *_ = here.asked.picks

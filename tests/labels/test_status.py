@@ -16,6 +16,7 @@ from components.common.artifacts import CANDIDATES
 from components.common.files import json_text
 from components.labels.rules import resolve
 from tests.labels.world import NAME, World
+from tests.monitor.audits import look, table
 
 ROWS = [
     (0, "cat,ann,1"),  # train
@@ -44,6 +45,16 @@ def ask(world: World, numbers: list[int]) -> None:
     pq.write_table(pa.Table.from_pylist(rows, schema=CANDIDATES), file)
     world.store.write(f"candidates/{NAME}/abc/candidates.parquet", file.getvalue())
     world.store.write(f"candidates/{NAME}/abc/summary.json", json_text({"format": 1, "round": 3}).encode())
+
+
+def test_images_of_an_audit_wait_beside_what_a_run_asks(world, capsys):
+    ask(world, [5])
+    look(world.store, NAME, 1, table([(world.id(0), "cat"), ("e" * 64, "dog"), ("e" * 64, "dog")]))
+    assert world.call("status", "-o", "json") == 0
+    purposes = json.loads(capsys.readouterr().out)["waits"]["purposes"]
+    assert purposes == {"validation": {"picks": 1, "waiting": 1}, "audit": {"picks": 2, "waiting": 1}}
+    assert world.call("status") == 0
+    assert "audit" in capsys.readouterr().out
 
 
 def test_status_counts_per_class_and_purpose(world, capsys):

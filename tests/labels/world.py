@@ -70,6 +70,12 @@ class World:
         self.labels = LabelStore(self.store, NAME)
         publish(self.store, folder / "dataset", self.data)
 
+    def publish_index(self, index: pa.Table) -> None:
+        """A newer version of the dataset, of this index."""
+        made = replace(self.data, index=index, id="")
+        self.data = replace(made, id=id_of(made))
+        publish(self.store, self.folder / self.data.id, self.data)
+
     def id(self, number: int) -> str:
         return sha256_bytes(content(number))
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from components.common import rounds
+from components.common import draws, rounds
 from components.common.errors import BadInputError
 from components.common.files import sha256_bytes
 from components.common.storage import open_store
@@ -195,6 +195,16 @@ def test_the_sampler_is_told_the_second_opinion_of_the_round_before(world, tmp_p
     never = {**form, "settings": {"sample": {"second_opinion": 0}}}
     assert planned(never, tmp_path / "out")["sample"]["opinion"] == ""
     assert planned(fill(world), tmp_path / "out")["sample"]["opinion"] == "", "an oracle's labels come in no rounds"
+
+
+def test_the_sampler_is_told_the_draws_of_earlier_runs_which_make_no_other_run(world, tmp_path):
+    store = open_store(world.store)
+    before = planned(fill(world), tmp_path / "out")
+    keys = sorted(draws.save(store, world.name, {"images": {"test": [image * 64]}}) for image in "ab")
+    draws.save(store, "others", {"images": {}})
+    after = planned(fill(world), tmp_path / "out")
+    assert (before["sample"]["draws"], after["sample"]["draws"]) == ([], keys)
+    assert before["release"] == after["release"], "a run that made a draw, run again, is the same run"
 
 
 def test_another_table_of_wanted_images_under_an_old_name_is_seen(world, tmp_path):

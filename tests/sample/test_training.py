@@ -164,3 +164,12 @@ def test_a_budget_below_the_number_of_classes_is_said_and_used(tiny_world):
         list(tiny_world.data.classes), settings(train_budget=4)
     )
     assert too_few(["a", "b"], settings(train_budget=4)) == ""
+
+
+def test_images_that_are_not_ingested_yet_are_said_to_need_it(tiny_world, tmp_path, capsys):
+    (tmp_path / "asked.csv").write_text("id\n" + "a" * 64 + "\n" + "b" * 64 + "\n")
+    assert picked(tiny_world, candidates_from=str(tmp_path / "asked.csv")) == []
+    assert (
+        "sample.candidates_from: asks for 2 images: 2 are not in this version of the dataset; nobody is asked about "
+        "any: add those images to the source, and run again\n"
+    ) in capsys.readouterr().out

@@ -1,12 +1,13 @@
 // How far the round is, and what to do where nothing is left.
 
 const $ = (id) => document.getElementById(id);
-const NAMES = { train: "Train", validation: "Validation", calibration: "Calibration", test: "Test" };
+const NAMES = { train: "Train", validation: "Validation", calibration: "Calibration", test: "Test", audit: "Audit" };
 export const MEANING = {
   train: "chosen to teach most",
   validation: "drawn at random: watches over training",
   calibration: "drawn at random: teaches how sure to be",
   test: "drawn at random: measures the result",
+  audit: "drawn at random from what was answered in production: measures the model in use",
 };
 
 /** purpose: the one that is asked for alone, or nothing. */

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from kfp import dsl
 
+from components.common import draws
 from components.common.files import sha256_tree, write_json
 from components.common.storage import open_store
 from components.labels.store import Answer, LabelStore
@@ -71,6 +72,13 @@ def test_new_answers_are_a_new_state_of_the_run(tmp_path):
     assert state(by_store) == seen[-1]
     labels.rename("cat", "dog", "ann", now)
     assert len({*seen, state(by_store)}) == 4
+
+
+def test_another_draw_of_held_out_images_is_a_new_state(tmp_path):
+    run = RunSettings(name="digits", source="photos", store=str(tmp_path))
+    assert with_state(run).sample.draws == []
+    key = draws.save(open_store(run.store), "digits", {"images": {}})
+    assert with_state(run).sample.draws == [key]
 
 
 def test_another_table_of_wanted_images_is_a_new_state(tmp_path):

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from components.common.errors import BadInputError
@@ -38,7 +39,9 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
     world = tiny.build(folder / "world", images=500)
     (folder / "nothing").mkdir()
     write_json(folder / "nothing" / "metrics.json", {"provenance": {"evaluate": {"settings": SETTINGS["evaluate"]}}})
-    champion = publish_release(world, world.store).rpartition("/")[2]
+    rows = np.arange(0, world.data.index.num_rows, 2)
+    before = tiny.earlier(world.data, rows, world.store, folder / "before")  # the champion's dataset, which has grown
+    champion = publish_release(world._replace(data=before), world.store).rpartition("/")[2]
     about = {
         "model": "digits",
         "dataset_name": "digits",
@@ -64,6 +67,7 @@ def test_a_release_is_made_again_to_the_byte_and_the_store_is_only_read(released
     before = sorted((path, path.stat().st_mtime_ns) for path in store.rglob("*"))
     assert run([str(released), "--keep", str(tmp_path / "kept")]) == 0
     lines = capsys.readouterr().out.splitlines()
+    assert {line["by"] for line in read_json(released / "metrics.json")["slices"]} >= {"arrived"}
     files = read_json(released / "release.json")["files"]
     assert [line.split() for line in lines[:-1]] == [[name, "equal"] for name in sorted(files)]
     assert lines[-1] == f"release {released.name}: made again, all {len(files)} files equal to the byte"
