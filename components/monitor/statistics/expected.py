@@ -26,7 +26,7 @@ class Estimate(NamedTuple):
 def atc(
     held_confidence: np.ndarray, held_correct: np.ndarray, confidence: np.ndarray, coverage: float, seed: int
 ) -> Estimate:
-    """Average thresholded confidence (Garg et al. 2022, eq. 2): the share of images surer than a threshold, which is
+    """Average thresholded confidence (Garg et al. 2022): the share of images surer than a threshold, which is
     set such that of the held-out images as many are surer as are right.
 
     held_confidence, held_correct: (n,), of labelled images that the classifier has not learned from; confidence: (m,),

@@ -23,7 +23,7 @@ class Mmd(NamedTuple):
 
 
 def mmd(reference: np.ndarray, observed: np.ndarray, level: float, seed: int, most: int = 2000) -> Mmd:
-    """Squared maximum mean discrepancy and its permutation p (Gretton et al. 2012, eq. 3 and section 5).
+    """Squared maximum mean discrepancy and its permutation p (Gretton et al. 2012, eq. 3).
 
     reference: (n, f), observed: (m, f), two rows of each at least; of more than `most` rows, a random draw. `level`
     sets how many permutations there are; see `sequential_p`. Exact for any distribution and any number of rows, if the
@@ -70,9 +70,10 @@ def _scaled(grams: list[np.ndarray], labels: np.ndarray, block: int) -> np.ndarr
 
 
 def _statistic(gram: np.ndarray, labels: np.ndarray, block: int) -> np.ndarray:
-    """Unbiased estimates of the squared discrepancy (k,) for k labellings. gram: (b, b), sums over the rows of blocks,
-    without those of a row with itself; labels: (b, k), 1 for blocks of the second sample and 0 for those of the first,
-    equally many ones in each column.
+    """Unbiased estimates of the squared discrepancy (k,) for k labellings.
+
+    gram: (b, b), the kernel summed over the rows of two blocks, without pairs of a row with itself; labels: (b, k), 1
+    for blocks of the second sample and 0 for those of the first, equally many ones in each column.
     """
     rows = gram.sum(axis=1, dtype=np.float64)
     m = labels[:, 0].sum(dtype=np.float64) * block

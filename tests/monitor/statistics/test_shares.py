@@ -127,8 +127,7 @@ def test_one_class_that_swells_and_all_that_change_are_seen_at_a_tiny_level():
 
 def test_classes_that_nothing_is_in_change_nothing():
     few, more = np.array([10, 20]), np.array([15, 10])
-    padded = [np.r_[0, each, 0] for each in (few, more)]
-    assert shares_p(*padded, level=0.01, seed=0) == shares_p(few, more, level=0.01, seed=0)
+    assert shares_p(np.r_[0, few, 0], np.r_[0, more, 0], level=0.01, seed=0) == shares_p(few, more, level=0.01, seed=0)
     for nothing, some in itertools.permutations([np.zeros(2, int), few]):
         assert shares_p(nothing, some, level=0.01, seed=0) == 1
     assert shares_p(np.array([9, 0]), np.array([7, 0]), level=0.01, seed=0) == 1
