@@ -1,6 +1,9 @@
-"""Accuracy on images without labels, from how sure the classifier is: what it should be if confidence still means what
-it meant on the held-out images. Whether that holds, nothing here can tell, and no interval covers it: images of a new
-class get confident answers too. An audit measures it.
+"""Accuracy on images without labels, from how sure the classifier is.
+
+Both estimates take for granted that confidence still means what it meant on the held-out images, which nothing here can
+tell and no interval covers: images of a new class get confident answers too. Where a confidence is the chance to be
+right, before and after, DoC is right and ATC exaggerates the fall; where the classifier stays too sure of what it gets
+wrong, which is common, DoC sees too little of it. An audit measures the accuracy.
 """
 
 from collections.abc import Iterator
@@ -23,7 +26,7 @@ class Estimate(NamedTuple):
 def atc(
     held_confidence: np.ndarray, held_correct: np.ndarray, confidence: np.ndarray, coverage: float, seed: int
 ) -> Estimate:
-    """Average thresholded confidence (Garg et al. 2022, eq. 2): the share of images surer than a threshold, which is
+    """Average thresholded confidence (Garg et al. 2022): the share of images surer than a threshold, which is
     set such that of the held-out images as many are surer as are right.
 
     held_confidence, held_correct: (n,), of labelled images that the classifier has not learned from; confidence: (m,),

@@ -31,10 +31,10 @@ def estimate_shares(
     counts; coverage: of the interval, for 95 % 0.95; level: that `predicted_p` is to be told at (`shares_p`).
 
     Assumes label shift: images of a class look as they did, only their number changed. Then the shares q of true
-    classes solve mu = A' q, with A the shares of answers by true class and mu those among the predictions (their eq. 3,
-    in shares of classes in place of weights); the solution is moved to the nearest point that is a distribution. A
-    class or a kind of image that is new breaks the assumption, and no interval covers that. The interval is by the
-    bootstrap (percentiles) over the rows of the confusion and over the predictions.
+    classes solve mu = A' q, with A the shares of answers by true class and mu those among the predictions (their
+    estimator, of shares in place of weights); the solution is moved to the nearest distribution. A class or a kind of
+    image that is new breaks the assumption, and no interval covers that. The interval is by the bootstrap (percentiles)
+    over the rows of the confusion and over the predictions.
     """
     counts, seen = np.asarray(confusion, np.float64), np.asarray(predicted, np.float64)
     k = len(seen)
