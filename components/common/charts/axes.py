@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from html import escape
 
-from components.evaluate.charts.scale import Scale, ticks
+from components.common.charts.scale import Scale, ticks
 
 WIDTH, HEIGHT = 360, 240
 LEFT, RIGHT, TOP, BOTTOM = 52, 12, 12, 40  # around the field
