@@ -95,9 +95,7 @@ def came_after(dataset: Dataset, version: str, store: Store) -> np.ndarray:
     """
     if version == dataset.id:
         return np.empty(0, np.int64)
-    with tempfile.TemporaryDirectory(prefix="gleaner-") as scratch:
-        fetch_dataset(dataset.name, version, store, Path(scratch) / "dataset")
-        before = load_dataset(Path(scratch) / "dataset").index.column("id")
+    before = dataset_version(dataset.name, version, store).index.column("id")
     return np.flatnonzero(~pc.is_in(dataset.index.column("id"), before).to_numpy(zero_copy_only=False))
 
 
@@ -133,6 +131,11 @@ def newest_dataset(name: str, store: Store) -> Dataset | None:
         version = json.loads(store.read(f"datasets/{name}/latest.json"))["id"]
     except KeyError:
         return None
+    return dataset_version(name, version, store)
+
+
+def dataset_version(name: str, version: str, store: Store) -> Dataset:
+    """A version of a dataset from the store, verified by its id; BadInputError where it is not there."""
     with tempfile.TemporaryDirectory(prefix="gleaner-") as scratch:
         fetch_dataset(name, version, store, Path(scratch) / "dataset")
         return load_dataset(Path(scratch) / "dataset")

@@ -1,41 +1,13 @@
 """What the figures say, in sentences: the titles of the charts and the first line of the report."""
 
 from collections.abc import Sequence
-from html import escape
 from typing import Any
 
 import numpy as np
 
 from components.common.data.classes import Classes
+from components.common.words import plural, share, whole
 from components.evaluate.gates import UNMEASURED
-
-
-def share(value: float) -> str:
-    return f"{100 * value:.1f} %"
-
-
-def whole(value: float) -> str:
-    """A share in whole percent, in one piece."""
-    return f"{100 * value:.0f}\N{NO-BREAK SPACE}%"
-
-
-def percent(value: float | None) -> str:
-    """A share, or a dash where it has no meaning."""
-    return "–" if value is None or value != value else share(value)
-
-
-def finding(text: str) -> str:
-    """What a figure says, as its title in HTML."""
-    return f'<p class="finding">{escape(text).replace(" %", "&nbsp;%")}.</p>'
-
-
-def sentence(text: str) -> str:
-    """With a capital letter and a full stop."""
-    return f"{text[:1].upper()}{text[1:].rstrip('.')}." if text else ""
-
-
-def plural(noun: str, count: int) -> str:
-    return noun if count == 1 else f"{noun}s"
 
 
 def headline(about: dict[str, Any]) -> str:

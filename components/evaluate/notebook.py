@@ -18,6 +18,7 @@ import nbformat
 from ipykernel.kernelspec import get_kernel_dict
 from nbconvert import HTMLExporter
 
+from components.common import charts
 from components.common.files import read_json, write_json, write_text
 from components.common.html import page
 from components.evaluate.findings import headline
@@ -71,7 +72,7 @@ def write_report(folder: Path, inputs: dict[str, Path], store: str, parameters: 
             f"How good the {name} classifier is",
             sections(notebook),
             headline(about),
-            STYLE.read_text(encoding="utf-8"),
+            charts.STYLE + STYLE.read_text(encoding="utf-8"),
             contents=True,
         ),
     )

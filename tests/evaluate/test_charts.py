@@ -7,12 +7,13 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from components.common import words
+from components.common.charts.axes import Axes
+from components.common.charts.scale import Scale, ticks
+from components.common.charts.tracks import Row, tracks
 from components.common.metrics import Bins, confusion_matrix, per_class, reliability
 from components.evaluate import findings
 from components.evaluate.charts import curves, grid
-from components.evaluate.charts.axes import Axes
-from components.evaluate.charts.scale import Scale, ticks
-from components.evaluate.charts.tracks import Row, tracks
 from components.evaluate.pages.confidence import diagram, risk_coverage
 
 HOSTILE = "<b>\"x\"</b> & 'y'"
@@ -160,5 +161,5 @@ def test_findings_of_slices_clusters_and_what_was_forgotten():
     assert findings.forgotten({**lost, "images": 0}).startswith("Nothing was forgotten of the 50 images")
     assert findings.suspects(30, 24) == "30 labels look wrong; the 24 likeliest are shown"
     assert findings.suspects(1, 1) == "1 label looks wrong"
-    assert findings.percent(None) == findings.percent(float("nan")) == "–"
-    assert findings.sentence("a b.") == "A b."
+    assert words.percent(None) == words.percent(float("nan")) == "–"
+    assert words.sentence("a b.") == "A b."

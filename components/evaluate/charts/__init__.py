@@ -1,1 +1,1 @@
-"""Charts as HTML and inline SVG: they take their colours from the page, in light and in dark, and fit a phone."""
+"""Charts that only the report has: what labels bring, and who is mistaken for whom."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from math import log
 from typing import Any
 
-from components.evaluate.charts.axes import Axes
+from components.common.charts.axes import Axes
 
 
 def rounds(title: str, history: Sequence[dict[str, Any]]) -> str:

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from IPython.display import HTML
 
+from components.common import words
+from components.common.charts.tracks import Row, tracks
 from components.common.html import note, table
 from components.common.metrics import wilson_interval
+from components.common.words import finding, percent
 from components.evaluate import findings
-from components.evaluate.charts.tracks import Row, tracks
-from components.evaluate.findings import finding, percent
 from components.evaluate.pages.facts import Evaluation
 
 MOST_CLASSES = 30  # rows that stay readable on one chart
@@ -27,13 +28,13 @@ def side_by_side(facts: Evaluation) -> HTML:
     rows = [
         Row(
             "warm-up",
-            findings.share(about["warmup_accuracy"]),
+            words.share(about["warmup_accuracy"]),
             [("", 100 * about["warmup_accuracy"])],
             _of(about, "warmup_accuracy"),
         ),
         Row(
             "final",
-            findings.share(about["accuracy"]),
+            words.share(about["accuracy"]),
             [("final", 100 * about["accuracy"])],
             _of(about, "accuracy"),
             "",
@@ -47,7 +48,7 @@ def side_by_side(facts: Evaluation) -> HTML:
         name = f"champion {champion['version']}" if champion["version"] else "champion"
         tag = f"on {n:,}" if n != about["images"] else ""
         rows.append(
-            Row(name, findings.share(accuracy), [("champion", 100 * accuracy)], (100 * low, 100 * high), tag, "other")
+            Row(name, words.share(accuracy), [("champion", 100 * accuracy)], (100 * low, 100 * high), tag, "other")
         )
     title = finding(findings.comparison(about))
     return HTML(title + _panel(tracks(rows, *_reach(rows), " %")))
@@ -107,7 +108,7 @@ def classes(facts: Evaluation) -> HTML:
         span = (min(known), max(known)) if known else None
         tag = SMALL if facts_of[facts.names[c]].get("small") else ""
         marks += [("f1", 100 * figures.f1[c])]
-        support = f"{figures.support[c]:,} {findings.plural('image', figures.support[c])}"
+        support = f"{figures.support[c]:,} {words.plural('image', figures.support[c])}"
         rows.append(Row(facts.names[c], percent(figures.f1[c]), marks, span, tag, aside=support))
     legend = [("f1", "F1, the figure on the right"), ("recall", "recall"), ("precision", "precision")]
     legend += [("champion", "the champion's recall")] if any(value is not None for value in champions) else []
@@ -161,7 +162,7 @@ def _slice(line: dict[str, Any]) -> Row:
     marks = [("champion", 100 * champion)] if champion is not None else []
     return Row(
         line["name"],
-        findings.share(line["accuracy"]),
+        words.share(line["accuracy"]),
         [*marks, ("final", 100 * line["accuracy"])],
         (100 * line["low"], 100 * line["high"]),
         SMALL if line["small"] else "",

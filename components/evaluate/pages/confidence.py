@@ -5,12 +5,13 @@ from typing import Any
 import numpy as np
 from IPython.display import HTML
 
+from components.common import words
+from components.common.charts.axes import Axes
+from components.common.charts.tracks import keys
 from components.common.html import escape, figures, note
 from components.common.metrics import Bins, reliability
+from components.common.words import finding, whole
 from components.evaluate import findings
-from components.evaluate.charts.axes import Axes
-from components.evaluate.charts.tracks import keys
-from components.evaluate.findings import finding, whole
 from components.evaluate.pages.facts import Evaluation
 
 STRIP = 0.3  # of the height of a reliability diagram, for the numbers of images
@@ -23,7 +24,7 @@ def calibration(facts: Evaluation) -> HTML:
     right = columns["label"] == columns["predicted"]
 
     def panel(name: str, column: str, error: float) -> str:
-        title = f"{name}: calibration error {findings.share(error)}"
+        title = f"{name}: calibration error {words.share(error)}"
         drawn = diagram(reliability(columns[column], right, about["bins"]), title)
         return f'<div class="panel"><b>{escape(title)}</b>{drawn}</div>'
 
@@ -76,24 +77,24 @@ def _precision(about: dict[str, Any] | None) -> list[str]:
     if not about:
         return []
     if about["threshold"] is None:
-        return [note(findings.sentence(about["why"]))]
+        return [note(words.sentence(about["why"]))]
     shown: list[tuple[str, object]] = [
         (f"least confidence for {whole(about['wanted'])} right", f"{about['threshold']:.3f}"),
-        ("of the calibration images go to a person", findings.share(about["abstained"])),
+        ("of the calibration images go to a person", words.share(about["abstained"])),
     ]
     if about.get("precision_test") is not None:
         reach = f"right on the test split above it; 95 % interval {100 * about['low']:.1f} to {100 * about['high']:.1f}"
-        shown.append((reach, findings.share(about["precision_test"])))
+        shown.append((reach, words.share(about["precision_test"])))
     if about.get("abstained_test") is not None:
-        shown.append(("of the test images go to a person", findings.share(about["abstained_test"])))
-    return [figures(shown), note(findings.sentence(about["why"]))]
+        shown.append(("of the test images go to a person", words.share(about["abstained_test"])))
+    return [figures(shown), note(words.sentence(about["why"]))]
 
 
 def _conformal(about: dict[str, Any] | None) -> list[str]:
     if not about:
         return []
     if about["quantile"] is None:
-        return [note(findings.sentence(about["why"]))]
+        return [note(words.sentence(about["why"]))]
     shown: list[tuple[str, object]] = [
         (
             f"quantile for sets that hold the true class {whole(about['coverage'])} of the time",
@@ -102,7 +103,7 @@ def _conformal(about: dict[str, Any] | None) -> list[str]:
     ]
     if about.get("coverage_test") is not None:
         reach = f"of the test sets hold it; 95 % interval {100 * about['low']:.1f} to {100 * about['high']:.1f}"
-        shown.append((reach, findings.share(about["coverage_test"])))
+        shown.append((reach, words.share(about["coverage_test"])))
     if about.get("mean_size") is not None:
         shown.append(("classes in a set on average", f"{about['mean_size']:.2f}"))
-    return [figures(shown), note(findings.sentence(about["why"]))]
+    return [figures(shown), note(words.sentence(about["why"]))]

@@ -5,6 +5,7 @@ from typing import Any
 
 from IPython.display import HTML
 
+from components.common import words
 from components.common.html import figures, note, table
 from components.evaluate import findings
 from components.evaluate.pages.facts import Evaluation
@@ -16,7 +17,7 @@ def box(facts: Evaluation) -> HTML:
     """Ship or not, why, and against what; below it the figures that a decision rests on."""
     decision = facts.verdict["decision"]
     against = f'<p class="against">Compared with {escape(decision["against"])}.</p>' if decision["against"] else ""
-    why = findings.sentence(decision["why"]) if decision["ship"] else decision["why"]  # else it begins with a gate
+    why = words.sentence(decision["why"]) if decision["ship"] else decision["why"]  # else it begins with a gate
     verdict = (
         f'<div class="verdict {"yes" if decision["ship"] else "no"}" role="status"><h3>{escape(decision["title"])}</h3>'
         f"<p>{escape(why)}</p>{against}</div>"
@@ -30,7 +31,7 @@ def headline_figures(about: dict[str, Any], gates: list[dict[str, Any]]) -> list
     if not about["images"]:
         return [passed]
     interval = f"accuracy; 95 % interval {100 * about['accuracy_low']:.1f} to {100 * about['accuracy_high']:.1f}"
-    shown: list[tuple[str, object]] = [(interval, findings.share(about["accuracy"]))]
+    shown: list[tuple[str, object]] = [(interval, words.share(about["accuracy"]))]
     against = about.get("against") or {}
     comparable = [(key, name) for key, name in OTHERS if (against.get(key) or {}).get("difference") is not None]
     for key, name in comparable[:1]:
@@ -38,10 +39,8 @@ def headline_figures(about: dict[str, Any], gates: list[dict[str, Any]]) -> list
         reach = f"points over {name}; 95 % interval {100 * compared['low']:+.1f} to {100 * compared['high']:+.1f}"
         shown.append((reach, f"{100 * compared['difference']:+.1f}"))
     if lost := about.get("forgotten"):
-        shown.append(
-            (f"forgotten: {lost['images']:,} of {lost['of']:,} that were right", findings.share(lost["share"]))
-        )
-    shown += [("calibration error", findings.share(about["ece_after"])), ("test images", about["images"]), passed]
+        shown.append((f"forgotten: {lost['images']:,} of {lost['of']:,} that were right", words.share(lost["share"])))
+    shown += [("calibration error", words.share(about["ece_after"])), ("test images", about["images"]), passed]
     return shown
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from IPython.display import HTML
 
-from components.common import html
+from components.common import charts, html
 from components.common.artifacts import PROPAGATED, TRAIN, Dataset, load_dataset, load_embeddings, load_labels
 from components.common.data.reader import ShardReader
 from components.common.files import read_json
@@ -100,4 +100,5 @@ def load(
 
 def style() -> HTML:
     """The style of the report, for those who read it as a notebook; the page has its own."""
-    return HTML(f"<style>{html.STYLE}{Path(__file__).with_name('report.css').read_text(encoding='utf-8')}</style>")
+    own = Path(__file__).with_name("report.css").read_text(encoding="utf-8")
+    return HTML(f"<style>{html.STYLE}{charts.STYLE}{own}</style>")

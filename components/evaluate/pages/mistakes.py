@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 from IPython.display import HTML
 
+from components.common import words
+from components.common.charts.tracks import Row, tracks
 from components.common.html import note, table
+from components.common.words import finding, share, whole
 from components.evaluate import findings
 from components.evaluate.charts import grid
-from components.evaluate.charts.tracks import Row, tracks
-from components.evaluate.findings import finding, share, whole
 from components.evaluate.pages.facts import Evaluation
 from components.evaluate.pages.pictures import SHEET, sheet
 
@@ -35,7 +36,7 @@ def pairs(facts: Evaluation) -> HTML | None:
         label, said = pair["label"], pair["predicted"]
         places = [i for i in facts.wrong if columns["label"][i] == label and columns["predicted"][i] == said][:OF_PAIR]
         shown = [(columns["id"][i], whole(columns["confidence"][i]), "sure") for i in places]
-        name = f"{label} taken for {said}: {pair['images']:,} {findings.plural('image', pair['images'])}"
+        name = f"{label} taken for {said}: {pair['images']:,} {words.plural('image', pair['images'])}"
         panels.append(f'<div class="panel"><b>{escape(name)}</b>{sheet(facts, shown, SHEET // PAIRS)}</div>')
     return HTML(f'<div class="panels">{"".join(panels)}</div>') if panels else None
 
@@ -60,7 +61,7 @@ def clusters(facts: Evaluation) -> HTML:
     for cluster in found:
         shown = [_mistake(facts, place_of[image]) for image in cluster["ids"][:LISTED]]
         name = (
-            f"Cluster {cluster['number']}: {cluster['images']:,} {findings.plural('mistake', cluster['images'])} "
+            f"Cluster {cluster['number']}: {cluster['images']:,} {words.plural('mistake', cluster['images'])} "
             f"({whole(cluster['share'])}); the class is most often {cluster['label_most']}, "
             f"the answer {cluster['predicted_most']}"
         )

@@ -6,12 +6,13 @@ from typing import Any
 
 from IPython.display import HTML
 
+from components.common import words
+from components.common.charts.tracks import Row, tracks
 from components.common.html import figures, note, table
 from components.common.parquet import read_table
+from components.common.words import finding, share, whole
 from components.evaluate import findings
 from components.evaluate.charts import curves
-from components.evaluate.charts.tracks import Row, tracks
-from components.evaluate.findings import finding, share, whole
 from components.evaluate.pages.facts import Evaluation
 from components.evaluate.pages.pictures import sheet
 
@@ -48,7 +49,7 @@ def pseudolabels(facts: Evaluation) -> HTML:
     ]
     return HTML(
         finding(findings.pseudolabels(about))
-        + note(findings.sentence(about["why"]))
+        + note(words.sentence(about["why"]))
         + figures(shown)
         + f'<div class="panels wide">{"".join(panels)}</div>'
     )
@@ -94,7 +95,7 @@ def second_opinion(facts: Evaluation) -> HTML:
         shown.append(
             (f"of the final model on the same {about['test_images']:,} images", share(about["accuracy_alone"]))
         )
-    asked = f"{about['models']:,} {findings.plural('model', about['models'])}, {about['views']:,} views of each image"
+    asked = f"{about['models']:,} {words.plural('model', about['models'])}, {about['views']:,} views of each image"
     return HTML(note(f"{asked}: {about['why']}.") + figures(shown) + disagreements(facts))
 
 

@@ -5,8 +5,8 @@ from typing import Any
 from IPython.display import HTML
 
 from components.common.html import figures, note, table
+from components.common.words import finding, share
 from components.evaluate.charts import curves
-from components.evaluate.findings import finding, share
 from components.evaluate.history import told
 from components.evaluate.pages.facts import Evaluation
 

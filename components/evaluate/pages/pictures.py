@@ -1,6 +1,5 @@
 """Pictures of images of the dataset, bounded in bytes whatever they show, so that the page stays small."""
 
-import io
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from html import escape
@@ -9,15 +8,14 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from components.common.data.images import decode, png
-from components.common.html import TINY, image_tag
+from components.common.data.images import decode
+from components.common.data.pictures import QUALITIES, small, webp
+from components.common.html import image_tag
 from components.evaluate.pages.facts import Evaluation
 
 MAX_PIXELS = 1_000_000_000  # ingest has refused what is too large
 SHEET = 300_000  # bytes of all pictures of a sheet
 PICTURE = 12_000  # bytes of one picture
-SIDES = (160, 112, 80, 56, 40, 28)  # pixels
-QUALITIES = (80, 55, 30)  # of WebP
 ATLAS = 900_000  # bytes of the pictures of the map
 ATLAS_SIDES = (48, 40, 32, 24, 16)
 
@@ -35,25 +33,6 @@ def pixels(facts: Evaluation, rows: Sequence[int]) -> Iterator[Image.Image]:
     """The images of these rows of the dataset, in their order."""
     with ThreadPoolExecutor(facts.threads) as pool:
         yield from pool.map(lambda row: decode(facts.reader.image_bytes(row), facts.dataset.mode, MAX_PIXELS), rows)
-
-
-def small(image: Image.Image, most: int) -> bytes:
-    """A picture of at most `most` bytes, if that can be: PNG of what is tiny, else WebP, as large as fits."""
-    if max(image.size) <= TINY and len(data := png(image)) <= most:
-        return data
-    for side in SIDES:
-        shown = image.copy()
-        shown.thumbnail((side, side))
-        for quality in QUALITIES:
-            if len(data := webp(shown, quality)) <= most:
-                return data
-    return data
-
-
-def webp(image: Image.Image, quality: int) -> bytes:
-    buffer = io.BytesIO()
-    image.convert("RGB").save(buffer, "WEBP", quality=quality, method=4)
-    return buffer.getvalue()
 
 
 def sheet(facts: Evaluation, shown: Sequence[tuple[str, str, str]], budget: int = SHEET) -> str:

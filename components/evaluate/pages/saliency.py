@@ -8,14 +8,14 @@ from IPython.display import HTML
 from PIL import Image
 from torch import Tensor, nn
 
+from components.common.data.pictures import small
 from components.common.html import image_tag, note
 from components.common.learning.loading import Images
 from components.common.learning.models import load_classifier, normalise
 from components.common.learning.training import set_threads
 from components.common.storage import open_store
-from components.evaluate.findings import whole
+from components.common.words import whole
 from components.evaluate.pages.facts import Evaluation
-from components.evaluate.pages.pictures import small
 
 STEPS = 24  # of Gauss-Legendre quadrature along the path from the baseline
 BYTES = 300_000  # of all pictures

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from html import escape
 
-from components.evaluate.charts.scale import Scale, ticks
+from components.common.charts.scale import Scale, ticks
 
 WIDTH, HEIGHT = 360, 240
 LEFT, RIGHT, TOP, BOTTOM = 52, 12, 12, 40  # around the field
+UNTITLED = 24  # below it, where the axis has no title
 
 
 class Axes:
@@ -27,15 +28,17 @@ class Axes:
     ) -> None:
         self.height = height
         self._x = Scale(*x, LEFT, WIDTH - RIGHT)
-        self._y = Scale(*y, height - BOTTOM, TOP)
+        bottom = height - (BOTTOM if x_title else UNTITLED)
+        self._y = Scale(*y, bottom, TOP)
         self._parts: list[str] = []
         for place in y_ticks or ticks(*y, 4):
             self._parts.append(f'<path class="grid" d="M{LEFT} {self._y(place):.1f}H{WIDTH - RIGHT}"/>')
             self._label(LEFT - 6, self._y(place) + 4, f"{place:,g}", "end")
         for place, text in x_ticks or [(tick, f"{tick:,g}") for tick in ticks(*x, 5)]:
-            self._label(self._x(place), height - BOTTOM + 16, text, "middle")
-        self._label((LEFT + WIDTH - RIGHT) / 2, height - 6, x_title, "middle", "title")
-        middle = (TOP + height - BOTTOM) / 2
+            self._label(self._x(place), bottom + 16, text, "middle")
+        if x_title:
+            self._label((LEFT + WIDTH - RIGHT) / 2, height - 6, x_title, "middle", "title")
+        middle = (TOP + bottom) / 2
         turned = f' transform="rotate(-90 11 {middle:g})"'
         self._parts.append(
             f'<text class="title" x="11" y="{middle:g}" text-anchor="middle"{turned}>{escape(y_title)}</text>'

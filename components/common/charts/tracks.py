@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import NamedTuple
 
-from components.evaluate.charts.scale import Scale, ticks
+from components.common.charts.scale import Scale, ticks
 
 
 class Row(NamedTuple):
@@ -12,7 +12,7 @@ class Row(NamedTuple):
 
     name: str
     shown: str  # the figure on the right
-    marks: Sequence[tuple[str, float]] = ()  # kind of mark (a name in report.css) and place
+    marks: Sequence[tuple[str, float]] = ()  # kind of mark (a name in charts.css) and place
     interval: tuple[float, float] | None = None
     tag: str = ""  # a word in a frame behind the name
     kind: str = ""  # of the interval: `main`, `other`
