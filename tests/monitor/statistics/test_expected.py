@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from components.monitor.statistics import expected
 from components.monitor.statistics.expected import Estimate, _thresholds, atc, doc
 
 
@@ -73,9 +74,10 @@ def test_the_bootstrap_draws_images():
 
 @pytest.mark.parametrize("way", [atc, doc])
 @pytest.mark.parametrize(("n", "m", "sure"), [(150, 300, 6.0), (300, 100, 30.0)])
-def test_the_interval_holds_the_true_accuracy_as_often_as_it_says(way, n, m, sure):
+def test_the_interval_holds_the_true_accuracy_as_often_as_it_says(way, n, m, sure, monkeypatch):
     """Accuracy of the distribution that both samples are drawn from: the mean of a Beta(sure, 1) confidence."""
     rng = np.random.default_rng(5)
+    monkeypatch.setattr(expected, "DRAWS", 300)
     times, inside = 120, 0
     for time in range(times):
         confidence, _ = stream(m, rng, sure)

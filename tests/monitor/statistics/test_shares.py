@@ -37,7 +37,7 @@ def test_the_interval_holds_the_true_shares_as_often_as_it_says(true):
     for time in range(times):
         held = rng.multinomial([40, 30, 30], MISTAKES)
         predicted = rng.multinomial(400, np.array(true) @ MISTAKES)
-        found = estimate_shares(held, predicted, coverage=0.9, draws=300, seed=time)
+        found = estimate_shares(held, predicted, coverage=0.9, draws=200, seed=time)
         inside += (found.low - 1e-9 <= true) & (true <= found.high + 1e-9)
     assert (inside / times >= 0.9 - 3 * np.sqrt(0.9 * 0.1 / times)).all(), inside / times
 
