@@ -127,7 +127,8 @@ def _train(found: dict[str, Any], decided: dict[str, Any], options: argparse.Nam
     if held := take(store, model, number):
         print(held)
         return 0
-    code, name = run_here(options.config, [*options.overrides, *decided["overrides"]], options.workdir)
+    there = [f"object_store={options.object_store}"] if options.object_store else []
+    code, name = run_here(options.config, [*options.overrides, *there, *decided["overrides"]], options.workdir)
     if code == 0:
         record(store, model, number, {"name": name})
     return code
