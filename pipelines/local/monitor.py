@@ -75,8 +75,11 @@ def _monitor(options: argparse.Namespace) -> int:
     drift, decision = (_output(run, stage, name) for stage, name in (("compare", "drift"), ("decide", "decision")))
     found, decided = read_json(drift / "drift.json"), read_json(decision / "decision.json")
     print("\n".join(told(found, os.path.relpath(drift / "drift.html"))))
-    print(decided["why"], flush=True)
-    return _train(found, decided, options) if decided["train"] else 0
+    if not decided["train"]:
+        print(decided["why"])
+        return 0
+    print(decided["why"].partition(". ")[0], flush=True)  # then come the verdict's own sentences
+    return _train(found, decided, options)
 
 
 def _here(config: "RunConfig", options: argparse.Namespace) -> tuple["RunConfig", str]:
