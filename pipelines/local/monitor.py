@@ -59,9 +59,8 @@ def _monitor(options: argparse.Namespace) -> int:
     from pipelines.configuration.config import load_config
 
     config = load_config(options.config, options.overrides)  # before kfp: a typing mistake is told at once
-    from components.monitor.compare.told import told
-
     from components.common.files import read_json
+    from components.monitor.compare.told import told
     from pipelines.local.commands import end_with_the_terminal
     from pipelines.local.record import StageError
 
