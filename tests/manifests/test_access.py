@@ -16,6 +16,7 @@ RECONCILER = {"app.kubernetes.io/name": "gleaner-reconciler", "app.kubernetes.io
 TRAINJOB = {"trainer.kubeflow.org/trainjob-ancestor-step": "trainer"}
 PROXY = {"app.kubernetes.io/name": "ml-pipeline-ui-artifact", "app.kubernetes.io/part-of": "gleaner"}
 SERVING = {"app.kubernetes.io/name": "gleaner-serving", "app.kubernetes.io/part-of": "gleaner"}
+WATCH = {"app.kubernetes.io/name": "gleaner-watch", "app.kubernetes.io/part-of": "gleaner"}
 PAGE = {"app.kubernetes.io/name": "gleaner-labelling", "app.kubernetes.io/part-of": "gleaner"}
 API, METADATA = ("kubeflow", "app", "ml-pipeline"), ("kubeflow", "component", "metadata-grpc-server")
 UI = ("kubeflow", "app", "ml-pipeline-ui")
@@ -231,7 +232,7 @@ def test_the_artifact_proxy_answers_kubeflows_ui_and_asks_the_store_and_kubernet
     assert reached(objects, PROXY, "egress") == {(DNS, 53)} | KUBERNETES | store(objects)
 
 
-def test_the_object_store_answers_stages_train_jobs_the_artifact_proxy_the_page_and_servers():
+def test_the_object_store_answers_stages_train_jobs_the_artifact_proxy_the_page_servers_and_their_watch():
     for name in ("kind", "dev"):
         labels = dict([SEAWEEDFS[1:]])
         assert reached(overlay(name), labels, "egress") == {(DNS, 53)}
@@ -241,6 +242,7 @@ def test_the_object_store_answers_stages_train_jobs_the_artifact_proxy_the_page_
             (("gleaner", *next(iter(PROXY.items()))), 8333),
             (("gleaner", *next(iter(PAGE.items()))), 8333),
             (("gleaner", *next(iter(SERVING.items()))), 8333),
+            (("gleaner", *next(iter(WATCH.items()))), 8333),
         }
 
 
