@@ -2,6 +2,8 @@
 
 import json
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +21,7 @@ from pipelines import handover
 from pipelines.__main__ import main
 from tests.monitor.watched import DAY, NAME, Watched, answer, watched, write_images
 
+ROOT = Path(__file__).parents[3]
 MONDAY = datetime.fromisoformat("2026-03-02T06:00:00+00:00")
 WEEK = 7 * DAY
 
@@ -117,3 +120,10 @@ def test_a_model_without_a_look_has_no_history(tmp_path: Path, capsys: pytest.Ca
     assert capsys.readouterr().out.startswith("no look at digits was published in ")
     history(["history", "--store", str(tmp_path), "--name", NAME, "-o", "json"])
     assert json.loads(capsys.readouterr().out) == []
+
+
+@pytest.mark.parametrize("task", ["compare", "decide"])
+def test_tasks_run_in_the_image_without_a_model_s_libraries(task: str) -> None:
+    code = f"import sys, components.monitor.{task}.__main__; print(*sys.modules)"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True).stdout
+    assert not {"torch", "torchvision", "onnxruntime", "sklearn", "kfp", "safetensors"} & {*said.split()}
