@@ -14,7 +14,7 @@ from pipelines.compiling import commands as compiling
 from pipelines.configuration import commands as configuration
 from pipelines.images import commands as images
 from pipelines.kubeflow import commands as kubeflow
-from pipelines.local import batch
+from pipelines.local import batch, monitor
 from pipelines.local import commands as local
 from pipelines.reproducing import commands as reproducing
 
@@ -31,6 +31,7 @@ EXAMPLES = """examples:
   gleaner release list -c my.yaml               every release; approve, reject, rollback, history
   gleaner lineage photo.png -c my.yaml          which releases learned from an image, and what came of what
   gleaner serve -c my.yaml                      answer over HTTP with the champion
+  gleaner monitor -c my.yaml                    has what it answers drifted; history: every look
   gleaner label -c my.yaml                      label images in the browser, with the keyboard
   gleaner labels status -c my.yaml              what people answered, where they disagree, what waits
   gleaner store demo/objects aws s3 ls s3://gleaner --recursive
@@ -44,7 +45,7 @@ def main(argv: list[str] | None = None) -> None:
     try:
         if words[:2] == ["release", "reproduce"]:
             raise SystemExit(reproducing.main(words[2:]))
-        if words and words[0] in handover.MODULES:  # all that follows belongs to the component's own command
+        if handover.is_component_s(words):  # all that follows belongs to the component's own command
             _become(*handover.command(words[0], words[1:]))
         if words[:1] == ["batch"]:
             words = ["batch", *handover.reached("batch", words[1:])]
@@ -89,6 +90,7 @@ def _parser() -> argparse.ArgumentParser:
 
     local.add_run(commands)
     batch.add_batch(commands)
+    monitor.add_monitor(commands)
     compiling.add_commands(commands)
     configuration.add_commands(commands)
     local.add_store(commands)

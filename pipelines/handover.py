@@ -16,14 +16,20 @@ MODULES = {
     "label": "components.labelling",
     "labels": "components.labels",
     "lineage": "components.lineage",
+    "monitor": "components.monitor",
     "predict": "components.predict.command",
     "release": "components.releases",
     "serve": "components.serve",
 }
-WITH_VERBS = ("labels", "release")  # their first word is a command of its own
+WITH_VERBS = ("labels", "monitor", "release")  # their first word is a command of its own
 DECIDING = ("approve", "reject", "rollback", "sync")  # commands of release that tell the repository and the registry
 MADE = "an object store, which `gleaner run` makes"
 RELEASED = "the `object_store` of the run that made the release"
+
+
+def is_component_s(words: list[str]) -> bool:
+    """Whether a component has the command; `monitor` itself is the run of a pipeline, and ours."""
+    return bool(words) and words[0] in MODULES and (words[0] != "monitor" or words[1:2] == ["history"])
 
 
 def command(name: str, words: list[str]) -> tuple[str, list[str]]:

@@ -17,7 +17,7 @@ def monitoring(release: str, source: str = "", settings: dict = {}, training: di
     Args:
         release: Folder or s3:// URI of a model, whose champion is watched, or of a version: s3://bucket/store/releases/NAME.
         source: Empty: the serving log, since the last look. Else a folder, s3:// prefix, pattern, archive or table of images, which the release classifies first.
-        settings: JSON object of what differs from the defaults of the section `monitor` of a run configuration.
+        settings: JSON object of what differs from the defaults, as in the section `monitor` of a run configuration: log, every_days, min_images, max_images, false_alarms, alarm_on, least_shift, least_share, least_drop, candidates, audit, train, cool_down_days, labels_per_alarm, labels_per_month, seed.
         training: How a training run is started where an alarm asks for one, as `gleaner submit` and schedules fill it in. {} starts none.
     """
     observed = collect(release=release, source=source, settings=settings).outputs["observed"]

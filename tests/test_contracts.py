@@ -16,16 +16,15 @@ from pydantic import BaseModel
 
 from components.common.cli import WITHIN, inputs_of
 from components.common.lineage import known_by_others
+from components.monitor.settings import MonitorSettings
 from components.plan.form import FIELDS
 from components.plan.settings import STAGES, RunSettings
 from components.predict.settings import PredictSettings
 from pipelines.configuration.batch import BatchResources
 from pipelines.configuration.config import RunConfig
+from pipelines.configuration.monitoring import MonitorResources
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = sorted(
-    path.parent.name for path in (ROOT / "components").glob("*/component.py") if path.parent.name != "common"
-)
 # stages, and tasks of stages that work side by side
 PARTS = sorted(
     ".".join(path.parent.relative_to(ROOT / "components").parts)
@@ -33,7 +32,8 @@ PARTS = sorted(
     if path.parent.name != "common"
 )
 SOURCES = sorted(path for folder in ("components", "pipelines", "tests") for path in (ROOT / folder).rglob("*.py"))
-BATCH = {"predict": PredictSettings}  # stages of the other pipeline, and their settings
+FOLDERS = sorted({part.partition(".")[0] for part in PARTS})
+OTHERS = {"predict": PredictSettings, "monitor": MonitorSettings}  # stages of other pipelines, and their settings
 ALLOWED = {  # import -> the only files that may
     "boto3": {"components/common/storage/boto.py"},
     "botocore": {"components/common/storage/boto.py"},
@@ -46,14 +46,14 @@ ALLOWED = {  # import -> the only files that may
 def test_one_noun_per_stage_everywhere():
     from pipelines.training import training
 
-    assert sorted([*STAGES, "plan", *BATCH]) == FOLDERS
+    assert sorted([*STAGES, "plan", *OTHERS]) == FOLDERS
     components = training.pipeline_spec.components
     writers = [
         name
         for name, task in training.pipeline_spec.root.dag.tasks.items()
         if components[task.component_ref.name].output_definitions.artifacts
     ]
-    assert sorted([*writers, "plan", *BATCH]) == FOLDERS
+    assert sorted([*writers, "plan", *OTHERS]) == FOLDERS
     assert {executor.removeprefix("exec-") for executor in _executors()} == {part.rpartition(".")[2] for part in PARTS}
     assert [stage for stage in FOLDERS if not (ROOT / "tests" / stage).is_dir()] == []
 
@@ -89,9 +89,9 @@ def test_flags_are_the_arguments_of_run(part):
         assert [name for name in names if name in FIELDS] == list(FIELDS)
         assert {name for name, kind in hints.items() if kind is Path} == {"parts", "slices", *STAGES}
     else:
-        assert hints["settings"] is (BATCH.get(stage) or RunSettings.model_fields[stage].annotation)
+        assert hints["settings"] is (OTHERS.get(stage) or RunSettings.model_fields[stage].annotation)
     for name, kind in hints.items():
-        assert name in ("settings", "return") or kind in (Path, str, int), name
+        assert name in ("settings", "return") or kind in (Path, str, int, dict[str, Any]), name
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -116,7 +116,9 @@ def _models(model: type[BaseModel]) -> list[type[BaseModel]]:
 
 
 @pytest.mark.parametrize(
-    "model", dict.fromkeys([*_models(RunConfig), *BATCH.values(), BatchResources]), ids=lambda model: model.__name__
+    "model",
+    dict.fromkeys([*_models(RunConfig), *OTHERS.values(), BatchResources, MonitorResources]),
+    ids=lambda model: model.__name__,
 )
 def test_settings_are_frozen_strict_and_explained(model):
     assert model.model_config["frozen"]
@@ -184,9 +186,10 @@ def _executors() -> dict[str, Any]:
     from google.protobuf.json_format import MessageToDict
 
     from pipelines.batch import batch
+    from pipelines.monitoring import monitoring
     from pipelines.training import training
 
     executors: dict[str, Any] = {}
-    for pipeline in (training, batch):
+    for pipeline in (training, batch, monitoring):
         executors |= MessageToDict(pipeline.pipeline_spec)["deploymentSpec"]["executors"]
     return {label: executor["container"] for label, executor in executors.items()}

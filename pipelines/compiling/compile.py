@@ -1,7 +1,7 @@
 """`gleaner compile`: the DAG as golden IR, reviewed in diffs, as objects for Argo CD, and as a picture for the README.
 
 pipelines/compiled/training.yaml, manifests/base/pipeline/training.yaml    of pipelines/configs/cluster.yaml
-the same two, named batch.yaml                                             of pipelines/batch.py
+the same two, named batch.yaml and monitoring.yaml                         of pipelines/batch.py and monitoring.py
 the same two, named after a file of pipelines/configs/                     of each other one that a cluster can run
 """
 
@@ -24,11 +24,13 @@ from pipelines.compiling.manifests import HEADER, kustomization, mounted_files, 
 from pipelines.compiling.order import with_direct_order
 from pipelines.compiling.picture import picture
 from pipelines.compiling.pods import with_pods
-from pipelines.compiling.variants import BATCH, CONFIGS, check_stem, refuse_starved, variants
+from pipelines.compiling.variants import CONFIGS, check_stem, refuse_starved, variants
 from pipelines.configuration.batch import BatchResources
 from pipelines.configuration.config import RunConfig, schema
+from pipelines.configuration.monitoring import MonitorResources
 from pipelines.configuration.schedules import schema as schedules_schema
-from pipelines.configuration.version import COMPILED, PLAIN, content_name, parse, pipeline_name
+from pipelines.configuration.version import COMPILED, OTHERS, PLAIN, content_name, parse, pipeline_name
+from pipelines.monitoring import monitoring
 from pipelines.training import training
 
 FOLDER = COMPILED.parent
@@ -49,9 +51,19 @@ def compile_config(config: RunConfig, stem: str = PLAIN) -> str:
 
 def compile_batch() -> str:
     """The compiled pipeline of batch prediction, as YAML."""
-    pipeline = with_pods(batch, BatchResources(), {})
-    pipeline.pipeline_spec.pipeline_info.display_name = f"batch: workers of {asks(BatchResources())}"
-    return _compiled(pipeline)
+    return _with_own_pods(batch, BatchResources(), "batch: workers of")
+
+
+def compile_monitoring() -> str:
+    """The compiled pipeline of the watch over a released model, as YAML."""
+    return _with_own_pods(monitoring, MonitorResources(), "monitoring:")
+
+
+def _with_own_pods(pipeline: GraphComponent, resources: BatchResources | MonitorResources, called: str) -> str:
+    """A pipeline whose pods no configuration changes, as YAML. called: how its display name begins."""
+    made = with_pods(pipeline, resources, {})
+    made.pipeline_spec.pipeline_info.display_name = f"{called} {asks(resources)}"
+    return _compiled(made)
 
 
 def _compiled(pipeline: GraphComponent) -> str:
@@ -70,7 +82,7 @@ def versions() -> dict[str, str]:
 
 def generated() -> dict[Path, str]:
     """Every file that `gleaner compile` writes, with its text."""
-    compiled = {**versions(), BATCH: compile_batch()}
+    compiled = {**versions(), "batch": compile_batch(), "monitoring": compile_monitoring()}
     files = {FOLDER / f"{name}.yaml": ir for name, ir in compiled.items()}
     files |= {OBJECTS / f"{name}.yaml": objects(ir, _version(name, ir)) for name, ir in compiled.items()}
     return {
@@ -93,8 +105,7 @@ def generated() -> dict[Path, str]:
 
 def _version(name: str, ir: str) -> str:
     """What the version of a compiled file is called."""
-    pipeline = parse(ir)[0]["pipelineInfo"]["name"] if name == BATCH else pipeline_name(name)
-    return content_name(pipeline, ir.encode())
+    return content_name(OTHERS.get(name) or pipeline_name(name), ir.encode())
 
 
 def write() -> list[Path]:

@@ -10,6 +10,7 @@ from kfp.dsl.graph_component import GraphComponent
 from components.plan.form import choices, fill
 from pipelines.configuration.batch import BatchResources
 from pipelines.configuration.config import RunConfig
+from pipelines.configuration.monitoring import MonitorResources
 from pipelines.configuration.resources import Resources, TaskResources, size_bytes
 from pipelines.configuration.version import pipeline_name
 
@@ -41,7 +42,7 @@ def with_form(pipeline: GraphComponent, config: RunConfig, stem: str) -> GraphCo
     return filled
 
 
-def asks(resources: Resources | BatchResources) -> str:
+def asks(resources: Resources | BatchResources | MonitorResources) -> str:
     """The most that a task gets, in words: `up to 2 CPU, 6Gi` or `2 nodes of up to 40 CPU, 160Gi, 4 nvidia-l4`."""
     tasks: list[TaskResources] = [getattr(resources, task) for task in type(resources).model_fields]
     most = max(tasks, key=lambda task: (task.nodes * task.gpus if task.gpu else 0, task.nodes, size_bytes(task.memory)))

@@ -8,10 +8,10 @@ from typing import Any
 
 import yaml
 
-from pipelines.configuration.version import shown_name
+from pipelines.configuration.version import OTHERS, shown_name
 
 API = "pipelines.kubeflow.org/v2beta1"
-BATCH = "gleaner-batch"
+CODE = {name: stem for stem, name in OTHERS.items()}  # the module of a pipeline that is not the training one
 SOURCE = "https://github.com/gleaner-ml/gleaner/blob/main/pipelines"
 HEADER = "# Written by `gleaner compile`; do not edit.\n"
 
@@ -46,7 +46,7 @@ def version_object(documents: list[dict[str, Any]], name: str) -> str:
             "spec": {
                 "pipelineName": info["name"],
                 "displayName": shown_name(pipeline, name),
-                "codeSourceURL": f"{SOURCE}/{'batch' if info['name'] == BATCH else 'training'}.py",
+                "codeSourceURL": f"{SOURCE}/{CODE.get(info['name'], 'training')}.py",
                 "description": info["description"],
                 "pipelineSpec": pipeline,
                 "platformSpec": platform,

@@ -10,6 +10,7 @@ from kfp.dsl.pipeline_context import Pipeline
 
 from components.common.component import images
 from pipelines.configuration.batch import BatchResources
+from pipelines.configuration.monitoring import MonitorResources
 from pipelines.configuration.resources import Pool, Resources, TaskResources, pool_of
 
 STORAGE = "gleaner-storage"
@@ -21,6 +22,9 @@ GIT = "gleaner-git"
 PUSHES = ("GLEANER_GIT_USERNAME", "GLEANER_GIT_TOKEN")
 SIGNING, SIGNING_KEY = "gleaner-signing", "/etc/gleaner/signing"
 """Secret, optional, with the key that signs releases, and where `release` finds it."""
+KUBEFLOW = "gleaner-kubeflow"
+"""ConfigMap, optional, with where `decide` finds Kubeflow's API and people its UI, if not at their usual addresses."""
+ADDRESSES = ("KF_PIPELINES_ENDPOINT", "KF_PIPELINES_UI_ENDPOINT")
 ROLES = ("data", "report", "train")
 """Images that the pods of a run are of; `release` writes their references into the provenance."""
 GPU = "nvidia.com/gpu"
@@ -32,7 +36,7 @@ LAUNCHER = {"cpu": "1", "memory": "2Gi"}
 
 
 def with_pods(
-    pipeline: GraphComponent, resources: Resources | BatchResources, pools: dict[str, Pool]
+    pipeline: GraphComponent, resources: Resources | BatchResources | MonitorResources, pools: dict[str, Pool]
 ) -> GraphComponent:
     """The same pipeline, traced again with what each task asks of the cluster."""
 
@@ -131,4 +135,7 @@ def _secure(task: dsl.PipelineTask, name: str) -> None:
         kubernetes.use_secret_as_env(task, GIT, {key: key for key in PUSHES}, optional=True)
         kubernetes.use_secret_as_volume(task, SIGNING, SIGNING_KEY, optional=True)
         task.set_env_variable("GLEANER_IMAGES", json.dumps({role: images()[role] for role in ROLES}, sort_keys=True))
+    if name == "decide":  # it starts a run, in its own namespace; Kubeflow itself has mounted a token
+        kubernetes.use_config_map_as_env(task, KUBEFLOW, {key: key for key in ADDRESSES}, optional=True)
+        kubernetes.use_field_path_as_env(task, "KF_PIPELINES_NAMESPACE", "metadata.namespace")
     kubernetes.set_security_context(task, run_as_non_root=True)

@@ -11,12 +11,11 @@ from components.common.errors import BadInputError
 from pipelines.configuration.config import RunConfig, load_config
 from pipelines.configuration.resources import TASKS, TaskResources, pool_of, starved
 from pipelines.configuration.schedules import on_cluster
-from pipelines.configuration.version import COMPILED, PLAIN
+from pipelines.configuration.version import COMMITTED, COMPILED, LATEST, MONITORED, OTHERS, PLAIN, Version
 
 CONFIGS = COMPILED.parents[1] / "configs"
 SCHEDULES = "schedules.yaml"  # lies among the run configurations and is none
-BATCH = "batch"  # the compiled file of batch prediction, which no run configuration makes
-TAKEN = ("kustomization", BATCH, COMPILED.stem)
+TAKEN = ("kustomization", *OTHERS, COMPILED.stem)
 """Names of generated files that no configuration's version can have."""
 
 
@@ -58,7 +57,8 @@ def compiled_for(config: RunConfig, stem: str, compiled: Path = COMPILED.parent,
     refuse_starved(config)
     wanted = _pods(config)
     own = _compiled_stem(stem)
-    for path in sorted(compiled.glob("*.yaml"), key=lambda path: (path.stem != own, path.stem != COMPILED.stem, path)):
+    paths = [path for path in compiled.glob("*.yaml") if path.stem not in OTHERS]
+    for path in sorted(paths, key=lambda path: (path.stem != own, path.stem != COMPILED.stem, path)):
         name = f"{PLAIN}.yaml" if path.stem == COMPILED.stem else path.name
         sources = [folder / name for folder in (configs, CONFIGS) if (folder / name).is_file()]
         if sources and _pods(load_config(sources[0])) == wanted:
@@ -69,10 +69,35 @@ def compiled_for(config: RunConfig, stem: str, compiled: Path = COMPILED.parent,
     )
 
 
+def needed(
+    pipeline: str,
+    wanted: str,
+    config: RunConfig,
+    stem: str,
+    compiled: Path = COMPILED.parent,
+    configs: Path = CONFIGS,
+) -> list[Version]:
+    """The version that a run or a schedule of a configuration asks for, each with its compiled file; of a watch
+    (`monitoring`) that starts training runs, the version of these too, the newest where its own is.
+
+    Of training, `committed` means the file with the configuration's pods, other words mean the configuration's own.
+    The rest is as for `compiled_for`.
+    """
+    versions = []
+    if pipeline == "monitoring":
+        versions.append((wanted, compiled / MONITORED.name))
+        wanted = LATEST if wanted == LATEST else COMMITTED
+    if pipeline != "monitoring" or config.monitor.train:
+        committed = wanted == COMMITTED
+        file = compiled_for(config, stem, compiled, configs) if committed else own_or_plain(stem, compiled)
+        versions.append((wanted, file))
+    return versions
+
+
 def own_or_plain(stem: str, compiled: Path = COMPILED.parent) -> Path:
     """The compiled file of a configuration, whatever its pods; the plain one where it has none."""
     own = compiled / f"{_compiled_stem(stem)}.yaml"
-    return own if own.is_file() else compiled / COMPILED.name
+    return own if own.is_file() and stem not in OTHERS else compiled / COMPILED.name
 
 
 def refuse_starved(config: RunConfig) -> None:

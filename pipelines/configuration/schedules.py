@@ -3,7 +3,7 @@
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
@@ -13,10 +13,13 @@ from components.common.settings import Count, Settings
 from pipelines.configuration.config import RunConfig, load_config
 from pipelines.configuration.cron import check_cron
 from pipelines.configuration.files import Layer, read_yaml
-from pipelines.configuration.version import COMMITTED, COMPILED, WANTED
+from pipelines.configuration.version import COMMITTED, COMPILED, MONITORED, WANTED, is_watch
 from pipelines.configuration.zones import check_zone, stretches
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$")]
+
+
+Started = Literal["training", "monitoring"]
 
 
 class Schedule(Settings):
@@ -31,10 +34,16 @@ class Schedule(Settings):
     """
     config: Annotated[str, Field(min_length=1)]
     """Run configuration, relative to this file."""
+    pipeline: Started = "training"
+    """`training`: the run of the configuration; `monitoring`: the watch over the model that it releases, as its section
+    `monitor` says, which starts a training run of it on an alarm where `monitor.train` is true.
+    """
     pipeline_version: Annotated[str, Field(pattern=WANTED)] = COMMITTED
     """`committed`: the pipeline compiled beside this file; `latest`: the newest on the server at each start; or a name
     to stay with.
     """
+    service_account: str | None = None
+    """Kubernetes service account of its runs; null: the file's. That of a watch may start runs, if it is to train."""
     paused: bool = False
     """Nothing starts; what runs goes on. Taken back, the next time is the first: missed ones are not made up for."""
     max_concurrency: Annotated[int, Field(ge=1, le=10)] = 1
@@ -44,6 +53,19 @@ class Schedule(Settings):
     @classmethod
     def _six_fields(cls, cron: str) -> str:
         return check_cron(cron)
+
+    @field_validator("pipeline_version")
+    @classmethod
+    def _of_its_pipeline(cls, version: str, info: ValidationInfo) -> str:
+        """A pinned version is one of the pipeline that is started."""
+        watch = info.data.get("pipeline") == "monitoring"
+        if "pipeline" in info.data and is_watch(version) not in (None, watch):
+            other = next(word for word in get_args(Started) if word != info.data["pipeline"])
+            raise ValueError(
+                f"got {version!r}, which is a version of the pipeline `{other}`; expected one of "
+                f"`{info.data['pipeline']}`, {COMMITTED} or latest"
+            )
+        return version
 
     @field_validator("time_zone")
     @classmethod
@@ -94,6 +116,12 @@ def load_schedules(path: Path) -> tuple[Schedules, dict[str, RunConfig]]:
     if schedules.compiled and not (path.parent / schedules.compiled / COMPILED.name).is_file():
         raise BadInputError(
             f"{layer.places['compiled',]}: compiled: no {COMPILED.name} in {path.parent / schedules.compiled}"
+        )
+    watched = [name for name, schedule in schedules.schedules.items() if schedule.pipeline == "monitoring"]
+    if schedules.compiled and watched and not (path.parent / schedules.compiled / MONITORED.name).is_file():
+        raise BadInputError(
+            f"{layer.places['schedules', watched[0], 'pipeline']}: pipeline: no {MONITORED.name} in "
+            f"{path.parent / schedules.compiled}; expected `gleaner compile` run and committed"
         )
     return schedules, {
         name: _run_config(schedule, path, layer.places["schedules", name, "config"])

@@ -8,6 +8,7 @@ from typing import Any
 SUBMIT = """examples:
   gleaner submit my.yaml --host http://localhost:8888 --wait
   gleaner submit my.yaml pretrain.epochs=50 --pipeline-version latest
+  gleaner submit my.yaml --pipeline monitoring --service-account gleaner-monitor
 """
 SCHEDULES = """examples:
   gleaner schedules plan  --file pipelines/configs/schedules.yaml     what would change, nothing does
@@ -35,6 +36,12 @@ def _add_submit(commands: Any) -> None:
     submit.add_argument("overrides", metavar="key=value", nargs="*", help="settings that go before the file's")
     submit.add_argument("--wait", action="store_true", help="follow it, a line per task; exit code 1 if it fails")
     submit.add_argument(
+        "--pipeline",
+        choices=("training", "monitoring"),
+        default="training",
+        help="training, or one look at what the released model answered since the last one (default: %(default)s)",
+    )
+    submit.add_argument(
         "--pipeline-version",
         metavar="V",
         default="committed",
@@ -42,7 +49,9 @@ def _add_submit(commands: Any) -> None:
     )
     submit.add_argument("--experiment", default="gleaner", help="where the run is listed (default: %(default)s)")
     submit.add_argument(
-        "--service-account", default="", help="Kubernetes service account of its pods (default: the platform's)"
+        "--service-account",
+        default="",
+        help="Kubernetes service account of its pods, and of what an alarm starts (default: the platform's)",
     )
     _add_server(submit)
     _add_patience(submit)
@@ -103,26 +112,26 @@ def _submit(options: argparse.Namespace) -> int:
     config = load_config(options.config, options.overrides)
     from components.common.kubeflow.runs import link
     from components.common.kubeflow.server import connect
-    from pipelines.compiling.variants import compiled_for, own_or_plain
-    from pipelines.configuration.version import COMMITTED, check_version
-    from pipelines.kubeflow.following import awaited, follow, verdict
-    from pipelines.kubeflow.submit import arguments, start
+    from pipelines.compiling.variants import needed
+    from pipelines.configuration.version import COMPILED, MONITORED, check_version
+    from pipelines.kubeflow.following import awaited, follow, looked, verdict
+    from pipelines.kubeflow.submit import arguments, looking, start
 
-    check_version(options.pipeline_version)
-    committed = options.pipeline_version == COMMITTED
-    compiled = compiled_for(config, options.config.stem) if committed else own_or_plain(options.config.stem)
-    values = arguments(config, options.config)
+    watching = options.pipeline == "monitoring"
+    check_version(options.pipeline_version, MONITORED if watching else COMPILED)
+    versions = needed(options.pipeline, options.pipeline_version, config, options.config.stem)
+    how = versions, options.experiment, options.service_account
+    values = looking(config, options.config, *how) if watching else arguments(config, options.config)
     server = connect(options.host, options.namespace)
     run_id = start(
         server,
-        config.name,
+        f"{config.name}-monitoring" if watching else config.name,
         values,
-        options.pipeline_version,
+        versions,
         options.experiment,
         _say,
         options.service_account,
         options.wait_version,
-        compiled,
     )
     _say(f"run: {link(server, run_id)}")
     if not options.wait:
@@ -135,8 +144,9 @@ def _submit(options: argparse.Namespace) -> int:
     print(verdict(server, run), file=sys.stdout if run.state == "SUCCEEDED" else sys.stderr)
     if run.state != "SUCCEEDED":
         return 1
-    if awaited(config):
-        _say(awaited(config))
+    told = looked(config) if watching else awaited(config)
+    if told:
+        _say(told)
     return 0
 
 

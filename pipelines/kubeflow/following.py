@@ -10,7 +10,7 @@ from components.common.memory import LEVERS
 from pipelines.configuration.config import RunConfig
 from pipelines.configuration.resources import TASKS
 from pipelines.kubeflow.waiting import Waiting, kubectl
-from pipelines.kubeflow.workflow import Pod, first_failure, of_component, read_pods
+from pipelines.kubeflow.workflow import OURS, Pod, first_failure, of_component, read_pods
 from pipelines.local.progress import seconds
 
 POLL = 5.0  # seconds between looks at a run
@@ -69,6 +69,14 @@ def awaited(config: RunConfig) -> str:
     )
 
 
+def looked(config: RunConfig) -> str:
+    """Where a look that was published is, after a run of the watch."""
+    return (
+        f"looks that were published are under {config.store.rstrip('/')}/monitor/{config.name}/looks/, "
+        "each with a page drift.html"
+    )
+
+
 def _failure(server: Kubeflow, run: Any) -> str:
     """What failed first, and why; empty where nothing did."""
     failed = sorted(
@@ -114,7 +122,7 @@ def _tasks(run: Any) -> list[Any]:
     """Those of the DAG, in the order they began; drivers, executors and the root are none."""
     tasks = (run.run_details and run.run_details.task_details) or []
     return sorted(
-        (task for task in tasks if task.display_name in TASKS), key=lambda task: task.start_time or task.create_time
+        (task for task in tasks if task.display_name in OURS), key=lambda task: task.start_time or task.create_time
     )
 
 

@@ -15,9 +15,12 @@ from typing import Any
 
 from components.common.errors import BadInputError
 from components.common.kubeflow.server import Kubeflow
+from pipelines.configuration.monitoring import MonitorResources
 from pipelines.configuration.resources import TASKS
 
 TIMEOUT = (2, 5)  # seconds to connect, and to answer: a reason is worth no long wait
+OURS = (*TASKS, *MonitorResources.model_fields)
+"""Tasks of the pipelines that `gleaner submit` starts; drivers of Kubeflow's are none."""
 FAILED = ("Failed", "Error")
 PLACE = re.compile(r"\([^()]*\)")  # of an iteration or an attempt, behind a node's name
 ATTEMPT = re.compile(r"\((\d+)\)$")
@@ -43,7 +46,7 @@ class Pod:
     @property
     def labels(self) -> str:
         """What selects it, beside the run."""
-        return of_component(self.task) if self.task in TASKS else ""
+        return of_component(self.task) if self.task in OURS else ""
 
     @property
     def out_of_memory(self) -> bool:

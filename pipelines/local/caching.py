@@ -28,6 +28,7 @@ BESIDE = {
     "plan": ("ingest", "labels", "releases"),
     "release": ("releases",),
     "predict": ("ingest", "releases"),
+    "monitor": ("ingest", "labels", "predict", "releases"),
 }  # packages that a stage's code takes beside its own
 Outputs = dict[str, Any]
 

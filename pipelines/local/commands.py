@@ -49,28 +49,40 @@ def add_store(commands: Any) -> None:
     store.set_defaults(run=_store)
 
 
-def _run(options: argparse.Namespace) -> int:
+def run_here(file: Path, overrides: list[str], workdir: Path, fresh: bool = False) -> tuple[int, str]:
+    """Run the training pipeline of a configuration and print its closing table; returns the exit code and, where that
+    is 0, the run's name.
+    """
     from pipelines.configuration.config import load_config
 
-    config = load_config(options.config, options.overrides)  # before kfp: a typing mistake is told at once
+    config = load_config(file, overrides)  # before kfp: a typing mistake is told at once
     from pipelines.local.progress import open_display
     from pipelines.local.record import StageError
     from pipelines.local.run import run_config
     from pipelines.local.summary import print_summary
 
-    for number in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal ends the running stage too
-        signal.signal(number, _terminated)
+    end_with_the_terminal()
     if config.object_store and config.store.startswith("s3://"):
         from pipelines.local.objectstore import reach
 
         config = config.model_copy(update={"store": reach(config.store, Path(config.object_store).expanduser())})
     try:
-        run = run_config(config, options.workdir, open_display(), fresh=options.no_cache)
+        run = run_config(config, workdir, open_display(), fresh=fresh)
     except StageError as failed:
         print(f"{failed.line}\nlog: {failed.log}", file=sys.stderr)
-        return failed.code
+        return failed.code, ""
     print_summary(run, config.store, object_store=config.object_store or "")
-    return 0
+    return 0, run.folder.name
+
+
+def end_with_the_terminal() -> None:
+    """Let a closed terminal, and SIGTERM, end the running stage too."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _terminated)
+
+
+def _run(options: argparse.Namespace) -> int:
+    return run_here(options.config, options.overrides, options.workdir, options.no_cache)[0]
 
 
 def _store(options: argparse.Namespace) -> int:

@@ -16,6 +16,7 @@ RECONCILER = {"app.kubernetes.io/name": "gleaner-reconciler", "app.kubernetes.io
 TRAINJOB = {"trainer.kubeflow.org/trainjob-ancestor-step": "trainer"}
 PROXY = {"app.kubernetes.io/name": "ml-pipeline-ui-artifact", "app.kubernetes.io/part-of": "gleaner"}
 SERVING = {"app.kubernetes.io/name": "gleaner-serving", "app.kubernetes.io/part-of": "gleaner"}
+WATCH = {"app.kubernetes.io/name": "gleaner-watch", "app.kubernetes.io/part-of": "gleaner"}
 PAGE = {"app.kubernetes.io/name": "gleaner-labelling", "app.kubernetes.io/part-of": "gleaner"}
 API, METADATA = ("kubeflow", "app", "ml-pipeline"), ("kubeflow", "component", "metadata-grpc-server")
 UI = ("kubeflow", "app", "ml-pipeline-ui")
@@ -75,6 +76,16 @@ def test_stages_read_what_they_name_and_nothing_else(objects):
     }
 
 
+def test_the_watch_may_do_what_stages_may_and_start_runs(objects):
+    rules = rights(objects, "gleaner-monitor")
+    starts = [rule for rule in rules if rule["apiGroups"] == ["pipelines.kubeflow.org"]]
+    assert [rule for rule in rules if rule not in starts] == named(objects, "Role", "gleaner-pipeline")["rules"]
+    assert "pipelines.kubeflow.org" not in {each["apiGroups"][0] for each in rights(objects, "gleaner-pipeline")}
+    assert {f"{rule['resources'][0]}: {verb}" for rule in starts for verb in rule["verbs"]} == {
+        "runs: create", "runs: list", "experiments: create", "experiments: list", "pipelines: get", "pipelines: list"
+    }  # fmt: skip
+
+
 def test_the_artifact_proxy_reads_the_secret_of_the_object_store_and_nothing_else(objects):
     launcher = yaml.safe_load(named(objects, "ConfigMap", "kfp-launcher")["data"]["providers"])["s3"]["default"]
     secret = launcher["credentials"]["secretRef"]["secretName"]
@@ -89,13 +100,13 @@ def test_no_account_of_another_namespace_has_a_right_here(objects):
 
 
 def test_only_those_who_talk_to_kubernetes_get_a_token_for_it(objects):
-    """gleaner-pipeline's pods are Kubeflow's to make, so they are not here."""
+    """The pods of runs are Kubeflow's to make, so they are not here."""
     accounts = {
         each["metadata"]["name"]
         for each in objects
         if each["kind"] == "ServiceAccount" and each["automountServiceAccountToken"]
     }
-    assert accounts == {"gleaner-pipeline", "ml-pipeline-ui-artifact"}
+    assert accounts == {"gleaner-pipeline", "gleaner-monitor", "ml-pipeline-ui-artifact"}
     assert {
         spec["serviceAccountName"] for spec in pod_specs(objects) if spec["automountServiceAccountToken"] is not False
     } == {"ml-pipeline-ui-artifact"}
@@ -160,7 +171,10 @@ def test_the_reconciler_knows_the_pipelines_of_git(objects):
 
 def test_scheduled_runs_have_an_account_that_exists(objects):
     schedules = yaml.safe_load((ROOT / "pipelines" / "configs" / "schedules.yaml").read_text(encoding="utf-8"))
-    assert named(objects, "ServiceAccount", schedules["service_account"])
+    accounts = {each.get("service_account") for each in schedules["schedules"].values()} - {None}
+    assert accounts == {"gleaner-monitor"}
+    for account in {*accounts, schedules["service_account"]}:
+        assert named(objects, "ServiceAccount", account)
 
 
 def reached(objects: list[dict[str, Any]], labels: dict[str, str], direction: str) -> set[tuple[Any, int]]:
@@ -218,7 +232,7 @@ def test_the_artifact_proxy_answers_kubeflows_ui_and_asks_the_store_and_kubernet
     assert reached(objects, PROXY, "egress") == {(DNS, 53)} | KUBERNETES | store(objects)
 
 
-def test_the_object_store_answers_stages_train_jobs_the_artifact_proxy_the_page_and_servers():
+def test_the_object_store_answers_stages_train_jobs_the_artifact_proxy_the_page_servers_and_their_watch():
     for name in ("kind", "dev"):
         labels = dict([SEAWEEDFS[1:]])
         assert reached(overlay(name), labels, "egress") == {(DNS, 53)}
@@ -228,6 +242,7 @@ def test_the_object_store_answers_stages_train_jobs_the_artifact_proxy_the_page_
             (("gleaner", *next(iter(PROXY.items()))), 8333),
             (("gleaner", *next(iter(PAGE.items()))), 8333),
             (("gleaner", *next(iter(SERVING.items()))), 8333),
+            (("gleaner", *next(iter(WATCH.items()))), 8333),
         }
 
 

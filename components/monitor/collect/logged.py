@@ -136,5 +136,5 @@ def _nothing(store: Store, window: Window, found: Found) -> str:
         )
     models = {key.partition("/")[0] for key in (stat.key for stat in islice(store.list(), 1000)) if "/" in key}
     if models - {window.model}:
-        return f"{store.uri} holds answers of {', '.join(sorted(models))}, none of {window.model} {when}"
-    return f"{store.uri} holds no answers {when}: `gleaner serve --log` writes them, once somebody asks"
+        return f"the log {store.uri} holds answers of {', '.join(sorted(models))}, none of {window.model} {when}"
+    return f"the log {store.uri} holds no answers {when}: `gleaner serve --log` writes them, once somebody asks"

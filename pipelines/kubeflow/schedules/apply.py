@@ -57,7 +57,7 @@ def show_plan(server: Kubeflow, git: Git, prune: bool, say: Callable[[str], None
             old = next(run for run in existing if run.id == action.id)
             for line in _changes(server, old, new):
                 say(f"    {line}")
-    awake = {(want.content["pipeline_version"], want.compiled) for want in git.wanted.values() if not want.paused}
+    awake = {(named(*each), each[1]) for want in git.wanted.values() if not want.paused for each in want.versions}
     for version, compiled in sorted(awake):
         if find_version(server, version, pipeline_of(version, compiled)) is None:
             say(f"? pipeline version {version} is not on the server yet; {_arrival(server, git, version)}")
@@ -143,14 +143,17 @@ def _next_phase(actions: list[Action], progress: Progress, app: str) -> list[Act
 
 
 def _provide_versions(server: Kubeflow, git: Git, wait: float, say: Callable[[str], None]) -> dict[str, Reference]:
-    """The reference of each recurring run. What must be there comes first, so that nothing is uploaded if it is not."""
+    """The reference of each recurring run. What must be there comes first, so that nothing is uploaded if it is not.
+
+    What a watch may start is provided too: its pod has no compiled pipelines to upload.
+    """
     awake = {name: want for name, want in git.wanted.items() if not want.paused}
-    asked = {(want.pipeline_version, want.compiled) for want in awake.values()}
+    asked = {each for want in awake.values() for each in want.versions}
     found = {
         (word, compiled): provide_version(server, word, say, compiled, wait)
         for word, compiled in sorted(asked, key=lambda each: ("-" not in each[0], each))
     }
-    return {name: found[want.pipeline_version, want.compiled] for name, want in awake.items()}
+    return {name: found[want.versions[0]] for name, want in awake.items()}
 
 
 def _execute(server: Kubeflow, git: Git, action: Action, versions: dict[str, Reference], progress: Progress) -> bool:
@@ -240,7 +243,7 @@ def _arrival(server: Kubeflow, git: Git, version: str) -> str:
     """How a version that is missing gets there, as `provide_version` does it."""
     if server.pipeline_store == "kubernetes":
         return "apply waits for Argo CD to bring it"
-    ours = {named(COMMITTED, want.compiled) for want in git.wanted.values()}
+    ours = {named(COMMITTED, compiled) for want in git.wanted.values() for _, compiled in want.versions}
     return "apply uploads it" if version in ours or version == LATEST else "apply refuses it"
 
 

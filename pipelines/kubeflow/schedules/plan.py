@@ -29,10 +29,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from components.plan.form import fill
-from pipelines.compiling.variants import CONFIGS, compiled_for, own_or_plain
+from pipelines.compiling.variants import CONFIGS, needed
 from pipelines.configuration.config import RunConfig
+from pipelines.configuration.monitoring import on_kubeflow, watch
 from pipelines.configuration.schedules import Schedule, Schedules
-from pipelines.configuration.version import COMMITTED, COMPILED, named
+from pipelines.configuration.version import COMPILED, Version, named
 from pipelines.configuration.zones import Stretch, check_zone, stretches
 
 DIGEST = re.compile(r"\bsha256:([0-9a-f]{64})\b")
@@ -48,8 +49,7 @@ class Wanted:
     name: str  # of the recurring run
     digest: str
     paused: bool
-    pipeline_version: str  # as in the file
-    compiled: Path  # what `committed` means
+    versions: list[Version]  # what is started, then what that may start itself
     content: dict[str, Any]  # all that the digest is of
     about: str  # for people, in Kubeflow's UI
     when: str  # for people, in a plan
@@ -98,24 +98,25 @@ def wanted_schedules(file: Schedules, configs: dict[str, RunConfig], folder: Pat
     """
     wanted = []
     for name, schedule in file.schedules.items():
-        compiled = _compiled(file, folder, schedule, configs[name])
+        versions = list(_versions(file, folder, schedule, configs[name]))
         zone = check_zone(schedule.time_zone) if schedule.time_zone else None
         always = Stretch(schedule.cron, None, None)
         for stretch in stretches(schedule.cron, zone, now) if zone else [always]:
-            wanted.append(_wanted(name, file, configs[name], compiled, stretch))
+            wanted.append(_wanted(name, file, configs[name], versions, stretch))
     return {want.name: want for want in wanted}
 
 
-def _wanted(name: str, file: Schedules, config: RunConfig, compiled: Path, stretch: Stretch) -> Wanted:
+def _wanted(name: str, file: Schedules, config: RunConfig, versions: list[Version], stretch: Stretch) -> Wanted:
     schedule = file.schedules[name]
+    account = file.service_account if schedule.service_account is None else schedule.service_account
     content = {
         "cron": stretch.cron,
         "max_concurrency": schedule.max_concurrency,
         "experiment": file.experiment,
-        "service_account": file.service_account,
-        "pipeline_version": named(schedule.pipeline_version, compiled),
+        "service_account": account,
+        "pipeline_version": named(*versions[0]),
         "platform_generation": file.platform_generation,
-        "parameters": fill(config),
+        "parameters": _parameters(file, schedule, config, versions),
     }
     about = (
         f"Kept by Git: change {schedule.config} or the schedule {name} there, not here. Pipeline "
@@ -132,8 +133,7 @@ def _wanted(name: str, file: Schedules, config: RunConfig, compiled: Path, stret
         f"{prefix(file.app)}{name}@{digest[:8]}",
         digest,
         schedule.paused,
-        schedule.pipeline_version,
-        compiled,
+        versions,
         content,
         about,
         when,
@@ -150,14 +150,18 @@ def _between(stretch: Stretch) -> str:
     return (f" from {start}" if start else "") + (f" until {end}" if end else "")
 
 
-def _compiled(file: Schedules, folder: Path, schedule: Schedule, config: RunConfig) -> Path:
-    """The compiled pipeline of this commit: the one with a configuration's pods, which `committed` means, or the
-    configuration's own, of which the `latest` is.
-    """
+def _parameters(file: Schedules, schedule: Schedule, config: RunConfig, versions: list[Version]) -> dict[str, Any]:
+    """What the pipeline of a schedule is started with."""
+    if schedule.pipeline == "training":
+        return fill(config)
+    return watch(config, on_kubeflow(config, versions[-1], file.experiment, file.service_account))
+
+
+def _versions(file: Schedules, folder: Path, schedule: Schedule, config: RunConfig) -> list[Version]:
+    """What a schedule needs, of the compiled pipelines of this commit."""
     compiled, configs = (folder / file.compiled, folder) if file.compiled else (COMPILED.parent, CONFIGS)
     stem = Path(schedule.config).stem
-    committed = schedule.pipeline_version == COMMITTED
-    return compiled_for(config, stem, compiled, configs) if committed else own_or_plain(stem, compiled)
+    return needed(schedule.pipeline, schedule.pipeline_version, config, stem, compiled, configs)
 
 
 def plan(wanted: dict[str, Wanted], existing: list[Existing], prune: bool) -> list[Action]:

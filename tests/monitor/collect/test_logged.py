@@ -153,11 +153,15 @@ def test_where_nothing_was_logged_a_look_says_so_and_succeeds(
     assert len(found.table) == found.about["images"] == 0
     assert found.table.schema.equals(SCHEMA)
     assert found.about["why"] == (
-        f"{release.store}/log holds no answers from 2026-02-23 06:00 to 2026-03-02 06:00 UTC: `gleaner serve --log` "
-        "writes them, once somebody asks"
+        f"the log {release.store}/log holds no answers from 2026-02-23 06:00 to 2026-03-02 06:00 UTC: `gleaner serve "
+        "--log` writes them, once somebody asks"
     )
     release.answer([ago(hours=1)], model="cats")
-    assert release.collect().about["why"].startswith(f"{release.store}/log holds answers of cats, none of digits from")
+    assert (
+        release.collect()
+        .about["why"]
+        .startswith(f"the log {release.store}/log holds answers of cats, none of digits from")
+    )
 
 
 def test_a_log_of_other_releases_says_which(watched: Make) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from components.common.component import images
 from components.common.errors import BadInputError
+from components.monitor.settings import MonitorSettings
 from components.plan.form import FIELDS, fill
 from components.plan.settings import STAGES
 from components.predict.settings import PredictSettings
@@ -15,6 +16,7 @@ from pipelines.compiling.compile import (
     OBJECTS,
     compile_batch,
     compile_config,
+    compile_monitoring,
     generated,
     versions,
     write,
@@ -22,7 +24,7 @@ from pipelines.compiling.compile import (
 )
 from pipelines.compiling.form_picture import form_picture
 from pipelines.compiling.picture import picture
-from pipelines.compiling.variants import CONFIGS, compiled_for, variants
+from pipelines.compiling.variants import CONFIGS, compiled_for, own_or_plain, variants
 from pipelines.configuration.config import load_config
 from pipelines.configuration.version import COMPILED, PIPELINE, parse
 from tests.pipelines.compiling.test_order import ORDER
@@ -66,7 +68,7 @@ def test_compiling_renders_a_version_for_each_configuration_that_a_cluster_can_r
     }.items():
         (configs / f"{name}.yaml").write_text(least + more, encoding="utf-8")
     write()
-    written = {"training.yaml", "same.yaml", "big.yaml", "batch.yaml"}
+    written = {"training.yaml", "same.yaml", "big.yaml", "batch.yaml", "monitoring.yaml"}
     assert {path.name for path in compiled.iterdir()} == {*written, "training.svg", "form.svg"}
     assert {path.name for path in objects.iterdir()} == {*written, "kustomization.yaml"}
     config = load_config(configs / "same.yaml", ["resources.pretrain.cpu=8"])
@@ -77,6 +79,7 @@ def test_compiling_renders_a_version_for_each_configuration_that_a_cluster_can_r
     assert {path.name for path in [*compiled.iterdir(), *objects.iterdir()]} == {
         "training.yaml",
         "batch.yaml",
+        "monitoring.yaml",
         "training.svg",
         "form.svg",
         "kustomization.yaml",
@@ -112,7 +115,7 @@ def test_a_configuration_finds_the_version_with_its_pods():
         assert str(error.value).startswith(expected)
 
 
-@pytest.mark.parametrize("name", ["kustomization", "training", "batch"])
+@pytest.mark.parametrize("name", ["kustomization", "training", "batch", "monitoring"])
 def test_a_version_takes_no_other_file_s_name(tmp_path, monkeypatch, name):
     monkeypatch.setattr("pipelines.compiling.variants.CONFIGS", tmp_path)
     (tmp_path / f"{name}.yaml").write_text(
@@ -192,6 +195,34 @@ def test_the_pipeline_of_batch_prediction_has_a_form_that_tells_itself_and_pods_
         name for tasks in dags for name, task in tasks.items() if task.get("cachingOptions", {}).get("enableCache")
     ]
     assert cached == [], "what is done stands beside the output"
+
+
+def test_the_pipeline_of_the_watch_is_three_small_tasks_with_a_form_that_tells_itself():
+    spec, platform = parse(compile_monitoring())
+    fields = spec["root"]["inputDefinitions"]["parameters"]
+    assert sorted(fields) == ["release", "settings", "source", "training"]
+    assert [name for name, about in fields.items() if len(about.get("description", "")) < 20] == []
+    assert all(name in fields["settings"]["description"] for name in MonitorSettings.model_fields)
+    assert [name for name, about in fields.items() if "defaultValue" not in about] == ["release"]
+    assert spec["pipelineInfo"]["name"] == "gleaner-monitoring"
+    tasks = spec["root"]["dag"]["tasks"]
+    assert list(tasks) == ["collect", "compare", "decide"]
+    assert all(task["cachingOptions"] == {} for task in tasks.values()), "each look is another one"
+    used = {name: each["container"]["image"] for name, each in spec["deploymentSpec"]["executors"].items()}
+    assert used == {"exec-collect": images()["serve"]} | dict.fromkeys(
+        ("exec-compare", "exec-decide"), images()["data"]
+    )
+    pods = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    assert {name for name, pod in pods.items() if "fieldPathAsEnv" in pod} == {"exec-decide"}, "it alone asks Kubeflow"
+
+
+@pytest.mark.parametrize("name", ["batch", "monitoring"])
+def test_a_configuration_of_another_pipeline_s_name_never_gets_that_one(tmp_path, name):
+    """Whatever its file is called, and wherever it lies."""
+    (tmp_path / f"{name}.yaml").write_text("version: 2\nname: a\nsource: s3://b/i\nstore: s3://b/s\n", encoding="utf-8")
+    config = load_config(tmp_path / f"{name}.yaml")
+    assert own_or_plain(name) == compiled_for(config, name, configs=tmp_path) == COMPILED
+    assert write_version(config, name, tmp_path)[1].stem.startswith(f"{PIPELINE}-{name}-")
 
 
 def test_compiling_is_repeatable_and_names_no_patch_release():

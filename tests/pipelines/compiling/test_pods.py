@@ -262,7 +262,9 @@ def test_objects_are_named_by_content_and_small():
             == version["spec"]["pipelineSpec"]["pipelineInfo"]["name"]
         )
         assert [version["spec"]["pipelineSpec"], version["spec"]["platformSpec"]] == parse(ir)
-        assert version["spec"]["codeSourceURL"].endswith(("pipelines/training.py", "pipelines/batch.py"))
+        assert version["spec"]["codeSourceURL"].endswith(
+            ("pipelines/training.py", "pipelines/batch.py", "pipelines/monitoring.py")
+        )
         # an annotation holds 256 KiB, an object 1.5 MiB, an Argo workflow 1 MiB
         assert len(json.dumps(version)) < 200 << 10
         names.add(version["metadata"]["name"])

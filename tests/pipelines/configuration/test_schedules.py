@@ -28,7 +28,7 @@ def mistake(file: Path) -> str:
 
 def test_the_example_is_right():
     file, configs = load_schedules(CONFIGS / "schedules.yaml")
-    assert list(file.schedules) == list(configs) == ["digits-nightly", "digits-thorough"]
+    assert list(file.schedules) == list(configs) == ["digits-nightly", "digits-watch", "digits-thorough"]
     assert not file.schedules["digits-nightly"].paused
 
 
@@ -73,6 +73,17 @@ def test_the_committed_schema_is_the_present_one():
             "by which Kubeflow goes; expected a later hour, or days of the week",
         ),
         ({"cron": "TZ=UTC 0 30 2 * * *"}, "schedules.yaml:4: cron: got 'TZ=UTC 0 30 2 * * *' with 7 fields, expected"),
+        ({"pipeline": "watch"}, "schedules.yaml:6: pipeline: got 'watch', expected 'training' or 'monitoring'"),
+        (
+            {"pipeline": "monitoring", "pipeline_version": "gleaner-training-0123456789ab"},
+            "schedules.yaml:7: pipeline_version: got 'gleaner-training-0123456789ab', which is a version of the "
+            "pipeline `training`; expected one of `monitoring`, committed or latest",
+        ),
+        (
+            {"pipeline_version": "gleaner-monitoring-0123456789ab"},
+            "schedules.yaml:6: pipeline_version: got 'gleaner-monitoring-0123456789ab', which is a version of the "
+            "pipeline `monitoring`; expected one of `training`, committed or latest",
+        ),
         ({"paused": "no way"}, "schedules.yaml:6: paused: got 'no way', expected a valid boolean"),
     ],
 )
@@ -99,6 +110,14 @@ def test_a_mistake_in_a_schedule(tmp_path, schedule, line):
 )
 def test_a_mistake_in_the_file(tmp_path, schedules, top, line):
     assert mistake(write_git(tmp_path, schedules, **top)).startswith(line)
+
+
+def test_a_watch_needs_its_compiled_pipeline(tmp_path):
+    write_compiled(tmp_path, b"a pipeline")
+    file = write_git(tmp_path, {"watch": {**NIGHTLY, "pipeline": "monitoring"}}, compiled="compiled")
+    assert mistake(file) == (
+        "schedules.yaml:7: pipeline: no monitoring.yaml in compiled; expected `gleaner compile` run and committed"
+    )
 
 
 def test_no_file(tmp_path):
@@ -153,6 +172,11 @@ def test_the_digest_is_of_what_is_started(tmp_path):
         digest(tmp_path, service_account="robot"),
         digest(tmp_path, run={"seed": 1}),
         digest(tmp_path, compiled="compiled"),
+        digest(tmp_path, {"pipeline": "monitoring"}),
+        digest(tmp_path, {"pipeline": "monitoring"}, run={"monitor": {"audit": 20}}),
+        digest(tmp_path, {"pipeline": "monitoring"}, run={"monitor": {"train": True}}),
+        digest(tmp_path, {"pipeline": "monitoring"}, run={"monitor": {"train": True}, "seed": 1}),
+        digest(tmp_path, {"service_account": "other"}),
     ]
     assert len({base, *others}) == 1 + len(others)
     same = [
@@ -162,6 +186,7 @@ def test_the_digest_is_of_what_is_started(tmp_path):
         digest(tmp_path, keep_days=3),
         digest(tmp_path, {"pipeline_version": version_name()}),
         digest(tmp_path, run={"seed": 0}),
+        digest(tmp_path, {"pipeline": "training"}, run={"monitor": {"audit": 20}}),
     ]
     assert set(same) == {base}
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.__main__ import main
-from pipelines.configuration.version import COMPILED, PIPELINE, version_name
+from pipelines.configuration.version import COMPILED, MONITORED, PIPELINE, version_name
 from pipelines.kubeflow import following
 from tests.pipelines.kubeflow.gitops import write_git
 from tests.pipelines.kubeflow.kfp_server import serve
@@ -74,6 +74,32 @@ def test_a_run_gets_the_version_with_the_pods_of_its_configuration(tmp_path, cap
         assert call("submit", config(tmp_path), "resources.pretrain.cpu=7", "--host", server.url) == 2
         assert "resources: no version of the pipeline has the pods" in capsys.readouterr().err
         assert len(server.writes()) == before
+
+
+def test_a_look_is_started_with_what_its_alarm_would_start(tmp_path, capsys):
+    words = ["--pipeline", "monitoring", "--service-account", "watcher", "--experiment", "trials"]
+    with serve() as server:
+        assert call("submit", config(tmp_path), *words, "--host", server.url) == 0
+        [run] = server.runs
+        assert run.display_name.startswith("digits-monitoring-2")
+        assert run.runtime_config.parameters == {
+            "release": "s3://bucket/store/releases/digits", "source": "", "settings": {}, "training": {}
+        }  # fmt: skip
+        assert [version.name for version in server.versions] == [version_name(MONITORED)]
+        more = ["monitor.train=true", "monitor.audit=20", "seed=7", "--pipeline-version", "latest"]
+        assert call("submit", config(tmp_path), *more, *words, "--host", server.url) == 0
+        told = server.runs[1].runtime_config.parameters
+        assert told["settings"] == {"audit": 20, "train": True}
+        assert told["training"]["kubeflow"] == {
+            "pipeline": PIPELINE, "version": "latest", "experiment": "trials", "service_account": "watcher"
+        }  # fmt: skip
+        assert told["training"]["parameters"]["settings"] == {"seed": 7}
+        assert {version.name for version in server.versions} == {version_name(), version_name(MONITORED)}
+        pinned = ["--pipeline-version", version_name()]
+        assert call("submit", config(tmp_path), *words, *pinned, "--host", server.url) == 2
+        assert f"got '{version_name()}', expected committed, latest or a name such as gleaner-monitoring-" in (
+            capsys.readouterr().err
+        )
 
 
 def test_the_ui_may_be_elsewhere(tmp_path, capsys, monkeypatch):

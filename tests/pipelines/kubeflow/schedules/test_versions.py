@@ -6,9 +6,9 @@ import pytest
 
 from components.common.errors import BadInputError
 from components.common.kubeflow.server import connect
-from pipelines.configuration.version import COMPILED, PIPELINE, version_name
+from pipelines.configuration.version import COMPILED, MONITORED, MONITORING, PIPELINE, version_name
 from pipelines.kubeflow.schedules.apply import read_git, show_plan
-from tests.pipelines.kubeflow.gitops import NIGHTLY, OURS, applied, names, write_compiled, write_git
+from tests.pipelines.kubeflow.gitops import NIGHTLY, OURS, applied, names, planned, write_compiled, write_git
 from tests.pipelines.kubeflow.kfp_server import serve
 
 
@@ -41,6 +41,55 @@ def test_schedules_of_one_file_may_want_different_pods(tmp_path):
         }
         assert used == {f"{OURS}nightly": version_name(), f"{OURS}large": version_name(COMPILED.parent / "gpu.yaml")}
         assert applied(server, file)[-1] == "2 schedules as in Git: 0 created, 0 enabled, 0 disabled, 0 deleted"
+
+
+def test_a_watch_brings_the_version_that_its_alarms_start(tmp_path):
+    """The pod of the watch has nothing to upload."""
+    watch = {**NIGHTLY, "pipeline": "monitoring", "service_account": "watcher"}
+    file = write_git(tmp_path, {"watch": watch}, run={"monitor": {"train": True}}, service_account="robot")
+    with serve() as server:
+        said = planned(server, file)
+        assert [line for line in said if line.startswith("?")] == [
+            f"? pipeline version {name} is not on the server yet; apply uploads it"
+            for name in sorted([version_name(), version_name(MONITORED)])
+        ]
+        applied(server, file)
+        assert {each.name for each in server.versions} == {version_name(), version_name(MONITORED)}
+        [run] = server.recurring
+        assert run.service_account == "watcher"
+        versions = {each.pipeline_version_id: each.name for each in server.versions}
+        assert versions[run.pipeline_version_reference.pipeline_version_id] == version_name(MONITORED)
+        training = run.runtime_config.parameters["training"]
+        assert training["kubeflow"] == {
+            "pipeline": PIPELINE, "version": version_name(), "experiment": "gleaner", "service_account": "robot"
+        }  # fmt: skip
+        assert training["parameters"]["source"] == "s3://bucket/images"
+        assert applied(server, file)[-1] == "1 schedules as in Git: 0 created, 0 enabled, 0 disabled, 0 deleted"
+
+
+def test_a_watch_that_starts_nothing_needs_no_training_version(tmp_path):
+    file = write_git(tmp_path, {"watch": {**NIGHTLY, "pipeline": "monitoring"}})
+    with serve() as server:
+        applied(server, file)
+        assert [each.name for each in server.versions] == [version_name(MONITORED)]
+        assert [each.name for each in server.pipelines] == [MONITORING]
+        assert server.recurring[0].runtime_config.parameters["training"] == {}
+
+
+@pytest.mark.parametrize("arrives", [PIPELINE, MONITORING])
+def test_a_watch_starts_once_all_it_needs_is_there(tmp_path, arrives):
+    watch = {**NIGHTLY, "pipeline": "monitoring"}
+    file = write_git(tmp_path, {"watch": watch}, run={"monitor": {"train": True}})
+    needed = {PIPELINE: version_name(), MONITORING: version_name(MONITORED)}
+    with serve(store="kubernetes") as server:
+        server.add_version(arrives, needed.pop(arrives))
+        with pytest.raises(BadInputError, match=f"unknown pipeline '{next(iter(needed))}'"):
+            applied(server, file)
+        assert server.recurring == []
+        for name, version in needed.items():
+            server.add_version(name, version)
+        applied(server, file)
+        assert len(server.recurring) == 1
 
 
 def test_in_kubernetes_nothing_is_uploaded(tmp_path):

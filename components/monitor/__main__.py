@@ -1,0 +1,4 @@
+from components.monitor.history import main
+
+if __name__ == "__main__":
+    main()
