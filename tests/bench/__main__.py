@@ -20,6 +20,7 @@ BENCHES = (
     "lineage",
     "serving_quick",
     "predict",
+    "drift",
 )
 BY_NAME = ("memory", "pods", "rounds", "selection", "serving")  # a quarter of an hour and more: only by their names
 

@@ -7,7 +7,6 @@ others. References and streams are drawn from the rest, none of them twice in a 
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,36 +17,12 @@ from components.common.artifacts import ModelSpec
 from components.common.data.looks import looks
 from components.common.learning.models import Classifier, build_encoder
 from components.common.metrics import nll, softmax
+from tests.bench.drift_looks import Seen
 from tests.bench.mnist import fetch, idx
 
 SPEC = ModelSpec("resnet9", 8, "3x3", 28, "L", (0.13,), (0.31,))
 TRAINED, HELD, CLEAN, CHANGED = 4000, 1000, 12_000, 4000  # images
 STEPS, BATCH = 300, 64
-ABSTAIN = 0.9  # confidence below which an answer goes to a person
-
-
-class Seen(NamedTuple):
-    """Images as the model sees them, a row each."""
-
-    embeddings: np.ndarray  # (n, 64) float32, unit length
-    probabilities: np.ndarray  # (n, 10)
-    labels: np.ndarray  # (n,) the true digits
-    figures: np.ndarray  # (n, 3): brightness, size, sharpness
-
-    def rows(self, rows: np.ndarray) -> "Seen":
-        return Seen(*(each[rows] for each in self))
-
-    @property
-    def predicted(self) -> np.ndarray:
-        return self.probabilities.argmax(axis=1)
-
-    @property
-    def confidence(self) -> np.ndarray:
-        return self.probabilities.max(axis=1)
-
-    @property
-    def entropy(self) -> np.ndarray:
-        return -(self.probabilities * np.log(np.maximum(self.probabilities, 1e-300))).sum(axis=1)
 
 
 def each(change: Callable[[Image.Image], Image.Image]) -> Callable[[np.ndarray], np.ndarray]:

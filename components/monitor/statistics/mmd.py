@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from components.monitor.statistics.montecarlo import sequential_p
 
@@ -22,6 +23,7 @@ class Mmd(NamedTuple):
     bandwidth: float  # of that kernel, in units of the embeddings
 
 
+@threadpool_limits.wrap(limits=1)  # equal on any machine, and its many small products are faster so on a busy one
 def mmd(reference: np.ndarray, observed: np.ndarray, level: float, seed: int, most: int = 2000) -> Mmd:
     """Squared maximum mean discrepancy and its permutation p (Gretton et al. 2012, eq. 3).
 
