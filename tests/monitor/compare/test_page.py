@@ -86,7 +86,7 @@ def test_the_page_says_what_changed_since_when_how_sure_and_what_to_do(alarm):
         "gleaner run CONFIG sample.candidates_from=candidates.csv",
         "gleaner release rollback -c CONFIG",
         "Label the 40 audited answers that wait",
-        "of 40 audited answers none is labelled",
+        "The true accuracy is not known yet",
         "are like none that the model was measured on; 1.0&nbsp;% are usual",
         "no picture",  # of the nearest ones: there is no data set
     ):

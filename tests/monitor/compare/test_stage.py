@@ -12,6 +12,7 @@ from components.common.storage import open_store
 from components.common.wanted import read_wanted
 from components.monitor.compare.told import told
 from components.monitor.looks import looks, place_of, read_file
+from components.monitor.signals.verdict import verdict
 from components.monitor.signals.was_right import was_right
 from components.releases.bundle import describe
 from tests.monitor.compare.world import World, released
@@ -143,7 +144,18 @@ def test_the_audit_draws_and_its_draw_lies_with_the_look(world):
     assert not (folder / "audit.parquet").exists()
     audit = world.compare(world.observe(2), audit=14)[0]["audit"]
     assert (audit["drawn"], audit["labelled"], audit["alarm"], audit["since"]) == (14, 0, False, None)
-    assert "of 14 audited answers none is labelled" in audit["told"]
+    assert audit["told"].startswith("The true accuracy is not known yet")
+
+
+def test_an_audit_that_finds_fewer_right_is_an_alarm_before_all_others():
+    quiet = {"alarm": False, "since": None, "told": "-"}
+    found = {"alarm": True, "since": "2026-03-09T06:00:00+00:00", "told": "Of 80 audited answers 60 are right."}
+    inputs = {**found, "family": "inputs", "since": "2026-03-02T06:00:00+00:00", "told": "The images are brighter."}
+    outcome = verdict([inputs], quiet, found)
+    assert outcome["title"] == "The model is right less often"
+    assert outcome["why"] == [found["told"], inputs["told"]]
+    assert outcome["since"] == inputs["since"]
+    assert verdict([], quiet, None)["alarm"] is False
 
 
 def test_how_right_the_expectation_was_counts_looks_by_their_labels():
