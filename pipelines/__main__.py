@@ -34,6 +34,7 @@ EXAMPLES = """examples:
   gleaner monitor -c my.yaml                    has what it answers drifted; history: every look
   gleaner label -c my.yaml                      label images in the browser, with the keyboard
   gleaner labels status -c my.yaml              what people answered, where they disagree, what waits
+  gleaner forget -c my.yaml photo.png --dry-run take an image out of everything, and which releases learned from it
   gleaner store demo/objects aws s3 ls s3://gleaner --recursive
   gleaner store gc s3://bucket/prefix           what nothing names any more; --delete removes it
 """
@@ -104,6 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("serve", help="answer over HTTP with a release: gleaner serve RELEASE")
     commands.add_parser("label", help="a page to label on, in the browser: gleaner label -c my.yaml")
     commands.add_parser("labels", help="what people answered: gleaner labels import|export|status|rename|withdraw")
+    commands.add_parser("forget", help="take images out of a store for ever: gleaner forget -c my.yaml ID|FILE…")
     commands.add_parser("version", help="print the version").set_defaults(run=_version)
     return parser
 

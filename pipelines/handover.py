@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 MODULES = {
     "example": "components.ingest.example",
+    "forget": "components.forget",
     "label": "components.labelling",
     "labels": "components.labels",
     "lineage": "components.lineage",
@@ -93,6 +94,9 @@ def _told(name: str, verb: list[str], file: Path, config: "RunConfig", rest: lis
         return [place], rest
     if name == "lineage":
         return [*which, *(["--log", config.monitor.log] if config.monitor.log else [])], rest
+    if name == "forget":
+        logs = [word for place in filter(None, [config.monitor.log]) for word in ("--also", place)]
+        return ["--store", config.store, "--from", config.source, *logs], rest
     if verb == ["verify"]:
         version = [word for word in rest[:1] if not word.startswith("-")]
         return ["/".join([place, *version])], rest[len(version) :]

@@ -7,7 +7,7 @@ from pathlib import Path
 from components.common.cli import Metadata
 from components.common.ranges import split_range
 from components.ingest.merge import Merged, merge
-from components.ingest.pack.packing import Part, read_part
+from components.ingest.pack.packing import Part, drop_forgotten, read_part
 from components.ingest.pack.stage import pack, packing
 from components.ingest.plan.made import note
 from components.ingest.plan.work import Work, opened
@@ -42,10 +42,12 @@ def run(
 
 
 def _parts(work: Work, settings: IngestSettings) -> Iterator[Part]:
-    """Every part in its order; one that another ingest of the same plan has cleaned away meanwhile is packed again."""
+    """Every part in its order; one that another ingest of the same plan has cleaned away meanwhile is packed again, and
+    so is one that holds an image which was forgotten since.
+    """
     for number in range(len(work.plan.parts)):
         part = read_part(work, number)
-        while part is None:
+        while part is None or drop_forgotten(work, number, part):
             for _ in packing(work, number, settings):
                 pass
             part = read_part(work, number)

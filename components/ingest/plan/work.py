@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from components.common.errors import BadInputError
+from components.common.forgotten import forgotten_ids
 from components.common.ranges import cut
 from components.common.storage import Store, announce, open_store
 from components.ingest.plan.known import KnownFiles
@@ -26,6 +27,7 @@ class Work(NamedTuple):
     previous: PreviousVersion
     known: KnownIds
     files: KnownFiles
+    forgotten: frozenset[str]  # ids that must not be taken in
     store: Store
     scratch: Path
 
@@ -44,7 +46,7 @@ def opened(source: str, name: str, store: str, settings: IngestSettings, key: st
         announce(opened_store, mark_key(name, found.key, settings))  # before shards of a killed ingest are relied on
         keep_plan(name, found, opened_store)
         with closing(KnownFiles(scratch / "known.db", previous, known)) as files:
-            yield Work(found, previous, known, files, opened_store, scratch)
+            yield Work(found, previous, known, files, forgotten_ids(opened_store), opened_store, scratch)
 
 
 class Listed(NamedTuple):

@@ -13,6 +13,7 @@ from components.common.attributes import FILE as ATTRIBUTES
 from components.common.data.shards import index_key
 from components.common.errors import BadInputError
 from components.common.files import json_text, new_file, write_json, write_text
+from components.common.forgotten import forgotten_ids
 from components.common.storage import Store
 from components.ingest.plan.planning import MARK, batch_of, mark_key, plan_folder
 from components.ingest.previous.version import PreviousVersion, ids_of, latest_key, load_previous
@@ -72,6 +73,21 @@ def publish(
         pointer = json_text({"format": 1, "id": version.id, "previous": previous.id or None}).encode()
         if not store.replace_if_unchanged(latest_key(version.name), pointer, previous.pointer):
             _agree(version, store)
+    _stop_if_forgotten(version, store)
+
+
+def _stop_if_forgotten(version: Version, store: Store) -> None:
+    """BadInputError where an image of the version was forgotten while it was made.
+
+    Looked at after the pointer is written: whoever forgets writes a tombstone before looking for versions, so that one
+    of the two sees the other.
+    """
+    forgotten = forgotten_ids(store)
+    if forgotten and any(image in forgotten for image in ids_of(version.index)):
+        raise BadInputError(
+            f"{store.uri}/{latest_key(version.name)}: an image of version {version.id[:12]} was forgotten while it was "
+            "made; run `gleaner forget` again, which takes it out, and then this"
+        )
 
 
 def clean_up(name: str, plan: str, store: Store, settings: IngestSettings) -> None:
