@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -46,6 +47,8 @@ def main(argv: list[str] | None = None) -> None:
     try:
         if words[:2] == ["release", "reproduce"]:
             raise SystemExit(reproducing.main(words[2:]))
+        if words[:1] == ["forget"] and {*words} & handover.TRAINING.keys():
+            words = _after_forgetting(words)
         if handover.is_component_s(words):  # all that follows belongs to the component's own command
             _become(*handover.command(words[0], words[1:]))
         if words[:1] == ["batch"]:
@@ -65,6 +68,15 @@ def main(argv: list[str] | None = None) -> None:
     except BrokenPipeError:  # `gleaner config show … | head`
         sys.stderr.close()
         raise SystemExit(141) from None
+
+
+def _after_forgetting(words: list[str]) -> list[str]:
+    """Forget images by a process of its own, and return the command that trains without them."""
+    rest, then = handover.then_train(words[1:])
+    code = subprocess.run([sys.executable, "-m", "pipelines", "forget", *rest], env=_environment()).returncode
+    if code or "--dry-run" in rest:
+        raise SystemExit(code)
+    return then
 
 
 class _Parser(argparse.ArgumentParser):
@@ -123,9 +135,14 @@ def _version_line() -> str:
 
 def _become(module: str, words: list[str]) -> NoReturn:
     """Go on as a component's own command: this process stays light, and no component is imported here."""
-    path = os.pathsep.join(filter(None, [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]))
     sys.stdout.flush()
-    os.execve(sys.executable, [sys.executable, "-m", module, *words], {**os.environ, "PYTHONPATH": path})  # noqa: S606 - no shell is wanted
+    os.execve(sys.executable, [sys.executable, "-m", module, *words], _environment())  # noqa: S606 - no shell is wanted
+
+
+def _environment() -> dict[str, str]:
+    """That of a process that is to find this gleaner."""
+    path = os.pathsep.join(filter(None, [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]))
+    return {**os.environ, "PYTHONPATH": path}
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ MODULES = {
 }
 WITH_VERBS = ("labels", "monitor", "release")  # their first word is a command of its own
 DECIDING = ("approve", "reject", "rollback", "sync")  # commands of release that tell the repository and the registry
+TRAINING = {"--train": "run", "--submit": "submit"}  # flags of forget, and the command that they ask for
 MADE = "an object store, which `gleaner run` makes"
 RELEASED = "the `object_store` of the run that made the release"
 
@@ -55,6 +56,17 @@ def command(name: str, words: list[str]) -> tuple[str, list[str]]:
         if config.object_store and config.store.startswith("s3://"):
             folder = folder or Path(config.object_store).expanduser()
     return module, [*verb, *_reached(name, folder, [*flags, *rest])]
+
+
+def then_train(words: list[str]) -> tuple[list[str], list[str]]:
+    """Words of `gleaner forget` without the flag that asks for a training, and the command that trains."""
+    flags = [word for word in words if word in TRAINING]
+    config = _which("forget", words)[0].config
+    if len({*flags}) > 1 or config is None:
+        raise BadInputError(
+            "forget: say --train (gleaner run) or --submit (gleaner submit), and -c CONFIG, of which it is a run"
+        )
+    return [word for word in words if word not in TRAINING], [TRAINING[flags[0]], str(config)]
 
 
 def reached(name: str, words: list[str]) -> list[str]:

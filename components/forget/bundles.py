@@ -14,19 +14,19 @@ from components.common.storage import Store
 from components.forget.hand import Hand
 from components.forget.journal import Task
 from components.forget.labels import ABOUT, TABLE, about_labels
+from components.forget.objects import read
 from components.forget.rules import Gone, is_page, without, without_pictures
 from components.lineage.trace import releases_in
 from components.releases import history
-from components.releases.bundle import FORGOTTEN, REWRITABLE, forgotten, verified_release
+from components.releases.bundle import FORGOTTEN, RELEASE, REWRITABLE, forgotten
 
 
 def forget_in_releases(hand: Hand, task: Task, gone: Gone) -> None:
     """Write anew what releases hold of the images."""
     for model, version, folder in releases_in(hand.store):
         how = [said for of, which, said in task.learned if (of, which) == (model, version)]
-        release = verified_release(hand.store, folder)
-        made_of = release.get("digests", {}).get("dataset") in task.versions
-        made = _anew(hand.store, folder, release, gone, bool(how) or made_of)
+        may_show = bool(how) or any(dataset.encode() in read(hand.store, folder + RELEASE) for dataset in task.versions)
+        made = _anew(hand.store, folder, gone, may_show)
         told = forgotten(hand.store, folder)
         if not made and not (how and task.asked not in [time["when"] for time in told.get("times", ())]):
             continue
@@ -41,13 +41,11 @@ def forget_in_releases(hand: Hand, task: Task, gone: Gone) -> None:
         hand.add(folder + FORGOTTEN, json_text({**noted, "files": only}).encode())
 
 
-def _anew(store: Store, folder: str, release: dict[str, Any], gone: Gone, may_show: bool) -> dict[str, bytes]:
+def _anew(store: Store, folder: str, gone: Gone, may_show: bool) -> dict[str, bytes]:
     """The files of a release that are to be written anew, by name."""
     made: dict[str, bytes] = {}
     for name in REWRITABLE:
-        if name not in release["files"]:
-            continue
-        data = store.read(folder + name)
+        data = read(store, folder + name)
         bare = without_pictures(data) if may_show and is_page(name, data) else data
         anew = without(name, bare, gone) or bare
         if anew != data:
@@ -80,10 +78,10 @@ def tell_history(store: Store, task: Task, who: str) -> None:
     for model, version in sorted({(model, version) for model, version, _ in task.learned}):
         how = Counter(said for of, which, said in task.learned if (of, which) == (model, version))
         event = {"what": history.FORGOT, "version": version, "when": task.asked, "who": who, "from": ""}
-        history.keep(store, model, {**event, "why": told_how(how)})
+        history.keep(store, model, {**event, "why": f"forgotten: {told_how(how)}"})
 
 
 def told_how(how: Collection[str] | Counter[str]) -> str:
-    """`1 image labelled, 2 images unlabelled`."""
+    """`1 image labelled, 2 images unlabelled`: what images were to a release."""
     counts = Counter(how)
     return ", ".join(f"{count:,} image{'s' * (count != 1)} {said}" for said, count in sorted(counts.items()))

@@ -27,9 +27,10 @@ EXAMPLES = """examples:
 The images leave every version of every dataset of the store, labels, candidates, logs, releases and looks, the runs in
 .gleaner and the copies of shards on this machine. Their ids stay, as tombstones: nothing takes them in again.
 
-What it cannot undo: weights of models that learned from them, until these are replaced (they are listed); runs of
-Kubeflow keep artifacts in its own pipeline root, and other machines copies of shards (name places with --also); a bucket
-that keeps versions of objects itself keeps what is removed; and the source is yours: --source removes the files there.
+What it cannot undo: the weights of models that learned from them, until these are replaced (they are listed). What it
+does not see: artifacts of runs in the pipeline root of Kubeflow, and answers that were written elsewhere, unless --also
+names the place; copies of shards on other machines; versions of objects that a bucket keeps itself. The source is yours:
+it is told which files still stand there, and --source removes them.
 """
 
 
@@ -48,10 +49,16 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("-c", "--config", metavar="CONFIG", help="run configuration that says store, source and the like")
     made.add_argument("--store", metavar="STORE", help="its `store`: s3://bucket/prefix or a folder")
     made.add_argument("--object-store", metavar="DIR", help="the folder that its `object_store` names")
-    made.add_argument("--from", metavar="SOURCE", dest="place", default="", help="its `source`, to say what it still has")
+    made.add_argument(
+        "--from", metavar="SOURCE", dest="place", default="", help="its `source`, to say what it still has"
+    )
     made.add_argument("--source", action="store_true", help="remove their files from the source, too")
     made.add_argument(
-        "--workdir", metavar="DIR", type=Path, default=Path(".gleaner"), help="where runs are kept (default: %(default)s)"
+        "--workdir",
+        metavar="DIR",
+        type=Path,
+        default=Path(".gleaner"),
+        help="where runs are kept (default: %(default)s)",
     )
     made.add_argument(
         "--also", metavar="PLACE", action="append", default=[], help="a folder or s3:// prefix with copies, or a log"
@@ -65,8 +72,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> int:
-    if options.config is not None or options.object_store is not None:
-        raise BadInputError("-c and --object-store are understood by `gleaner`; here give --store")
+    if options.config is not None or options.object_store is not None or options.train or options.submit:
+        raise BadInputError("-c, --object-store, --train and --submit are understood by `gleaner`; here give --store")
     if not options.store:
         raise BadInputError("which store? give -c my.yaml, a run configuration, or --store STORE")
     store = open_store(options.store)

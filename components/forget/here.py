@@ -10,8 +10,8 @@ from components.common.errors import BadInputError
 from components.common.storage import cache_folder
 from components.forget.hand import REMOVED, Change, Hand
 from components.forget.labels import ABOUT, TABLE, about_labels
-from components.forget.objects import read, strip
-from components.forget.rules import BINARY, Gone, is_page, table_without, without
+from components.forget.objects import look_through, read, strip
+from components.forget.rules import BINARY, Gone, table_without, without
 
 WHOLE = ("index.parquet", "attributes.parquet", "sources.parquet")  # of a version that is gone
 EMBEDDINGS = "embeddings.npy"
@@ -45,24 +45,14 @@ def forget_in_runs(hand: Hand, gone: Gone, words: Collection[str], every_page: b
     of an artifact makes it another one: the cache of `gleaner run` sees that and makes it again.
     """
     keys = sorted(stat.key for stat in hand.store.list())
-    touched: set[str] = set()
-    pages: list[str] = []
+    found = look_through(hand.store, [key for key in keys if not key.endswith(BINARY)], gone, words, _run)
+    for key in found.pages:
+        strip(hand, key, gone, every_page or _run(key) in found.touched)
     for key in keys:
-        if key.endswith(BINARY):
-            continue
-        data = read(hand.store, key)
-        made = without(key, data, gone)
-        if made is not None or any(word.encode() in data for word in words):
-            touched.add(_run(key))
-        if is_page(key, data):
-            pages.append(key)
-        elif made is not None:
-            _write(hand, key, made)
-    for key in pages:
-        strip(hand, key, gone, every_page or _run(key) in touched)
-    for key in keys:
-        if key.rpartition("/")[2] == EMBEDDINGS and _run(key) in touched:
+        if key.rpartition("/")[2] == EMBEDDINGS and _run(key) in found.touched:
             hand.delete(key)
+    for key in sorted(found.holding):
+        _write(hand, key, without(key, read(hand.store, key), gone))
 
 
 def _run(key: str) -> str:
@@ -71,7 +61,7 @@ def _run(key: str) -> str:
     return f"{first}/{rest.partition('/')[0]}" if first == "runs" else key.rpartition("/")[0]
 
 
-def _write(hand: Hand, key: str, made: bytes) -> None:
+def _write(hand: Hand, key: str, made: bytes | None) -> None:
     folder, _, name = key.rpartition("/")
     if not made or name in WHOLE:
         hand.delete(key)

@@ -1,4 +1,4 @@
-"""Tombstones of images, which are the journal of forgetting them: what was asked, what it concerns, whether it is done."""
+"""Tombstones of images, which are the journal of forgetting them: what was asked, what it concerns, what is done."""
 
 import json
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ class Task(NamedTuple):
 
 
 def begin(store: Store, task: Task) -> None:
-    """Write the tombstones; from here on no ingest takes the images in, and the work is gone on with until it is done."""
+    """Write the tombstones; from here on no ingest takes the images in, and the work goes on until it is done."""
     for image in task.ids:
         store.write(tombstone_key(image), _text(task, ""))
 

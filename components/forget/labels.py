@@ -16,4 +16,6 @@ def about_labels(about: bytes, table: bytes) -> bytes:
     rows = read_table(table).select(["purpose", "source"]).to_pylist()
     given = [row["purpose"] for row in rows if row["source"] != PROPAGATED or row["purpose"] != TRAIN]
     counts = {split: given.count(split) for split in SPLITS}
-    return json_text({**told, "counts": counts, "propagated": len(rows) - len(given), "sha256": sha256_bytes(table)}).encode()
+    return json_text(
+        {**told, "counts": counts, "propagated": len(rows) - len(given), "sha256": sha256_bytes(table)}
+    ).encode()

@@ -25,7 +25,9 @@ def forget_in_looks(hand: Hand, gone: Gone, words: Collection[str]) -> None:
     named = {entry["key"] for key in keys if LOOK.fullmatch(key) for entry in _files(read(hand.store, key)).values()}
     for key in keys:
         if "/looks/" in key and not LOOK.fullmatch(key) and key not in named and key not in moved:
-            is_left = key.rpartition("/")[0].rpartition("/")[0] in there  # by a look that was made anew, or not published
+            is_left = (
+                key.rpartition("/")[0].rpartition("/")[0] in there
+            )  # by a look that was made anew, or not published
             if is_left or without(key, read(hand.store, key), gone) is not None:
                 hand.delete(key)
         elif "/trainings/" in key and moved:

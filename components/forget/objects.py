@@ -6,14 +6,15 @@ show one of the images: where what lies beside them names one, or a version of a
 
 import json
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterable
+from typing import NamedTuple
 
 from components.common.files import json_text, sha256_bytes, sha256_json
 from components.common.forgotten import ROOT, replaced
 from components.common.storage import Store
 from components.forget.hand import Hand
 from components.forget.labels import ABOUT, TABLE, about_labels
-from components.forget.rules import BINARY, Gone, is_page, without, without_pictures
+from components.forget.rules import BINARY, Gone, is_page, json_without, without, without_pictures
 
 ELSEWHERE = ("datasets/", "releases/", ROOT)  # prefixes that have modules of their own
 PLANS = re.compile(r"datasets/[^/]+/plans/.+")
@@ -25,33 +26,58 @@ SUMMARY = re.compile(r"candidates/.+/summary\.json")
 
 def forget_in_objects(hand: Hand, gone: Gone, words: Collection[str]) -> None:
     """words: ids of the versions of datasets that held one of the images, and versions of releases made of these."""
-    pages: list[str] = []
-    touched: set[str] = set()
-    labels: dict[str, dict[str, bytes]] = {}
-    for key in keys_in(hand.store):
-        data = read(hand.store, key)
-        group = key.rpartition("/")[0]
-        made = without(key, data, gone)
-        if made is not None or any(word.encode() in data for word in words):
-            touched.add(group)
+    keys = keys_in(hand.store)
+    found = look_through(hand.store, keys, gone, words, lambda key: key.rpartition("/")[0])
+    for key in found.pages:
+        strip(hand, key, gone, key.rpartition("/")[0] in found.touched)
+    labels: dict[str, list[str]] = {}
+    for key in keys:
+        if LABELS.fullmatch(key):
+            labels.setdefault(key.rpartition("/")[0], []).append(key)
+        elif SUMMARY.fullmatch(key):
+            _write_summary(hand, key, gone)
+        elif key in found.holding:
+            _write(hand, key, without(key, read(hand.store, key), gone))
+    for folder, files in labels.items():
+        if found.holding.intersection(files):
+            _write_labels(hand, folder, files, gone)
+
+
+class Found(NamedTuple):
+    """What a look through a place has found."""
+
+    pages: list[str]
+    holding: set[str]  # objects that name one of the images
+    touched: set[str]  # groups of objects of which one does, or names one of the words
+
+
+def look_through(
+    store: Store, keys: Iterable[str], gone: Gone, words: Collection[str], group_of: Callable[[str], str]
+) -> Found:
+    """Look before anything is written: a page is made anew before what it is known by, so that a kill between the two
+    does not leave it.
+    """
+    found = Found([], set(), set())
+    for key in keys:
+        data = read(store, key)
+        holds = without(key, data, gone) is not None
+        if holds or any(word.encode() in data for word in words):
+            found.touched.add(group_of(key))
         if is_page(key, data):
-            pages.append(key)
-        elif LABELS.fullmatch(key):
-            labels.setdefault(group, {})[key.rpartition("/")[2]] = data
-        else:
-            _write(hand, key, data if made is None else made, made is not None)
-    for group, files in labels.items():
-        _write_labels(hand, group, files, gone)
-    for key in pages:
-        strip(hand, key, gone, key.rpartition("/")[0] in touched)
+            found.pages.append(key)
+        elif holds:
+            found.holding.add(key)
+    return found
 
 
-def keys_in(store: Store) -> Iterator[str]:
+def keys_in(store: Store) -> list[str]:
     """Objects that this module looks after, the oldest first, so that what is newest stays newest."""
-    for stat in sorted(store.list(), key=lambda stat: (stat.modified, stat.key)):
-        mine = PLANS.match(stat.key) or not stat.key.startswith(ELSEWHERE)
-        if mine and not LOOKS.match(stat.key) and not stat.key.endswith(BINARY):
-            yield stat.key
+    keys = (stat.key for stat in sorted(store.list(), key=lambda stat: (stat.modified, stat.key)))
+    return [key for key in keys if _is_mine(key) and not LOOKS.match(key) and not key.endswith(BINARY)]
+
+
+def _is_mine(key: str) -> bool:
+    return PLANS.match(key) is not None or not key.startswith(ELSEWHERE)
 
 
 def read(store: Store, key: str) -> bytes:
@@ -71,11 +97,7 @@ def strip(hand: Hand, key: str, gone: Gone, may_show: bool) -> None:
         hand.replace(key, made)
 
 
-def _write(hand: Hand, key: str, data: bytes, changed: bool) -> None:
-    if SUMMARY.fullmatch(key):
-        data, changed = _with_dataset(hand.store, data, changed)
-    if not changed:
-        return
+def _write(hand: Hand, key: str, data: bytes | None) -> None:
     if not data or PLANS.match(key):  # an ingest that goes on packs again what it does not find
         hand.delete(key)
     elif digested := DIGESTED.fullmatch(key):
@@ -85,25 +107,26 @@ def _write(hand: Hand, key: str, data: bytes, changed: bool) -> None:
         hand.replace(key, data)
 
 
-def _with_dataset(store: Store, data: bytes, changed: bool) -> tuple[bytes, bool]:
+def _write_summary(hand: Hand, key: str, gone: Gone) -> None:
     """summary.json of candidates, which names the version that replaced its own: people go on labelling."""
-    about = json.loads(data or b"{}")
-    if not (dataset := about.get("dataset")) or not (anew := replaced(store, dataset["name"], dataset["id"])):
-        return data, changed
-    return json_text({**about, "dataset": {**dataset, "id": anew.now}}).encode(), True
+    about = json.loads(read(hand.store, key) or b"{}")
+    made = json_without(about, gone)
+    dataset = made.get("dataset")
+    if dataset and (anew := replaced(hand.store, dataset["name"], dataset["id"])):
+        made["dataset"] = {**dataset, "id": anew.now}
+    if made != about:
+        hand.replace(key, json_text(made).encode())
 
 
-def _write_labels(hand: Hand, folder: str, files: dict[str, bytes], gone: Gone) -> None:
+def _write_labels(hand: Hand, folder: str, files: list[str], gone: Gone) -> None:
     """The labels of a run, under the digest of all of their files."""
-    made = {name: without(name, data, gone) for name, data in files.items()}
-    if not any(data is not None for data in made.values()):
-        return
-    anew = {name: files[name] if data is None else data for name, data in made.items()}
+    data = {key.rpartition("/")[2]: read(hand.store, key) for key in files}
+    anew = {name: without(name, each, gone) or each for name, each in data.items()}
     if {TABLE, ABOUT} <= anew.keys():
         anew[ABOUT] = about_labels(anew[ABOUT], anew[TABLE])
     digest = sha256_json({name: sha256_bytes(data) for name, data in anew.items()})[:12]
     root = folder.rpartition("/")[0]
-    for name, data in sorted(anew.items()):
-        hand.add(f"{root}/{digest}/{name}", data)
-    for name in sorted(files):
-        hand.delete(f"{folder}/{name}", anew=True)
+    for name, each in sorted(anew.items()):
+        hand.add(f"{root}/{digest}/{name}", each)
+    for key in files:
+        hand.delete(key, anew=True)

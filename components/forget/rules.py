@@ -118,7 +118,9 @@ def rows_without(table: pa.Table, gone: Gone) -> pa.Table:
         elif pa.types.is_nested(field.type) and not _is_numbers(field.type):
             values = made.column(place).to_pylist()
             if gone.in_text(str(values)):
-                made = made.set_column(place, field, pa.array([json_without(each, gone) for each in values], field.type))
+                made = made.set_column(
+                    place, field, pa.array([json_without(each, gone) for each in values], field.type)
+                )
     return made
 
 

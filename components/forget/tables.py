@@ -117,9 +117,7 @@ def _renamed(key: str, before: str, now: str) -> str:
     return key.replace(before, now) if before in key else f"{stem}-{now}{dot}{ending}"
 
 
-def thumbnails(
-    hand: Hand, there: list[Version], ids: frozenset[str], scratch: Path
-) -> dict[str, Shard | None]:
+def thumbnails(hand: Hand, there: list[Version], ids: frozenset[str], scratch: Path) -> dict[str, Shard | None]:
     """The tables of thumbnails that hold one of the images, made anew and added."""
     made: dict[str, Shard | None] = {}
     for table in {table.key: table for version in there for table in version.thumbnails}.values():

@@ -80,9 +80,11 @@ def tell_end(tasks: Sequence[Task], learned: Mapping[tuple[str, str, str], int])
     for (model, version, how), number in learned.items():
         if how in LEARNED:
             taught.setdefault((model, version), Counter())[how] += number
-    for (model, version), how in taught.items():
-        print(f"release {version} of {model} learned from what is gone ({told_how(how)}): its weights stay what they "
-              "are until another release takes its place; --train makes one")
+    for (model, version), hows in taught.items():
+        print(
+            f"release {version} of {model} learned from what is gone ({told_how(hows)}): its weights stay what they "
+            "are until another release takes its place; --train makes one"
+        )
 
 
 def _images(count: int) -> str:

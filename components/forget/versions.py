@@ -71,9 +71,7 @@ def _replace(hand: Hand, version: Version, tables: Tables, ids: frozenset[str], 
     held = version.data.index.filter(pc.is_in(version.data.index["id"], pa.array(sorted(ids), pa.string())))
     gone = Gone(ids, held["source"].to_pylist())
     data = _dataset(version, tables, ids)
-    small = {
-        name: hand.store.read(f"{version.folder}/{name}") for name in SMALL if name in version.files
-    }
+    small = {name: hand.store.read(f"{version.folder}/{name}") for name in SMALL if name in version.files}
     if ATTRIBUTES in small:
         small[ATTRIBUTES] = table_without(small[ATTRIBUTES], gone) or small[ATTRIBUTES]
         data = replace(data, attributes=digest_of(read_table(small[ATTRIBUTES])))
@@ -158,5 +156,3 @@ def _point_on(hand: Hand, name: str) -> None:
 def _now(store: Store, name: str, version: str | None) -> str | None:
     anew = replaced(store, name, version) if version else None
     return (anew.now or None) if anew else version
-
-
