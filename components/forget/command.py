@@ -5,13 +5,14 @@ import getpass
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
 from components.common.commands import run_command
 from components.common.errors import BadInputError
 from components.common.storage import open_store
-from components.forget.asked import Known, Left, ids_of, known_of, left_in_source, task_of
+from components.forget.asked import Left, ids_of, known_of, left_in_source, task_of
 from components.forget.forgetting import Places, forget, look
 from components.forget.hand import Change
 from components.forget.here import alone
@@ -29,8 +30,8 @@ The images leave every version of every dataset of the store, labels, candidates
 
 What it cannot undo: the weights of models that learned from them, until these are replaced (they are listed). What it
 does not see: artifacts of runs in the pipeline root of Kubeflow, and answers that were written elsewhere, unless --also
-names the place; copies of shards on other machines; versions of objects that a bucket keeps itself. The source is yours:
-it is told which files still stand there, and --source removes them.
+names the place; copies of shards on other machines; versions of objects that a bucket keeps itself. The source is
+yours: you are told which files still stand there, and --source removes them.
 """
 
 
@@ -80,13 +81,14 @@ def _run(options: argparse.Namespace) -> int:
     places = Places(store, options.workdir, [open_store(place) for place in options.also])
     begun = unfinished(store)
     ids = ids_of(options.images, store)
-    known = known_of(store, ids)
+    every = [*dict.fromkeys([*ids, *(image for task in begun for image in task.ids)])]
+    known = known_of(store, every)
     new = [image for image in ids if not any(image in task.ids for task in begun)]
     tasks = [*begun, *([task_of(new, _now(), known)] if new else [])]
     if not tasks:
         raise BadInputError("which images? nothing is left to go on with; give an ID or a FILE")
-    left, why = left_in_source(options.place, known.held, ids)
-    with alone(options.workdir):
+    left, why = left_in_source(options.place, known.held, every)
+    with nullcontext() if options.dry_run else alone(options.workdir):
         seen = [look(places, task) for task in tasks]
         changes = [change for some, _ in seen for change in some]
         tasks = [task for _, task in seen]
@@ -97,17 +99,15 @@ def _run(options: argparse.Namespace) -> int:
             print("nothing was changed: without --dry-run it is")
             return 0
         _ask(options.yes, tasks)
-        _forget(places, tasks, known, left if options.source else [])
+        _forget(places, tasks, left if options.source else [])
     tell_source(left, why, options.source, done=True)
     return 0
 
 
-def _forget(places: Places, tasks: list[Task], known: Known, files: list[Left]) -> None:
+def _forget(places: Places, tasks: list[Task], files: list[Left]) -> None:
     changes: list[Change] = []
     for task in tasks:
-        changes += forget(places, task, _person(), _now())
-    for file in files:
-        file.store.delete(file.key)
+        changes += forget(places, task, _person(), _now(), files)
     tell_changes(changes, done=True)
     tell_end(tasks, Counter(one for task in tasks for one in task.learned))
 

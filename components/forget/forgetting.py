@@ -11,6 +11,7 @@ from typing import NamedTuple
 from components.common.errors import FailedError
 from components.common.storage import FolderStore, Store
 from components.forget import journal
+from components.forget.asked import Left
 from components.forget.bundles import forget_in_releases, tell_history
 from components.forget.hand import Change, Hand
 from components.forget.here import forget_in_cache, forget_in_runs
@@ -39,12 +40,15 @@ def look(places: Places, task: Task) -> tuple[list[Change], Task]:
     return changes, task._replace(versions=tuple(sorted({*task.versions, *versions})))
 
 
-def forget(places: Places, task: Task, who: str, done: str) -> list[Change]:
+def forget(places: Places, task: Task, who: str, done: str, files: Sequence[Left] = ()) -> list[Change]:
     """Do it, and return what was changed; raises FailedError where somebody writes the images again and again.
 
-    task: as `look` has made it; who: asked for it; done: the time now.
+    task: as `look` has made it; who: asked for it; done: the time now; files: of the source, to be removed, while the
+    datasets still tell which they are.
     """
     journal.begin(places.store, task)
+    for file in files:
+        file.store.delete(file.key)
     changes: list[Change] = []
     for number in range(LOOKS):
         changes += _pass(places, task, only_look=False, first=number == 0)[0]

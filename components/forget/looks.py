@@ -30,12 +30,6 @@ def forget_in_looks(hand: Hand, gone: Gone, words: Collection[str]) -> None:
             )  # by a look that was made anew, or not published
             if is_left or without(key, read(hand.store, key), gone) is not None:
                 hand.delete(key)
-        elif "/trainings/" in key and moved:
-            said = read(hand.store, key)
-            for before, now in moved.items():
-                said = said.replace(before.encode(), now.encode())
-            if said != read(hand.store, key):
-                hand.replace(key, said)
 
 
 def _files(look: bytes) -> dict[str, Any]:
@@ -59,6 +53,7 @@ def _forget(hand: Hand, key: str, folder: str, gone: Gone, words: Collection[str
     for name, data in made.items():
         hand.add(place + name, data)
     named = {name: {"key": place + name, **entry} for name, entry in listed.items()}
+    _follow(hand, folder, {old: place + name for name, old in before.items()})
     hand.replace(key, json_text({**drift, "files": named}).encode())
     for old in before.values():
         hand.delete(old, anew=True)
@@ -68,3 +63,15 @@ def _forget(hand: Hand, key: str, folder: str, gone: Gone, words: Collection[str
 def _anew(name: str, data: bytes, gone: Gone, may_show: bool) -> bytes:
     bare = without_pictures(data) if may_show and is_page(name, data) else data
     return without(name, bare, gone) or bare
+
+
+def _follow(hand: Hand, folder: str, moved: dict[str, str]) -> None:
+    """Let what a look started, such as a training on its candidates, name its files by their new keys."""
+    model = folder.partition("/looks/")[0]
+    for stat in list(hand.store.list(f"{model}/")):
+        if "/looks/" not in stat.key:
+            text = said = read(hand.store, stat.key)
+            for before, now in moved.items():
+                said = said.replace(before.encode(), now.encode())
+            if said != text:
+                hand.replace(stat.key, said)

@@ -119,14 +119,16 @@ def _write_summary(hand: Hand, key: str, gone: Gone) -> None:
 
 
 def _write_labels(hand: Hand, folder: str, files: list[str], gone: Gone) -> None:
-    """The labels of a run, under the digest of all of their files."""
+    """The labels of a run in a folder of another name, which follows from the old one and the table: a kill while the
+    old one is removed, the table last, leaves what leads to the same.
+    """
     data = {key.rpartition("/")[2]: read(hand.store, key) for key in files}
     anew = {name: without(name, each, gone) or each for name, each in data.items()}
     if {TABLE, ABOUT} <= anew.keys():
         anew[ABOUT] = about_labels(anew[ABOUT], anew[TABLE])
-    digest = sha256_json({name: sha256_bytes(data) for name, data in anew.items()})[:12]
-    root = folder.rpartition("/")[0]
+    root, _, before = folder.rpartition("/")
+    digest = sha256_json([before, sha256_bytes(anew.get(TABLE, b""))])[:12]
     for name, each in sorted(anew.items()):
         hand.add(f"{root}/{digest}/{name}", each)
-    for key in files:
+    for key in sorted(files, key=lambda key: key.endswith(TABLE)):
         hand.delete(key, anew=True)

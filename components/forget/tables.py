@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from components.common.artifacts import Dataset, Shard, load_dataset
 from components.common.data.shards import BLOCK, index_key, index_text
 from components.common.files import sha256_bytes
+from components.common.forgotten import version_key
 from components.common.parquet import read_table
 from components.common.storage import Stat, Store
 from components.forget.hand import Hand
@@ -137,21 +138,23 @@ def clear(hand: Hand, name: str, there: list[Version], gone: set[str], ids: froz
     and the rest of versions that a kill left half removed.
     """
     named = {shard.key for version in there for shard in (*version.data.shards, *version.thumbnails)} | gone
+    named |= {index_key(key) for key in named if key.endswith(".tar")}
     whole = {version.folder for version in there}
+    noted = {stat.key for stat in hand.store.list(version_key(name, "").removesuffix(".json"))}
     for stat in list(hand.store.list(f"datasets/{name}/")):
-        is_part = VERSION.fullmatch(stat.key) and stat.key.rpartition("/")[0] not in whole
-        is_kept = KEPT.fullmatch(stat.key) and stat.key not in named and not stat.key.endswith(".idx")
-        if (is_part or is_kept) and _is_held(hand.store, stat, ids):
+        part = VERSION.fullmatch(stat.key)
+        if part and stat.key.rpartition("/")[0] not in whole:
+            if version_key(name, part[2]) in noted or _is_held(hand.store, stat.key, ids):
+                hand.delete(stat.key)
+        elif KEPT.fullmatch(stat.key) and stat.key not in named and _is_held(hand.store, stat.key, ids):
             hand.delete(stat.key)
-            if stat.key.endswith(".tar") and hand.store.stat(index_key(stat.key)):
-                hand.delete(index_key(stat.key))
 
 
-def _is_held(store: Store, stat: Stat, ids: frozenset[str]) -> bool:
-    if stat.key.endswith(".tar"):
-        return any(image_of(name) in ids for name in _member_names(store.read(stat.key)))
-    data = store.read(stat.key)
-    if stat.key.endswith(".parquet"):
+def _is_held(store: Store, key: str, ids: frozenset[str]) -> bool:
+    data = store.read(key)
+    if key.endswith(".tar"):
+        return any(image_of(name) in ids for name in _member_names(data))
+    if key.endswith(".parquet"):
         return table_without(data, Gone(ids)) is not None
     return Gone(ids).in_bytes(data)
 

@@ -1,0 +1,174 @@
+"""Nothing of an image is left, wherever it was, and all else stays usable."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from components.common import rounds
+from components.common.artifacts import load_labels
+from components.common.data.reader import ShardReader
+from components.common.errors import BadInputError
+from components.common.files import sha256_bytes
+from components.common.forgotten import forgotten_ids, replaced
+from components.common.lineage import fetch_dataset, newest_dataset
+from components.common.storage import open_store
+from components.forget.command import main
+from components.labels.candidates import newest_candidates
+from components.labels.store import LabelStore
+from components.lineage.versions import versions_of
+from components.releases.champion import history
+from components.releases.model import load_release
+from components.releases.verify import verify
+from tests.forget.world import NAME, Made, decoded, ingest, parts_of, remains
+
+KINDS = ["labelled", "unlabelled", "test"]
+
+
+def forget(made: Made, *words: str) -> None:
+    main([*words, "--yes", "--store", made.store, "--from", str(made.source)])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_object_and_no_file_holds_anything_of_it(made, kind):
+    image = made.images[kind]
+    what = parts_of(made, image)
+    before = remains(made.folder, what)
+    assert {line.rpartition(": ")[2] for line in before} == {
+        "id",
+        "bytes",
+        "thumbnail",
+        "embedding",
+    }  # the search can find them
+    forget(made, image, "--source")
+    assert remains(made.folder, what) == []
+    named = [path for path in made.folder.rglob("*") if image[:12] in path.name]
+    assert [path.relative_to(made.folder).as_posix() for path in named] == [f"store/forgotten/images/{image}.json"]
+    assert set(json.loads(named[0].read_bytes())) == {"format", "asked", "done"}
+
+
+def test_pages_that_may_show_it_lose_all_pictures(made):
+    pages = [path for path in made.folder.rglob("*") if path.is_file() and b"<!doctype html" in path.read_bytes()[:64]]
+    assert any(b"base64," in page.read_bytes() for page in pages)
+    forget(made, made.images["unlabelled"])
+    left = [page for page in made.folder.rglob("*") if page.is_file() and b";base64," in page.read_bytes()]
+    assert {page.name for page in left} == {"labelstudio.json"}  # tasks of other images
+    assert all(b"were taken out" in page.read_bytes() for page in pages if page.exists() and "report" in page.name)
+
+
+def test_every_version_is_made_anew_and_every_other_image_can_be_read(made):
+    store = open_store(made.store)
+    before = versions_of(store)
+    image = made.images["labelled"]
+    old = newest_dataset(NAME, store)
+    forget(made, image)
+    after = versions_of(store)
+    assert len(before) == len(after) == 2
+    assert not {one.version for one in before} & {one.version for one in after}
+    assert [replaced(store, NAME, one.version).now for one in before] == [one.version for one in after]
+    new = newest_dataset(NAME, store)  # which verifies it by its id
+    assert set(old.column("id")) - set(new.column("id")) == {image}
+    reader = ShardReader(new, store)
+    assert [sha256_bytes(reader.image_bytes(row)) for row in range(len(new.index))] == list(new.column("id"))
+
+
+def test_a_stage_that_asks_for_the_old_version_is_told_what_happened(made, tmp_path):
+    store = open_store(made.store)
+    old = newest_dataset(NAME, store)
+    forget(made, made.images["test"])
+    with pytest.raises(BadInputError, match=r"was replaced by .* because 1 image was forgotten; start a run again"):
+        fetch_dataset(NAME, old.id, store, tmp_path / "dataset")
+
+
+def test_old_releases_serve_and_verify_says_what_was_written_anew(made):
+    (place,) = Path(made.store, "releases", NAME).glob("*/release.json")
+    forget(made, made.images["labelled"], made.images["test"])
+    checks = {check.what: check for check in verify(str(place.parent))}
+    assert [line for check in checks.values() for line in check.wrong] == []
+    said = checks["forgotten"].said
+    assert said.startswith("images were forgotten (2 on 20") and all(
+        name in said for name in ("labels.parquet", "reference.parquet", "report.html")
+    )
+    assert "because 2 images were forgotten" in checks["dataset"].said
+    assert load_release(str(place.parent), 1).version == place.parent.name
+    told = [event for event in history(open_store(made.store), NAME) if event["what"] == "forgot"]
+    assert [event["why"] for event in told] == ["forgotten: 1 image labelled, 1 image test"]
+
+
+def test_a_release_that_was_changed_otherwise_is_still_refused(made):
+    (place,) = Path(made.store, "releases", NAME).glob("*/release.json")
+    forget(made, made.images["labelled"])
+    labels = place.with_name("labels.parquet")
+    labels.write_bytes(labels.read_bytes()[:-1] + b"\0")
+    weights = place.with_name("model.onnx")
+    told = json.loads(place.with_name("forgotten.json").read_bytes())
+    told["files"]["model.onnx"] = [{"sha256": sha256_bytes(b"another"), "size": 7}]
+    weights.write_bytes(b"another")
+    place.with_name("forgotten.json").write_text(json.dumps(told))
+    wrong = [line for check in verify(str(place.parent)) for line in check.wrong]
+    assert sorted(line.partition(": ")[0].rpartition("/")[2] for line in wrong) == ["labels.parquet", "model.onnx"]
+
+
+def test_labels_candidates_rounds_and_runs_are_read_as_before(made):
+    store = open_store(made.store)
+    answers = len(LabelStore(store, NAME).read().answers)
+    (version,) = Path(made.store, "labels", NAME, "versions").iterdir()
+    image = made.images["labelled"]
+    about_it = sum(answer.id == image for answer in LabelStore(store, NAME).read().answers)
+    forget(made, image)
+    labels = LabelStore(store, NAME)
+    assert len(labels.read().answers) == answers - about_it == len(labels.read(version.stem).answers)
+    asked = newest_candidates(store, NAME)
+    assert asked.about["dataset"]["id"] == newest_dataset(NAME, store).id
+    assert image not in asked.picks()["id"].to_pylist()
+    key = rounds.newest_before(store, NAME, 2)
+    assert image not in rounds.load(store, key)["given"]
+    opinion = rounds.load_opinion(store, rounds.newest_before(store, NAME, 2, rounds.OPINIONS))
+    assert image not in opinion["id"].to_pylist()
+    for folder in (path.parent for path in made.folder.rglob("labels.json") if path.parent.name != NAME):
+        load_labels(folder)  # whose digest it says
+
+
+def test_a_look_names_its_new_files_and_so_does_the_training_that_it_started(made):
+    store = open_store(made.store)
+    forget(made, made.images["test"])
+    look = json.loads(store.read(f"monitor/{NAME}/looks/000001.json"))
+    for entry in look["files"].values():
+        store.read_verified(entry["key"], entry["sha256"], entry["size"])
+    claim = json.loads(store.read(f"monitor/{NAME}/trainings/000001.json"))
+    assert claim["candidates_from"].endswith(look["files"]["candidates.parquet"]["key"])
+    folders = {stat.key.split("/")[4] for stat in store.list(f"monitor/{NAME}/looks/000001/")}
+    assert len(folders) == 1
+
+
+def test_the_next_ingest_leaves_it_out_says_so_and_makes_the_same_version(made, tmp_path, capsys):
+    store = open_store(made.store)
+    image = made.images["labelled"]
+    forget(made, image)
+    assert forgotten_ids(store) == {image}
+    expected = newest_dataset(NAME, store)
+    capsys.readouterr()
+    dataset = ingest(made.source, tmp_path / "again", made.store)
+    assert newest_dataset(NAME, store).id == expected.id
+    file = made.file_of(image).relative_to(made.source).as_posix()
+    assert f"left out, since they were forgotten (gleaner forget): {file}; remove them" in capsys.readouterr().out
+    quality = decoded(dataset / "quality.json").decode()
+    assert image not in quality and "was forgotten (gleaner forget), and is never taken in again" in quality
+    assert image.encode() not in decoded(dataset / "index.parquet")
+
+
+def test_what_people_say_of_it_later_is_not_kept(made):
+    store = open_store(made.store)
+    labels = LabelStore(store, NAME)
+    said = [answer for answer in labels.read().answers if answer.task == "page"]
+    image = made.images["labelled"]
+    forget(made, image)
+    before = sorted(stat.key for stat in store.list(f"labels/{NAME}/"))
+    about = [answer for answer in said if answer.id == image]
+    labels.append([answer._replace(round=9) for answer in about])
+    assert image not in {answer.id for answer in labels.read().answers}
+    for annotator, number in (("person 1", 1), ("person 2", 2), ("ann", 3)):
+        labels.append([answer for answer in said if answer.annotator == annotator and answer.round == number])
+    assert (
+        len({stat.key for stat in store.list(f"labels/{NAME}/")} - {*before}) == 1
+    )  # of round 9: the others are known
