@@ -35,7 +35,9 @@ def forget_in_releases(hand: Hand, task: Task, gone: Gone) -> None:
             time["images"] = len(how)
         noted = _noted(hand.store, folder, told, made, time)
         hand.replace(folder + FORGOTTEN, json_text(noted).encode())
-        for name, data in made.items():
+        for name, data in sorted(
+            made.items(), key=lambda each: each[0] == TABLE
+        ):  # by which labels.json is known to go
             hand.replace(folder + name, data)
         only = {name: entries[-1:] for name, entries in noted["files"].items()}
         hand.add(folder + FORGOTTEN, json_text({**noted, "files": only}).encode())

@@ -66,10 +66,10 @@ def _write(hand: Hand, key: str, made: bytes | None) -> None:
     if not made or name in WHOLE:
         hand.delete(key)
         return
-    hand.replace(key, made)
     about = f"{folder}/{ABOUT}"
     if name == TABLE and (said := read(hand.store, about)):
         hand.add(about, about_labels(said, made))
+    hand.replace(key, made)
 
 
 def forget_in_cache(ids: Collection[str], only_look: bool) -> list[Change]:

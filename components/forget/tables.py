@@ -15,7 +15,7 @@ from components.common.data.shards import BLOCK, index_key, index_text
 from components.common.files import sha256_bytes
 from components.common.forgotten import version_key
 from components.common.parquet import read_table
-from components.common.storage import Stat, Store
+from components.common.storage import Store
 from components.forget.hand import Hand
 from components.forget.rules import Gone, table_without
 from components.forget.shards import Anew, image_of, members_of, pack_anew, read_header
@@ -45,16 +45,28 @@ class Tables(NamedTuple):
     thumbnails: dict[str, Shard | None]
 
 
-def versions_in(store: Store, listed: list[Stat]) -> list[Version]:
-    """The versions of a dataset, the oldest first, so that those made anew have the same order of age."""
-    found: dict[tuple[str, str], dict[str, float]] = {}
+def versions_in(store: Store, name: str) -> list[Version]:
+    """The versions of a dataset, the oldest first, so that those made anew have the same order of age.
+
+    One whose shards are gone, and that the pointer does not name, is none: its ingest ended when it saw a tombstone.
+    """
+    listed = list(store.list(f"datasets/{name}/"))
+    there = {stat.key for stat in listed}
+    found: dict[str, dict[str, float]] = {}
     for stat in listed:
         if match := VERSION.fullmatch(stat.key):
-            found.setdefault((match[1], match[2]), {})[match[3]] = stat.modified
+            found.setdefault(match[2], {})[match[3]] = stat.modified
     whole = [(which, files) for which, files in found.items() if {ABOUT, TABLE} <= files.keys()]
-    return [
-        _version(store, *which, tuple(sorted(files)))
+    latest = f"datasets/{name}/latest.json"
+    pointed = json.loads(store.read(latest))["id"] if latest in there else ""
+    versions = [
+        _version(store, name, which, tuple(sorted(files)))
         for which, files in sorted(whole, key=lambda one: (one[1][ABOUT], one[0]))
+    ]
+    return [
+        version
+        for version in versions
+        if version.data.id == pointed or {part.key for part in (*version.data.shards, *version.thumbnails)} <= there
     ]
 
 
@@ -141,13 +153,17 @@ def clear(hand: Hand, name: str, there: list[Version], gone: set[str], ids: froz
     named |= {index_key(key) for key in named if key.endswith(".tar")}
     whole = {version.folder for version in there}
     noted = {stat.key for stat in hand.store.list(version_key(name, "").removesuffix(".json"))}
+    parts: dict[str, list[str]] = {}
     for stat in list(hand.store.list(f"datasets/{name}/")):
-        part = VERSION.fullmatch(stat.key)
-        if part and stat.key.rpartition("/")[0] not in whole:
-            if version_key(name, part[2]) in noted or _is_held(hand.store, stat.key, ids):
-                hand.delete(stat.key)
+        if VERSION.fullmatch(stat.key) and stat.key.rpartition("/")[0] not in whole:
+            parts.setdefault(stat.key.rpartition("/")[0], []).append(stat.key)
         elif KEPT.fullmatch(stat.key) and stat.key not in named and _is_held(hand.store, stat.key, ids):
             hand.delete(stat.key)
+    for folder, keys in parts.items():
+        is_gone = version_key(name, folder.rpartition("/")[2]) in noted
+        if is_gone or any(_is_held(hand.store, key, ids) for key in keys):
+            for key in sorted(keys, key=lambda key: not key.endswith(f"/{ABOUT}")):
+                hand.delete(key)
 
 
 def _is_held(store: Store, key: str, ids: frozenset[str]) -> bool:

@@ -39,8 +39,7 @@ def names_in(store: Store) -> list[str]:
 
 def forget_in_dataset(hand: Hand, name: str, ids: frozenset[str], when: str) -> set[str]:
     """Make anew whatever of a dataset holds one of the images; returns the ids of the versions that do."""
-    listed = list(hand.store.list(f"datasets/{name}/"))
-    versions = versions_in(hand.store, listed)
+    versions = versions_in(hand.store, name)
     with tempfile.TemporaryDirectory(prefix="gleaner-forget-") as scratch:
         tables = Tables(shards(hand, versions, ids, Path(scratch)), thumbnails(hand, versions, ids, Path(scratch)))
         touched = [version for version in versions if _holds(version, tables, ids)]

@@ -36,7 +36,8 @@ def test_a_look_changes_nothing_and_says_what_would_go(made, capsys):
     assert f"image {image[:12]}: {file} of digits, train, in 2 versions\n" in said
     assert "of digits: learned from its label\n" in said
     assert f"{made.source}/{file}: still there, and left out from now on; --source removes it\n" in said
-    assert "to be removed: " in said and "to be written anew: " in said
+    assert "to be removed: " in said
+    assert "to be written anew: " in said
     assert said.endswith("nothing was changed: without --dry-run it is\n")
 
 
@@ -55,7 +56,8 @@ def test_files_leave_the_source_where_that_is_asked_copies_included(made, capsys
     copy.write_bytes(file.read_bytes())
     words = [made.images["test"], "--yes", "--store", made.store, "--from", str(made.source)]
     main([*words, "--source"])
-    assert not file.exists() and not copy.exists()
+    assert not file.exists()
+    assert not copy.exists()
     assert capsys.readouterr().out.count(": was removed from the source") == 2
 
 
@@ -72,7 +74,8 @@ def test_an_image_of_no_dataset_is_kept_out(made, tmp_path, capsys):
     main([str(file), "--yes", "--store", made.store])
     said = capsys.readouterr().out
     assert "in no dataset of this store; it will never be taken in" in said
-    assert "no release has to do with it" in said and "nothing of it is in the store" in said
+    assert "no release has to do with it" in said
+    assert "nothing of it is in the store" in said
     assert len(forgotten_ids(open_store(made.store))) == 1
 
 
@@ -138,13 +141,15 @@ def test_somebody_is_asked(made, monkeypatch, capsys):
 )
 def test_a_word_that_is_no_image(made, capsys, word, line):
     code, said = ended(capsys, word, "--yes", "--store", made.store)
-    assert code == 2 and said.startswith(f"error: forget: {line}")
+    assert code == 2
+    assert said.startswith(f"error: forget: {line}")
 
 
 def test_digits_that_say_too_little(made, capsys, monkeypatch):
     monkeypatch.setattr("components.forget.asked._ids", lambda store: ["abcdef0" + "0" * 57, "abcdef1" + "0" * 57])
     code, said = ended(capsys, "abcdef", "--yes", "--store", made.store)
-    assert code == 2 and "abcdef: 2 images begin so (abcdef000000, abcdef100000, …); give more digits" in said
+    assert code == 2
+    assert "abcdef: 2 images begin so (abcdef000000, abcdef100000, …); give more digits" in said
 
 
 def test_nothing_to_do_and_no_store(made, capsys):
@@ -158,7 +163,8 @@ def test_a_run_in_flight_is_not_disturbed(made, capsys):
     with (made.folder / ".gleaner" / "lock").open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)
         code, said = ended(capsys, made.images["test"], "--yes", "--store", made.store)
-    assert code == 2 and said.startswith("error: forget: .gleaner: a run is in flight, which may hold the images;")
+    assert code == 2
+    assert said.startswith("error: forget: .gleaner: a run is in flight, which may hold the images;")
 
 
 def test_what_a_configuration_says(made: Made, tmp_path):

@@ -10,7 +10,6 @@ import pytest
 
 from components.common.data.reader import ShardReader
 from components.common.files import sha256_bytes
-from components.common.lineage import newest_dataset
 from components.common.storage import FolderStore, open_store
 from components.forget import command
 from components.forget.command import main
@@ -18,7 +17,7 @@ from components.forget.journal import unfinished
 from components.labels.candidates import newest_candidates
 from components.labels.store import LabelStore
 from components.releases.verify import verify
-from tests.forget.world import NAME, Made, parts_of, remains
+from tests.forget.world import NAME, Made, newest, parts_of, remains
 
 EVERY = 7  # of the changes; 1 tries all of them, in a few minutes
 CHANGES = ("write", "write_if_absent", "replace_if_unchanged", "upload", "delete")
@@ -29,7 +28,7 @@ class KilledError(BaseException):
 
 
 def killed_at(number: int, after: bool) -> tuple[Callable[[str], Any], list[str]]:
-    """An `open_store` of stores that end at the change of that number, before it or after it; and the changes so far."""
+    """An `open_store` of stores that end at the change of that number, before or after it; and the changes so far."""
     seen: list[str] = []
 
     class Mortal(FolderStore):
@@ -40,10 +39,11 @@ def killed_at(number: int, after: bool) -> tuple[Callable[[str], Any], list[str]
 
             def call(*arguments: Any) -> Any:
                 seen.append(f"{name} {arguments[0]}")
-                if len(seen) == number and not after:
+                is_last = len(seen) == number  # a change may be made of others
+                if is_last and not after:
                     raise KilledError
                 done = found(*arguments)
-                if len(seen) == number:
+                if is_last:
                     raise KilledError
                 return done
 
@@ -81,14 +81,14 @@ def _timeless(value: Any) -> Any:
 def look_through(made: Made) -> None:
     """Whatever points somewhere points at something whole."""
     store = open_store(made.store)
-    data = newest_dataset(NAME, store)
-    assert data is not None
+    data = newest(store)
     reader = ShardReader(data, store)
     for row in range(0, len(data.index), 20):
         assert sha256_bytes(reader.image_bytes(row)) == data.column("id")[row]
     LabelStore(store, NAME).read()
     asked = newest_candidates(store, NAME)
-    assert asked is not None and len(asked.picks())
+    assert asked is not None
+    assert len(asked.picks())
     (place,) = Path(made.store, "releases", NAME).glob("*/release.json")
     assert [line for check in verify(str(place.parent)) for line in check.wrong if check.what != "dataset"] == []
 

@@ -77,13 +77,12 @@ def test_an_ingest_beside_it_ends_without_the_image_or_in_one_line(pets, monkeyp
             ingest_with(pets, monkeypatch, number)
             ends.add("ended well")
         except BadInputError as error:
-            assert "\n" not in str(error)
-            ends.add("ended in a line")
+            ends.add(str(error).rpartition("; ")[2])
         forget(pets)  # as the line says; where it went well, nothing is to be done
         dataset, _, _ = ingest(str(pets / "in"), pets / "out", store=str(pets / "store"))
         assert ID not in dataset.column("id")
         assert held(pets) == []
-    assert ends == {"ended well", "ended in a line"}
+    assert ends == {"ended well", "run gleaner forget again, which takes out what came in meanwhile, and then this"}
 
 
 def test_what_a_killed_ingest_left_is_packed_again_without_it(pets, monkeypatch):
@@ -104,7 +103,8 @@ def test_what_a_killed_ingest_left_is_packed_again_without_it(pets, monkeypatch)
 
     open_store(str(pets / "store")).write(tombstone_key(ID), b"{}")  # and nothing else, as where it came just now
     dataset, _, _ = ingest(str(pets / "in"), pets / "out", store=str(pets / "store"))
-    assert ID not in dataset.column("id") and len(dataset.column("id")) == len(PETS) - 1
+    assert ID not in dataset.column("id")
+    assert len(dataset.column("id")) == len(PETS) - 1
     assert held(pets) == []
 
 
@@ -132,7 +132,9 @@ def test_bytes_that_no_index_names_go_too(pets):
     forget(pets)
     assert held(pets) == []
     now = newest_dataset("pets", store)
-    assert list(now.column("id")) == list(second.column("id")) and now.id != second.id
+    assert now is not None
+    assert list(now.column("id")) == list(second.column("id"))
+    assert now.id != second.id
 
 
 def test_a_dataset_of_one_image_is_gone_with_it(tmp_path, monkeypatch):
@@ -141,5 +143,6 @@ def test_a_dataset_of_one_image_is_gone_with_it(tmp_path, monkeypatch):
     fill(tmp_path / "in", {IMAGE: PETS[IMAGE]})
     ingest(str(tmp_path / "in"), tmp_path / "out", store=str(tmp_path / "store"))
     forget(tmp_path)
-    assert held(tmp_path) == [] and newest_dataset("pets", open_store(str(tmp_path / "store"))) is None
+    assert held(tmp_path) == []
+    assert newest_dataset("pets", open_store(str(tmp_path / "store"))) is None
     assert load_dataset(tmp_path / "out" / "dataset").index.num_rows == 1  # an artifact elsewhere: --also names it

@@ -11,7 +11,7 @@ from components.common.data.reader import ShardReader
 from components.common.errors import BadInputError
 from components.common.files import sha256_bytes
 from components.common.forgotten import forgotten_ids, replaced
-from components.common.lineage import fetch_dataset, newest_dataset
+from components.common.lineage import fetch_dataset
 from components.common.storage import open_store
 from components.forget.command import main
 from components.labels.candidates import newest_candidates
@@ -20,7 +20,7 @@ from components.lineage.versions import versions_of
 from components.releases.champion import history
 from components.releases.model import load_release
 from components.releases.verify import verify
-from tests.forget.world import NAME, Made, decoded, ingest, parts_of, remains
+from tests.forget.world import NAME, Made, decoded, ingest, newest, parts_of, remains
 
 KINDS = ["labelled", "unlabelled", "test"]
 
@@ -60,13 +60,14 @@ def test_every_version_is_made_anew_and_every_other_image_can_be_read(made):
     store = open_store(made.store)
     before = versions_of(store)
     image = made.images["labelled"]
-    old = newest_dataset(NAME, store)
+    old = newest(store)
     forget(made, image)
     after = versions_of(store)
     assert len(before) == len(after) == 2
     assert not {one.version for one in before} & {one.version for one in after}
-    assert [replaced(store, NAME, one.version).now for one in before] == [one.version for one in after]
-    new = newest_dataset(NAME, store)  # which verifies it by its id
+    anew = [replaced(store, NAME, one.version) for one in before]
+    assert [one and one.now for one in anew] == [one.version for one in after]
+    new = newest(store)  # which verifies it by its id
     assert set(old.column("id")) - set(new.column("id")) == {image}
     reader = ShardReader(new, store)
     assert [sha256_bytes(reader.image_bytes(row)) for row in range(len(new.index))] == list(new.column("id"))
@@ -74,7 +75,7 @@ def test_every_version_is_made_anew_and_every_other_image_can_be_read(made):
 
 def test_a_stage_that_asks_for_the_old_version_is_told_what_happened(made, tmp_path):
     store = open_store(made.store)
-    old = newest_dataset(NAME, store)
+    old = newest(store)
     forget(made, made.images["test"])
     with pytest.raises(BadInputError, match=r"was replaced by .* because 1 image was forgotten; start a run again"):
         fetch_dataset(NAME, old.id, store, tmp_path / "dataset")
@@ -86,9 +87,8 @@ def test_old_releases_serve_and_verify_says_what_was_written_anew(made):
     checks = {check.what: check for check in verify(str(place.parent))}
     assert [line for check in checks.values() for line in check.wrong] == []
     said = checks["forgotten"].said
-    assert said.startswith("images were forgotten (2 on 20") and all(
-        name in said for name in ("labels.parquet", "reference.parquet", "report.html")
-    )
+    assert said.startswith("images were forgotten (2 on 20")
+    assert all(name in said for name in ("labels.parquet", "reference.parquet", "report.html"))
     assert "because 2 images were forgotten" in checks["dataset"].said
     assert load_release(str(place.parent), 1).version == place.parent.name
     told = [event for event in history(open_store(made.store), NAME) if event["what"] == "forgot"]
@@ -119,7 +119,8 @@ def test_labels_candidates_rounds_and_runs_are_read_as_before(made):
     labels = LabelStore(store, NAME)
     assert len(labels.read().answers) == answers - about_it == len(labels.read(version.stem).answers)
     asked = newest_candidates(store, NAME)
-    assert asked.about["dataset"]["id"] == newest_dataset(NAME, store).id
+    assert asked is not None
+    assert asked.about["dataset"]["id"] == newest(store).id
     assert image not in asked.picks()["id"].to_pylist()
     key = rounds.newest_before(store, NAME, 2)
     assert image not in rounds.load(store, key)["given"]
@@ -146,14 +147,15 @@ def test_the_next_ingest_leaves_it_out_says_so_and_makes_the_same_version(made, 
     image = made.images["labelled"]
     forget(made, image)
     assert forgotten_ids(store) == {image}
-    expected = newest_dataset(NAME, store)
+    expected = newest(store)
     capsys.readouterr()
     dataset = ingest(made.source, tmp_path / "again", made.store)
-    assert newest_dataset(NAME, store).id == expected.id
+    assert newest(store).id == expected.id
     file = made.file_of(image).relative_to(made.source).as_posix()
     assert f"left out, since they were forgotten (gleaner forget): {file}; remove them" in capsys.readouterr().out
     quality = decoded(dataset / "quality.json").decode()
-    assert image not in quality and "was forgotten (gleaner forget), and is never taken in again" in quality
+    assert image not in quality
+    assert "was forgotten (gleaner forget), and is never taken in again" in quality
     assert image.encode() not in decoded(dataset / "index.parquet")
 
 

@@ -89,7 +89,9 @@ def test_pictures_leave_a_page_and_a_notebook_once():
     page = b'<!doctype html><h1>A</h1>\n<img src="data:image/png;base64,iVBORw0KGgo=" alt="7"><p>7 &amp; 8</p>'
     assert is_page("sample/contact_sheet", page)
     bare = without_pictures(page)
-    assert b"iVBOR" not in bare and EMPTY.encode() in bare and b'alt="7"><p>7 &amp; 8</p>' in bare
+    assert b"iVBOR" not in bare
+    assert EMPTY.encode() in bare
+    assert b'alt="7"><p>7 &amp; 8</p>' in bare
     assert bare.count(b"were taken out") == 1
     assert without_pictures(bare) == bare
     notebook = json.dumps({"cells": [{"outputs": [{"data": {"image/png": "iVBORw0KGgo=\n", "text/plain": "x"}}]}]})

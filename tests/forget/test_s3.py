@@ -4,12 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from components.common.lineage import newest_dataset
 from components.common.storage import open_store
 from components.forget.command import main
 from components.releases.verify import verify
 from tests.faulty import ROUGH, faulty
-from tests.forget.world import NAME, Made, parts_of, remains
+from tests.forget.world import Made, newest, parts_of, remains
 from tests.s3 import S3Server
 
 
@@ -39,6 +38,6 @@ def test_nothing_is_left_in_a_bucket(
         path.write_bytes(store.read(stat.key))
     assert remains(tmp_path / "seen", what) == []
     assert [line for line in remains(made.folder, what) if not line.startswith("store/")] == []
-    assert newest_dataset(NAME, store) is not None
+    assert newest(store).index.num_rows
     (release,) = {stat.key.rpartition("/")[0] for stat in store.list("releases/") if stat.key.endswith("/release.json")}
     assert [line for check in verify(f"{store.uri}/{release}") for line in check.wrong] == []

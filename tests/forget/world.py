@@ -1,4 +1,4 @@
-"""A store with something of everything that may hold an image, the working folder of a run, and a search for remains."""
+"""A store with something of all that may hold an image, the working folder of a run, and a search for remains."""
 
 import base64
 import re
@@ -14,11 +14,12 @@ import torch
 from PIL import Image
 
 from components.common import rounds, served
-from components.common.artifacts import SPLITS, TEST, TRAIN, load_dataset, load_labels, save_embeddings
+from components.common.artifacts import SPLITS, TEST, TRAIN, Dataset, load_dataset, load_labels, save_embeddings
 from components.common.data.images import decode, png
 from components.common.data.reader import ShardReader
 from components.common.files import json_text, sha256_bytes, sha256_json
-from components.common.storage import open_store
+from components.common.lineage import newest_dataset
+from components.common.storage import Store, open_store
 from components.ingest.duplicates.thumbnails import thumbnail
 from components.ingest.settings import IngestSettings
 from components.ingest.stage import run as run_ingest
@@ -32,7 +33,7 @@ TIME = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
 class Made(NamedTuple):
-    """A folder with `store`, `source`, `.gleaner` and `cache`, and images of each kind by what they were to a release."""
+    """A folder with `store`, `source`, `.gleaner` and `cache`, and images by what they were to a release."""
 
     folder: Path
     images: dict[str, str]  # labelled, unlabelled, test
@@ -61,7 +62,7 @@ def ingest(made: Path, out: Path, store: str) -> Path:
 
 
 def build(folder: Path) -> Made:
-    """Two versions of a dataset with a near-duplicate, labels, candidates, a release, a log, a look, the folder of a run."""
+    """Two versions of a dataset with a near-duplicate, labels, candidates, a release, a log, a look, a run's folder."""
     store = str(folder / "store")
     pixels, names = tiny.small_digits(IMAGES + MORE)
     for number, (image, name) in enumerate(zip(pixels, names, strict=True)):
@@ -151,6 +152,13 @@ def _add_watch(world: tiny.World, ids: list[str]) -> None:
     store.write(f"monitor/{NAME}/looks/000001.json", json_text({**drift, "files": named}).encode())
     claim = {"candidates_from": f"{store.uri}/{place}candidates.parquet"}
     store.write(f"monitor/{NAME}/trainings/000001.json", json_text(claim).encode())
+
+
+def newest(store: Store) -> Dataset:
+    """The newest version, verified."""
+    found = newest_dataset(NAME, store)
+    assert found is not None
+    return found
 
 
 def parts_of(made: Made, image: str) -> dict[str, bytes]:
