@@ -12,7 +12,7 @@ from components.common.files import sha256_bytes, sha256_file
 from components.common.parquet import read_table
 from components.common.storage import Store, open_store
 from components.forget.journal import Task
-from components.lineage.trace import releases_of
+from components.lineage.trace import releases_of_all
 from components.lineage.versions import Held, held_by, versions_of
 
 ID = re.compile(r"[0-9a-f]{64}")
@@ -74,9 +74,9 @@ def known_of(store: Store, ids: Sequence[str]) -> Known:
     """What the store knows of the images."""
     versions = versions_of(store)
     held = held_by(store, versions, list(ids))
-    about = [(image, one) for image in ids for one in releases_of(store, image)]
-    learned = tuple(sorted((one.model, one.version, one.how) for _, one in about if not one.why))
-    unknown = sorted({f"release {one.version} of {one.model}: {one.why}" for _, one in about if one.why})
+    about = [one for every in releases_of_all(store, list(ids)).values() for one in every]
+    learned = tuple(sorted((one.model, one.version, one.how) for one in about if not one.why))
+    unknown = sorted({f"release {one.version} of {one.model}: {one.why}" for one in about if one.why})
     return Known(held, _near(store, held, frozenset(ids)), learned, unknown)
 
 
