@@ -7,7 +7,7 @@ from components.forget.asked import Known, Left
 from components.forget.bundles import told_how
 from components.forget.hand import ANEW, REMOVED, Change
 from components.forget.journal import Task
-from components.lineage.trace import LABELLED, LEARNED, UNLABELLED
+from components.lineage.trace import LEARNED, MEANS
 
 SHOWN = 8  # lines of a kind
 
@@ -32,24 +32,10 @@ def tell(tasks: Sequence[Task], known: Known, ids: Sequence[str]) -> None:
     for model, version, how in sorted({one for task in tasks for one in task.learned}):
         learned.setdefault((model, version), []).append(how)
     for (model, version), every in learned.items():
-        print(f"release {version} of {model}: {_said(every)}")
+        print(f"release {version} of {model}: {', '.join(MEANS[how] for how in every)}")
     _some(known.unknown)
     if not learned and not known.unknown:
         print("no release has to do with it")
-
-
-def _said(hows: Sequence[str]) -> str:
-    told = []
-    for how in hows:
-        if how == LABELLED:
-            told.append("learned from its label")
-        elif how == UNLABELLED:
-            told.append("learned from it without a label")
-        elif how in LEARNED:
-            told.append(f"learned from it ({how})")
-        else:
-            told.append("was measured on it" if how == "test" else f"did not learn from it ({how})")
-    return ", ".join(told)
 
 
 def tell_changes(changes: Sequence[Change], done: bool) -> None:

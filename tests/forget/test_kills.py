@@ -128,5 +128,5 @@ def test_a_kill_on_the_way_is_told_and_gone_on_with(made, monkeypatch, capsys):
     main(["--yes", "--store", made.store, "--from", str(made.source), "--source"])
     said = capsys.readouterr().out
     assert said.startswith("goes on with 1 image that was asked for before\n")
-    assert "of digits: was measured on it" in said
+    assert "of digits: its label measured, and taught nothing" in said
     assert remains(made.folder, what) == []

@@ -17,6 +17,7 @@ from tests.forget.world import decoded
 from tests.ingest.test_ingest import PETS, fill, ingest
 from tests.pipelines.collecting.world import Proxy
 
+EVERY = 5  # of the requests of an ingest, so that the test takes seconds; each was tried
 IMAGE = "cat/01.png"
 ID = sha256_bytes(PETS[IMAGE])
 
@@ -69,7 +70,7 @@ def test_an_ingest_beside_it_ends_without_the_image_or_in_one_line(pets, monkeyp
     shutil.copytree(pets / "store", pets / "kept")
     requests = len(ingest_with(pets, monkeypatch, 0))
     ends = set()
-    for number in range(1, requests + 1, 3):
+    for number in range(1, requests + 1, EVERY):
         for folder in (pets / "store", pets / "out"):
             shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(pets / "kept", pets / "store")

@@ -1,6 +1,7 @@
 """Nothing of an image is left, wherever it was, and all else stays usable."""
 
 import json
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,10 +17,14 @@ from components.common.storage import open_store
 from components.forget.command import main
 from components.labels.candidates import newest_candidates
 from components.labels.store import LabelStore
+from components.lineage.trace import releases_of
 from components.lineage.versions import versions_of
 from components.releases.champion import history
 from components.releases.model import load_release
 from components.releases.verify import verify
+from pipelines.collecting.contents import Contents
+from pipelines.collecting.naming import name_all
+from pipelines.reproducing.inputs import Inputs, _copy_store
 from tests.forget.world import NAME, Made, decoded, ingest, newest, parts_of, remains
 
 KINDS = ["labelled", "unlabelled", "test"]
@@ -174,3 +179,40 @@ def test_what_people_say_of_it_later_is_not_kept(made):
     assert (
         len({stat.key for stat in store.list(f"labels/{NAME}/")} - {*before}) == 1
     )  # of round 9: the others are known
+
+
+def test_images_are_forgotten_one_after_another(made, tmp_path):
+    """What an image was to a release is known after others were forgotten, whose dataset it was made of."""
+    store = open_store(made.store)
+    (place,) = Path(made.store, "releases", NAME).glob("*/release.json")
+    what = [parts_of(made, image) for image in made.images.values()]
+    for kind in KINDS:
+        (told,) = releases_of(store, made.images[kind])
+        assert told.how == kind
+        forget(made, made.images[kind], "--source")
+        assert [line for check in verify(str(place.parent)) for line in check.wrong] == []
+    assert [remains(made.folder, each) for each in what] == [[], [], []]
+    times = json.loads(place.with_name("forgotten.json").read_bytes())["times"]
+    assert [time["how"] for time in times] == [{kind: 1} for kind in KINDS]
+
+
+def test_a_clean_up_keeps_what_replaced_the_dataset_of_a_release(made):
+    store = open_store(made.store)
+    (place,) = Path(made.store, "releases", NAME).glob("*/release.json")
+    forget(made, made.images["test"])
+    version = json.loads(place.read_bytes())["digests"]["dataset"]
+    with closing(Contents(store, lambda: None)) as contents:
+        name_all(contents, store, float("inf"), 1, set(), lambda: None)
+        anew = replaced(store, NAME, version)
+        assert anew is not None
+        assert contents.is_named(f"datasets/{NAME}/{anew.now}")
+
+
+def test_a_release_that_learned_from_it_cannot_be_made_again(made, tmp_path):
+    (place,) = Path(made.store, "releases", NAME).glob("*/release.json")
+    forget(made, made.images["labelled"])
+    release = {**json.loads(place.read_bytes()), "run": {"settings": {}}}
+    with pytest.raises(
+        BadInputError, match="because 1 image was forgotten; what a release learned from them"
+    ):
+        _copy_store(open_store(made.store), Inputs(release, tmp_path, tmp_path, tmp_path, tmp_path / "store"))
