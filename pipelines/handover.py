@@ -82,7 +82,7 @@ def _reached(name: str, folder: Path | None, words: list[str]) -> list[str]:
     from pipelines.local.objectstore import reachable
 
     try:
-        return reachable(folder, words, MADE if name.startswith("label") else RELEASED)
+        return reachable(folder, words, MADE if name.startswith(("label", "forget")) else RELEASED)
     except BadInputError as error:
         raise BadInputError(f"{name}: {error}") from None
 

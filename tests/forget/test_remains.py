@@ -212,7 +212,5 @@ def test_a_release_that_learned_from_it_cannot_be_made_again(made, tmp_path):
     (place,) = Path(made.store, "releases", NAME).glob("*/release.json")
     forget(made, made.images["labelled"])
     release = {**json.loads(place.read_bytes()), "run": {"settings": {}}}
-    with pytest.raises(
-        BadInputError, match="because 1 image was forgotten; what a release learned from them"
-    ):
+    with pytest.raises(BadInputError, match="because 1 image was forgotten; what a release learned from them"):
         _copy_store(open_store(made.store), Inputs(release, tmp_path, tmp_path, tmp_path, tmp_path / "store"))
