@@ -35,7 +35,7 @@ EXAMPLES = """examples:
   gleaner monitor -c my.yaml                    has what it answers drifted; history: every look
   gleaner label -c my.yaml                      label images in the browser, with the keyboard
   gleaner labels status -c my.yaml              what people answered, where they disagree, what waits
-  gleaner forget -c my.yaml photo.png --dry-run take an image out of everything, and which releases learned from it
+  gleaner forget -c my.yaml photo.png           take an image out of all that was made of it
   gleaner store demo/objects aws s3 ls s3://gleaner --recursive
   gleaner store gc s3://bucket/prefix           what nothing names any more; --delete removes it
 """
