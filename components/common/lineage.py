@@ -92,8 +92,12 @@ def fetch_dataset(name: str, version: str, store: Store, folder: Path) -> None:
 def came_after(dataset: Dataset, version: str, store: Store) -> np.ndarray:
     """Rows (ascending) of the images that an earlier version of the dataset does not hold.
 
-    Raises BadInputError where that version is gone.
+    Where images of it were forgotten, it is the version that replaced it. Raises BadInputError where it is gone.
     """
+    if anew := replaced(store, dataset.name, version):
+        version = anew.now
+    if not version:
+        return np.arange(dataset.index.num_rows)
     if version == dataset.id:
         return np.empty(0, np.int64)
     before = dataset_version(dataset.name, version, store).index.column("id")

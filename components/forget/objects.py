@@ -19,7 +19,7 @@ from components.forget.rules import BINARY, Gone, is_page, json_without, without
 ELSEWHERE = ("datasets/", "releases/", ROOT)  # prefixes that have modules of their own
 PLANS = re.compile(r"datasets/[^/]+/plans/.+")
 LOOKS = re.compile(r"monitor/[^/]+/looks/.+")
-DIGESTED = re.compile(r"((?:rounds|opinions)/[^/]+/\d+-)[0-9a-f]{12}(\.\w+)")
+DIGESTED = re.compile(r"((?:draws/[^/]+/|(?:rounds|opinions)/[^/]+/\d+-))[0-9a-f]{12}(\.\w+)")
 LABELS = re.compile(r"(labels/[^/]+/)[0-9a-f]{12}/.+")
 SUMMARY = re.compile(r"candidates/.+/summary\.json")
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from components.common import rounds
+from components.common import draws, rounds
 from components.common.artifacts import load_labels
 from components.common.data.reader import ShardReader
 from components.common.errors import BadInputError
 from components.common.files import sha256_bytes
 from components.common.forgotten import forgotten_ids, replaced
-from components.common.lineage import fetch_dataset
+from components.common.lineage import came_after, fetch_dataset
 from components.common.storage import open_store
 from components.forget.command import main
 from components.labels.candidates import newest_candidates
@@ -25,7 +25,7 @@ from components.releases.verify import verify
 from pipelines.collecting.contents import Contents
 from pipelines.collecting.naming import name_all
 from pipelines.reproducing.inputs import Inputs, _copy_store
-from tests.forget.world import NAME, Made, decoded, ingest, newest, parts_of, remains
+from tests.forget.world import MORE, NAME, Made, decoded, ingest, newest, parts_of, remains
 
 KINDS = ["labelled", "unlabelled", "test"]
 
@@ -74,6 +74,7 @@ def test_every_version_is_made_anew_and_every_other_image_can_be_read(made):
     assert [one and one.now for one in anew] == [one.version for one in after]
     new = newest(store)  # which verifies it by its id
     assert set(old.column("id")) - set(new.column("id")) == {image}
+    assert len(came_after(new, before[0].version, store)) == MORE
     reader = ShardReader(new, store)
     assert [sha256_bytes(reader.image_bytes(row)) for row in range(len(new.index))] == list(new.column("id"))
 
@@ -129,6 +130,8 @@ def test_labels_candidates_rounds_and_runs_are_read_as_before(made):
     assert image not in asked.picks()["id"].to_pylist()
     key = rounds.newest_before(store, NAME, 2)
     assert image not in rounds.load(store, key)["given"]
+    (drawn,) = draws.keys(store, NAME)
+    assert image not in draws.load(store, drawn)["images"]["test"]
     opinion = rounds.load_opinion(store, rounds.newest_before(store, NAME, 2, rounds.OPINIONS))
     assert image not in opinion["id"].to_pylist()
     for folder in (path.parent for path in made.folder.rglob("labels.json") if path.parent.name != NAME):

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import torch
 from PIL import Image
 
-from components.common import rounds, served
+from components.common import draws, rounds, served
 from components.common.artifacts import SPLITS, TEST, TRAIN, Dataset, load_dataset, load_labels, save_embeddings
 from components.common.data.images import decode, png
 from components.common.data.reader import ShardReader
@@ -123,6 +123,7 @@ def _add_people(world: tiny.World, ids: list[str]) -> None:
     table, _ = load_labels(world.labels)
     given = dict(zip(table["id"].to_pylist(), table["label"].to_pylist(), strict=True))
     rounds.save(store, NAME, {"format": 1, "round": 1, "given": given})
+    draws.save(store, NAME, {"since": "", "dataset": world.data.id, "images": {"test": ids}})
     opinion = Path(world.store).parent / "opinion.parquet"
     pq.write_table(pa.table({"id": ids, "predicted": ["1"] * len(ids), "disagrees": [True] * len(ids)}), opinion)
     rounds.save_opinion(store, NAME, 1, opinion)
