@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -34,6 +35,7 @@ EXAMPLES = """examples:
   gleaner monitor -c my.yaml                    has what it answers drifted; history: every look
   gleaner label -c my.yaml                      label images in the browser, with the keyboard
   gleaner labels status -c my.yaml              what people answered, where they disagree, what waits
+  gleaner forget -c my.yaml photo.png           take an image out of all that was made of it
   gleaner store demo/objects aws s3 ls s3://gleaner --recursive
   gleaner store gc s3://bucket/prefix           what nothing names any more; --delete removes it
 """
@@ -45,6 +47,8 @@ def main(argv: list[str] | None = None) -> None:
     try:
         if words[:2] == ["release", "reproduce"]:
             raise SystemExit(reproducing.main(words[2:]))
+        if words[:1] == ["forget"] and {*words} & handover.TRAINING.keys():
+            words = _after_forgetting(words)
         if handover.is_component_s(words):  # all that follows belongs to the component's own command
             _become(*handover.command(words[0], words[1:]))
         if words[:1] == ["batch"]:
@@ -64,6 +68,15 @@ def main(argv: list[str] | None = None) -> None:
     except BrokenPipeError:  # `gleaner config show … | head`
         sys.stderr.close()
         raise SystemExit(141) from None
+
+
+def _after_forgetting(words: list[str]) -> list[str]:
+    """Forget images by a process of its own, and return the command that trains without them."""
+    rest, then = handover.then_train(words[1:])
+    code = subprocess.run([sys.executable, "-m", "pipelines", "forget", *rest], env=_environment()).returncode
+    if code or "--dry-run" in rest:
+        raise SystemExit(code)
+    return then
 
 
 class _Parser(argparse.ArgumentParser):
@@ -104,6 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("serve", help="answer over HTTP with a release: gleaner serve RELEASE")
     commands.add_parser("label", help="a page to label on, in the browser: gleaner label -c my.yaml")
     commands.add_parser("labels", help="what people answered: gleaner labels import|export|status|rename|withdraw")
+    commands.add_parser("forget", help="take images out of a store for ever: gleaner forget -c my.yaml ID|FILE…")
     commands.add_parser("version", help="print the version").set_defaults(run=_version)
     return parser
 
@@ -121,9 +135,14 @@ def _version_line() -> str:
 
 def _become(module: str, words: list[str]) -> NoReturn:
     """Go on as a component's own command: this process stays light, and no component is imported here."""
-    path = os.pathsep.join(filter(None, [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]))
     sys.stdout.flush()
-    os.execve(sys.executable, [sys.executable, "-m", module, *words], {**os.environ, "PYTHONPATH": path})  # noqa: S606 - no shell is wanted
+    os.execve(sys.executable, [sys.executable, "-m", module, *words], _environment())  # noqa: S606 - no shell is wanted
+
+
+def _environment() -> dict[str, str]:
+    """That of a process that is to find this gleaner."""
+    path = os.pathsep.join(filter(None, [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]))
+    return {**os.environ, "PYTHONPATH": path}
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 MODULES = {
     "example": "components.ingest.example",
+    "forget": "components.forget",
     "label": "components.labelling",
     "labels": "components.labels",
     "lineage": "components.lineage",
@@ -23,6 +24,7 @@ MODULES = {
 }
 WITH_VERBS = ("labels", "monitor", "release")  # their first word is a command of its own
 DECIDING = ("approve", "reject", "rollback", "sync")  # commands of release that tell the repository and the registry
+TRAINING = {"--train": "run", "--submit": "submit"}  # flags of forget, and the command that they ask for
 MADE = "an object store, which `gleaner run` makes"
 RELEASED = "the `object_store` of the run that made the release"
 
@@ -56,6 +58,17 @@ def command(name: str, words: list[str]) -> tuple[str, list[str]]:
     return module, [*verb, *_reached(name, folder, [*flags, *rest])]
 
 
+def then_train(words: list[str]) -> tuple[list[str], list[str]]:
+    """Words of `gleaner forget` without the flag that asks for a training, and the command that trains."""
+    flags = [word for word in words if word in TRAINING]
+    config = _which("forget", words)[0].config
+    if len({*flags}) > 1 or config is None:
+        raise BadInputError(
+            "forget: say --train (gleaner run) or --submit (gleaner submit), and -c CONFIG, of which it is a run"
+        )
+    return [word for word in words if word not in TRAINING], [TRAINING[flags[0]], str(config)]
+
+
 def reached(name: str, words: list[str]) -> list[str]:
     """Words of a command of ours, without `--object-store DIR`, which is served from here on."""
     found, rest = _which(name, words)
@@ -69,7 +82,7 @@ def _reached(name: str, folder: Path | None, words: list[str]) -> list[str]:
     from pipelines.local.objectstore import reachable
 
     try:
-        return reachable(folder, words, MADE if name.startswith("label") else RELEASED)
+        return reachable(folder, words, MADE if name.startswith(("label", "forget")) else RELEASED)
     except BadInputError as error:
         raise BadInputError(f"{name}: {error}") from None
 
@@ -93,6 +106,9 @@ def _told(name: str, verb: list[str], file: Path, config: "RunConfig", rest: lis
         return [place], rest
     if name == "lineage":
         return [*which, *(["--log", config.monitor.log] if config.monitor.log else [])], rest
+    if name == "forget":
+        logs = [word for place in filter(None, [config.monitor.log]) for word in ("--also", place)]
+        return ["--store", config.store, "--from", config.source, *logs], rest
     if verb == ["verify"]:
         version = [word for word in rest[:1] if not word.startswith("-")]
         return ["/".join([place, *version])], rest[len(version) :]

@@ -21,6 +21,7 @@ from components.common.attributes import digest_of, load_attributes
 from components.common.data.identity import id_of
 from components.common.errors import BadInputError
 from components.common.files import new_folder, read_json
+from components.common.forgotten import replaced
 from components.common.storage import IntegrityError, Store, open_store
 from components.common.waiting import waiting_in
 
@@ -91,8 +92,12 @@ def fetch_dataset(name: str, version: str, store: Store, folder: Path) -> None:
 def came_after(dataset: Dataset, version: str, store: Store) -> np.ndarray:
     """Rows (ascending) of the images that an earlier version of the dataset does not hold.
 
-    Raises BadInputError where that version is gone.
+    Where images of it were forgotten, it is the version that replaced it. Raises BadInputError where it is gone.
     """
+    if anew := replaced(store, dataset.name, version):
+        version = anew.now
+    if not version:
+        return np.arange(dataset.index.num_rows)
     if version == dataset.id:
         return np.empty(0, np.int64)
     before = dataset_version(dataset.name, version, store).index.column("id")
@@ -103,6 +108,10 @@ def _fetch(file: str, name: str, root: str, store: Store, folder: Path) -> None:
     try:
         (folder / file).write_bytes(store.read(f"{root}/{file}"))
     except KeyError:
+        if anew := replaced(store, name, root.rpartition("/")[2]):
+            raise BadInputError(
+                f"{store.uri}/{root}: {anew.told()}; start a run again, which makes all of it without them"
+            ) from None
         raise BadInputError(
             f"{store.uri}/{root}/{file}: is gone, and the inputs were made from this version of dataset "
             f"{name}; {REMEDY.format(root=root)}"

@@ -5,7 +5,8 @@
     labels/<name>/versions/<digest>.json     which batches and renamings there were: what a run learned from
 
 Names of batches and versions are digests of their contents, so that two imports at once lose nothing, and the same
-import twice adds nothing. Renamings are numbered by who comes first.
+import twice adds nothing; where images are forgotten, answers leave a batch, which keeps its name. Renamings are
+numbered by who comes first.
 """
 
 import io
@@ -20,6 +21,7 @@ import pyarrow.parquet as pq
 
 from components.common.errors import BadInputError
 from components.common.files import json_text, sha256_json
+from components.common.forgotten import forgotten_ids
 from components.common.labels.answers import CLASS, NONE, SKIP
 from components.common.parquet import read_table
 from components.common.storage import IntegrityError, Stat, Store
@@ -77,13 +79,15 @@ class LabelStore:
 
     def append(self, answers: Sequence[Answer]) -> str:
         """Add answers as a batch, which all stand or none; returns its key, which has their last round. The same ones
-        again add nothing.
+        again add nothing. What is said of images that were forgotten is not kept.
         """
         rows = [answer._asdict() for answer in answers]
         digest = sha256_json([[*map(str, row.values())] for row in rows])[:16]
         key = f"{self.root}/{max(answer.round for answer in answers):04d}-{digest}.parquet"
+        forgotten = forgotten_ids(self.store)
+        kept = [row for row in rows if row["id"] not in forgotten]
         text = io.BytesIO()
-        pq.write_table(pa.Table.from_pylist(rows, schema=ANSWERS), text, compression="zstd")
+        pq.write_table(pa.Table.from_pylist(kept, schema=ANSWERS), text, compression="zstd")
         self.store.write_if_absent(key, text.getvalue())
         return key
 

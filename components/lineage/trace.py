@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 from components.common.artifacts import PROPAGATED, SPLITS, TRAIN
 from components.common.errors import BadInputError
+from components.common.forgotten import replaced
 from components.common.parquet import read_table
 from components.common.storage import Store
 from components.lineage.reading.columns import in_readers
@@ -95,6 +96,8 @@ def releases_of_all(store: Store, ids: Sequence[str]) -> dict[str, list[Learned]
             return [Learned(model, version, UNKNOWN, str(error)) for _ in ids]
         given = given_in(labels, ids)
         name, dataset = release.get("dataset_name", ""), release.get("digests", {}).get("dataset", "")
+        if anew := replaced(store, name, dataset):  # the same images, but for those that were forgotten
+            dataset = anew.now
         return [
             Learned(model, version, how_of(row), "", row["label"], row["annotator"] or row["source"], dataset)
             if (row := given.get(image))

@@ -4,12 +4,15 @@
         classifier.safetensors  classifier.json  model.onnx  [model.int8.onnx]  preprocessing.json  calibration.json
         metrics.json  gate.json  labels.parquet  labels.json  [label_advice.json]
         reference.parquet  reference.json  probe.json  report.html  README.md  provenance.json
-        SHA256SUMS  [SHA256SUMS.sig  SHA256SUMS.pem]  release.json (written last)
+        SHA256SUMS  [SHA256SUMS.sig  SHA256SUMS.pem]  release.json (written last)  [forgotten.json]
 
 release.json lists every file above it but the sums and their signature, with sha256 and size, and `version` is the
 digest of the rest of release.json: whoever has the version can verify all of it. SHA256SUMS says the same, and the
 digest of release.json, in the words of `sha256sum`; so its signature covers everything, and another key signs the same
 version again. Which release is the champion stands beside them (champion.py).
+
+The one thing that changes a release is `gleaner forget`: of the files in REWRITABLE, which tell of images and answer
+nothing, it writes some anew without the images, and their new digests into forgotten.json, before the files themselves.
 """
 
 import json
@@ -45,6 +48,17 @@ FILES = (
 )
 """What every release of format 2 lists; those of format 1 have no ONNX file, and serve no more."""
 OPTIONAL = ("model.int8.onnx", "label_advice.json")
+FORGOTTEN = "forgotten.json"
+REWRITABLE = (
+    "labels.parquet",
+    "labels.json",
+    "label_advice.json",
+    "metrics.json",
+    "reference.parquet",
+    "reference.json",
+    "report.html",
+    "README.md",
+)
 
 
 def describe(files: dict[str, bytes], about: dict[str, Any]) -> dict[str, Any]:
@@ -152,12 +166,33 @@ def verified_release(store: Store, folder: str) -> dict[str, Any]:
 
 
 def verified_file(store: Store, folder: str, release: dict[str, Any], name: str) -> bytes:
-    """Bytes of one file of a release, of the size and sha256 that release.json demands."""
+    """Bytes of one file of a release, of the size and sha256 that release.json demands, or that forgotten.json tells of
+    a file that was written anew because images were forgotten.
+    """
     expected = release["files"][name]
     try:
+        for anew in rewritten(store, folder).get(name, ()) if name in REWRITABLE else ():
+            data = store.read(folder + name)
+            if anew == {"sha256": sha256_bytes(data), "size": len(data)}:
+                return data
         return store.read_verified(folder + name, expected["sha256"], expected["size"])
+    except KeyError:
+        raise IntegrityError(f"{store.uri}/{folder}{name}: not there; {CHANGED}") from None
     except IntegrityError as error:
         raise IntegrityError(f"{error}; {CHANGED}") from None
+
+
+def forgotten(store: Store, folder: str) -> dict[str, Any]:
+    """forgotten.json of a release: `times`, each with `when`, `images` and `how` the release learned from them, and
+    `files`; empty where no image of it was forgotten.
+    """
+    key = folder + FORGOTTEN
+    return _json(store, key) if any(stat.key == key for stat in store.list(key)) else {}
+
+
+def rewritten(store: Store, folder: str) -> dict[str, list[dict[str, Any]]]:
+    """Files of a release that were written anew without images, by name: sha256 and size that each may have."""
+    return forgotten(store, folder).get("files", {})
 
 
 def find(store: Store) -> tuple[str, dict[str, Any]]:

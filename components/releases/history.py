@@ -3,11 +3,13 @@
     releases/<model>/history/published-<version>.json         a bundle was published, once for each version
     releases/<model>/history/<number>-<what>-<version>.json   a decision, numbered from 1 by the champion pointer
     releases/<model>/history/committed-<number>.json          that decision is in the repository that a cluster follows
+    releases/<model>/history/forgot-<version>-<time>.json     images that it had to do with were forgotten
 
 A decision holds "after", the digest of the one before it, so that one that is missing or was changed is seen.
 """
 
 import json
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,10 +17,10 @@ from components.common.files import json_text, sha256_json
 from components.common.storage import IntegrityError, Store
 
 PUBLISHED, PROMOTED, APPROVED = "published", "promoted", "approved"
-REJECTED, ROLLED_BACK, COMMITTED = "rejected", "rolled-back", "committed"
+REJECTED, ROLLED_BACK, COMMITTED, FORGOT = "rejected", "rolled-back", "committed", "forgot"
 MOVES = (PROMOTED, APPROVED, ROLLED_BACK)
 """Decisions after which `version` is the champion."""
-NOTES = (PUBLISHED, COMMITTED)
+NOTES = (PUBLISHED, COMMITTED, FORGOT)
 """What happened without a decision."""
 
 Event = dict[str, Any]
@@ -34,6 +36,8 @@ def key(model: str, event: Event) -> str:
         return f"{folder(model)}{COMMITTED}-{event['number']:06d}.json"
     if event["what"] == PUBLISHED:
         return f"{folder(model)}{PUBLISHED}-{event['version']}.json"
+    if event["what"] == FORGOT:
+        return f"{folder(model)}{FORGOT}-{event['version']}-{re.sub('[^0-9]', '', event['when'])}.json"
     return f"{folder(model)}{event['number']:06d}-{event['what']}-{event['version']}.json"
 
 
@@ -108,7 +112,8 @@ def now(not_before: str = "") -> str:
 def _read(store: Store, place: str) -> Event:
     try:
         event: Event = json.loads(store.read(place))
-        if {"what", "version", "when"} <= event.keys() and (event["what"] == PUBLISHED or "number" in event):
+        known = {"what", "version", "when"} <= event.keys()
+        if known and (event["what"] in (PUBLISHED, FORGOT) or "number" in event):
             return event
     except KeyError:
         raise IntegrityError(f"{store.uri}/{place}: gone since it was listed; restore it") from None

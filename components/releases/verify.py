@@ -12,10 +12,23 @@ from typing import Any, NamedTuple
 
 from components.common.artifacts import load_dataset
 from components.common.errors import BadInputError
+from components.common.forgotten import replaced
 from components.common.lineage import fetch_dataset
 from components.common.storage import Store, open_store
 from components.releases import provenance, signature
-from components.releases.bundle import DIGITS, FILES, RELEASE, SUMS, find, locate, store_of, sums_of, verified_file
+from components.releases.bundle import (
+    DIGITS,
+    FILES,
+    FORGOTTEN,
+    RELEASE,
+    SUMS,
+    find,
+    forgotten,
+    locate,
+    store_of,
+    sums_of,
+    verified_file,
+)
 from components.releases.model import MODEL, OnnxModel
 from components.releases.probe import difference
 
@@ -79,7 +92,7 @@ def verify(place: str, key: Path | None = None, store: str | None = None) -> lis
     found = open_store(locate(place))
     folder, release = find(found)
     root = store or store_of(f"{found.uri}/{folder}", release)
-    checks = [_version(found, folder, release), _files(found, folder, release)]
+    checks = [_version(found, folder, release), _files(found, folder, release), *_forgotten(found, folder)]
     if release["format"] == 1:
         told = "format 1, of an earlier version of Gleaner: no sums, provenance or ONNX file; release again to serve it"
         return [*checks, Check("format", told, [])]
@@ -125,12 +138,25 @@ def _files(store: Store, folder: str, release: dict[str, Any]) -> Check:
             size += len(verified_file(store, folder, release, name))
         except BadInputError as error:
             wrong.append(str(error))
-    beside = {*release["files"], RELEASE, SUMS, signature.SIGNATURE, signature.PUBLIC}
+    beside = {*release["files"], RELEASE, SUMS, FORGOTTEN, signature.SIGNATURE, signature.PUBLIC}
     for stat in store.list(folder):
         name = stat.key.removeprefix(folder)
         if name not in beside:
             wrong.append(f"{store.uri}/{stat.key}: is no file of this release; it was added after it")
     return Check("files", f"{len(release['files'])} of {size / 1e6:.1f} MB, each of its size and sha256", wrong)
+
+
+def _forgotten(store: Store, folder: str) -> list[Check]:
+    """Which files were written anew because images were forgotten: their digests are no longer those of the release."""
+    told = forgotten(store, folder)
+    return [Check("forgotten", rewriting(told), [])] if told else []
+
+
+def rewriting(told: dict[str, Any]) -> str:
+    """What forgotten.json tells, in a sentence."""
+    times = ", ".join(f"{time['images']:,} on {time['when'][:10]}" for time in told["times"])
+    files = ", ".join(sorted(told["files"])) or "no file"
+    return f"images were forgotten ({times}): {files} written anew without them, their sums are no longer the release's"
 
 
 def _sums(store: Store, folder: str, release: dict[str, Any]) -> Check:
@@ -196,9 +222,12 @@ def _dataset(release: dict[str, Any], root: str | None) -> Check:
     if root is None:
         return Check(what, f"{NOT_CHECKED}the release lies outside of a store; name its store with --store", [])
     store = open_store(root)
+    anew = replaced(store, name, version)
+    if anew and not anew.now:
+        return Check(what, f"{name} {version[:12]} {anew.told()}", [])
     with tempfile.TemporaryDirectory(prefix="gleaner-verify-") as scratch:
         try:
-            fetch_dataset(name, version, store, Path(scratch) / "dataset")
+            fetch_dataset(name, anew.now if anew else version, store, Path(scratch) / "dataset")
         except BadInputError as error:
             return Check(what, "", [str(error)])
         shards = load_dataset(Path(scratch) / "dataset").shards
@@ -209,7 +238,8 @@ def _dataset(release: dict[str, Any], root: str | None) -> Check:
             found = "not there" if stat is None else f"{stat.size} bytes"
             wrong.append(f"{store.uri}/{shard.key}: {found}, but {shard.size} bytes were published")
     size = sum(shard.size for shard in shards)
-    return Check(what, f"{name} {version[:12]} is in the store, {len(shards)} shards of {size / 1e6:.1f} MB", wrong)
+    said = anew.told() if anew else "is in the store"
+    return Check(what, f"{name} {version[:12]} {said}, {len(shards)} shards of {size / 1e6:.1f} MB", wrong)
 
 
 def _rerun(store: Store, folder: str, release: dict[str, Any]) -> Check:

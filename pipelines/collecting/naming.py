@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from components.common.errors import BadInputError
+from components.common.forgotten import replaced
 from components.common.storage import Store
 from pipelines.collecting.contents import Contents
 
@@ -85,8 +86,14 @@ def _kept(
 
 
 def _released(contents: Contents, store: Store) -> set[str]:
-    """Ids of the datasets that releases are made of."""
-    return {str(_read(store, release.key).get("digests", {}).get("dataset")) for release in contents.things("release")}
+    """Ids of the datasets that releases are made of, or that replaced these, where images of them were forgotten."""
+    found: set[str] = set()
+    for release in contents.things("release"):
+        about = _read(store, release.key)
+        version = str(about.get("digests", {}).get("dataset"))
+        anew = replaced(store, str(about.get("dataset_name")), version)
+        found.add(anew.now if anew else version)
+    return found
 
 
 def _read(store: Store, key: str) -> Any:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from components.common.errors import BadInputError
 from components.common.files import read_json
+from components.common.forgotten import replaced
 from components.common.storage import FolderStore, Store, open_store
 from components.releases.bundle import FORMAT, find, locate, store_of, verified_file, verified_release
 
@@ -64,6 +65,11 @@ def _copy_store(source: Store, inputs: Inputs) -> None:
     version = f"datasets/{release['dataset_name']}/{release['digests']['dataset']}/"
     copied = _copy(source, target, version)
     if f"{version}dataset.json" not in copied:
+        if anew := replaced(source, release["dataset_name"], release["digests"]["dataset"]):
+            raise BadInputError(
+                f"{source.uri}/{version}: {anew.told()}; what a release learned from them cannot be made again, only "
+                "without them, by gleaner run"
+            )
         raise BadInputError(
             f"{source.uri}/{version}dataset.json: is gone, and the release was made from it; restore it, or ingest the "
             "same source again, which makes the same version"

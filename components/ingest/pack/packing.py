@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.common.artifacts import SPLITS, Shard
-from components.common.data.shards import ShardWriter
+from components.common.data.shards import ShardWriter, index_key
 from components.common.files import sha256_file
 from components.common.storage import Store
 from components.ingest.plan.planning import batch_of, plan_folder
@@ -85,6 +85,22 @@ def read_part(work: Work, number: int) -> Part | None:
     about = json.loads(pq.read_metadata(path).metadata[b"gleaner"])
     shards = {split: [Shard(**shard) for shard in found] for split, found in about["shards"].items()}
     return Part(path, shards, Shard(**about["thumbnails"]) if about["thumbnails"] else None)
+
+
+def drop_forgotten(work: Work, number: int, part: Part) -> bool:
+    """Remove a part that was packed before one of its images was forgotten, with the shards that hold it; returns
+    whether it is gone, to be packed again.
+    """
+    columns = pq.read_table(part.result, columns=["id", "split", "shard"]).to_pydict()
+    rows = zip(*columns.values(), strict=True)
+    holding = {(split, shard) for image, split, shard in rows if split is not None and image in work.forgotten}
+    if not holding:
+        return False
+    work.store.delete(result_key(work, number))
+    shards = [part.shards[split][shard].key for split, shard in sorted(holding)]
+    for key in [*shards, *map(index_key, shards), *([part.thumbnails.key] if part.thumbnails else [])]:
+        work.store.delete(key)
+    return True
 
 
 def pack_part(work: Work, number: int, reading: Reading, processes: int, shard_size: int) -> Iterator[int]:

@@ -33,7 +33,7 @@ def pack(work: Work, numbers: Iterable[int], settings: IngestSettings) -> None:
 
 def packing(work: Work, number: int, settings: IngestSettings) -> Iterator[int]:
     limits = Limits(settings.max_pixels, settings.max_seconds, settings.max_memory)
-    reading = Reading(work.plan.store, settings.mode, limits, work.known)
+    reading = Reading(work.plan.store, settings.mode, limits, work.known, work.forgotten)
     return pack_part(work, number, reading, settings.processes, settings.shard_size)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from components.common.errors import BadInputError
+from components.common.forgotten import forgotten_ids
 from components.common.ranges import cut
 from components.common.storage import Store, announce, open_store
 from components.ingest.plan.known import KnownFiles
@@ -26,6 +27,7 @@ class Work(NamedTuple):
     previous: PreviousVersion
     known: KnownIds
     files: KnownFiles
+    forgotten: frozenset[str]  # ids that must not be taken in
     store: Store
     scratch: Path
 
@@ -36,6 +38,7 @@ def opened(source: str, name: str, store: str, settings: IngestSettings, key: st
     with _scratch(name, folder) as scratch:
         warm_up()
         opened_store = open_store(store)
+        forgotten = forgotten_ids(opened_store)  # before what is relied on: one that comes later is seen at the end
         previous = load_previous(name, opened_store, scratch)
         known = previous.known(scratch / "known", settings.mode, settings.max_pixels)
         found = fetch_plan(name, plan_of(key), opened_store, scratch)
@@ -44,7 +47,7 @@ def opened(source: str, name: str, store: str, settings: IngestSettings, key: st
         announce(opened_store, mark_key(name, found.key, settings))  # before shards of a killed ingest are relied on
         keep_plan(name, found, opened_store)
         with closing(KnownFiles(scratch / "known.db", previous, known)) as files:
-            yield Work(found, previous, known, files, opened_store, scratch)
+            yield Work(found, previous, known, files, forgotten, opened_store, scratch)
 
 
 class Listed(NamedTuple):

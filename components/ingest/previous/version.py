@@ -89,6 +89,9 @@ def load_previous(name: str, store: Store, scratch: Path) -> PreviousVersion:
         about = json.loads(store.read(f"{root}/dataset.json"))
         index = _copied(store, f"{root}/index.parquet", scratch / "previous-index.parquet")
     except KeyError as error:
+        now = store.stat(latest_key(name))
+        if now is None or now.etag != stat.etag:  # replaced meanwhile, because images of it were forgotten
+            return load_previous(name, store, scratch)
         raise BadInputError(
             f"{store.uri}/{latest_key(name)}: names version {version[:12]}, of which {error.args[0]} is gone; "
             "restore it, or remove latest.json to begin anew"

@@ -2,12 +2,13 @@
 
 from components.common.artifacts import TRAIN
 from components.common.data.kinds import remedy
+from components.common.forgotten import WHY as FORGOTTEN
 from components.ingest.plan.planning import Plan
 from components.ingest.quality.quality import Finding
 from components.ingest.source.classes import look_alikes
 from components.ingest.version.inventory import Inventory
 
-NAMED = 5  # classes that a line names
+NAMED = 5  # classes, or files, that a line names
 
 
 def warnings(plan: Plan, inventory: Inventory) -> list[str]:
@@ -23,6 +24,13 @@ def losses(inventory: Inventory, findings: dict[str, Finding]) -> list[str]:
     if passed.kinds:
         each = ", ".join(f"{count:,} {kind} ({remedy(kind)})" for kind, count in passed.kinds.items())
         lines.append(f"images passed over, since their kind is not read: {each}")
+    left = [key for (key,) in inventory.rows("SELECT key FROM files WHERE reason = ? ORDER BY key", (FORGOTTEN,))]
+    if left:
+        more = f" and {len(left) - NAMED:,} more" if len(left) > NAMED else ""
+        lines.append(
+            f"left out, since they were forgotten (gleaner forget): {', '.join(left[:NAMED])}{more}; remove them from "
+            "the source"
+        )
     missing = findings["missing_classes"]
     if missing.count:
         unlabelled = inventory.count(f"images WHERE aside = '' AND label IS NULL AND split = '{TRAIN}'")

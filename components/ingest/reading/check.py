@@ -7,6 +7,7 @@ from typing import NamedTuple
 from components.common.data.images import Canonical, ImageError, canonical_pixels
 from components.common.data.kinds import HEAD, can_read, kind_of
 from components.common.files import sha256_bytes
+from components.common.forgotten import WHY as FORGOTTEN
 from components.ingest.duplicates.thumbnails import thumbnail
 from components.ingest.previous.ids import NOTHING, KnownIds
 from components.ingest.source.filenames import extension_of, named_kind
@@ -59,8 +60,17 @@ def fetch(source: str, file: SourceFile) -> Fetched:
     )
 
 
-def check(file: SourceFile, fetched: Fetched, mode: str, max_pixels: int, known: KnownIds = NOTHING) -> Checked:
-    """Decode what was fetched, but for images whose ids are `known`: an earlier version has them."""
+def check(
+    file: SourceFile,
+    fetched: Fetched,
+    mode: str,
+    max_pixels: int,
+    known: KnownIds = NOTHING,
+    forgotten: frozenset[str] = frozenset(),
+) -> Checked:
+    """Decode what was fetched, but for images whose ids are `known`: an earlier version has them; those that were
+    `forgotten` are refused.
+    """
     if fetched.data is None:
         return Checked(shown(file.key), "", None, fetched.reason)
     if not file.known:
@@ -71,6 +81,8 @@ def check(file: SourceFile, fetched: Fetched, mode: str, max_pixels: int, known:
             return Checked(file.key, "", None, "", passed=kind)
     text, text_reason = _text(fetched.text) if fetched.text is not None else (None, fetched.text_reason)
     image_id = file.known or sha256_bytes(fetched.data)
+    if image_id in forgotten:
+        return Checked(file.key, "", None, FORGOTTEN)
     if image_id in known:
         return Checked(file.key, image_id, None, "", text, text_reason)
     try:

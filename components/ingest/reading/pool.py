@@ -25,6 +25,7 @@ class Reading(NamedTuple):
     mode: str  # RGB or L
     limits: Limits
     known: KnownIds = NOTHING
+    forgotten: frozenset[str] = frozenset()  # ids that must not be taken in
 
     def begin(self) -> None:
         """Nothing: this module is all that a process needs."""
@@ -37,7 +38,7 @@ class Reading(NamedTuple):
         size = 0
         for position, (file, fetched) in enumerate(zip(files, fetch_all(files, mark, self.source), strict=True)):
             with mark.at(position, self.limits.seconds):
-                done.append(check(file, fetched, self.mode, self.limits.max_pixels, self.known))
+                done.append(check(file, fetched, self.mode, self.limits.max_pixels, self.known, self.forgotten))
             image = done[-1].image
             size += len(image.data) if image else 0
             if size >= CHUNK_BYTES:

@@ -1,5 +1,6 @@
 """Publish a version: write its files, then replace the pointer `latest.json` atomically."""
 
+import json
 import tempfile
 from itertools import islice
 from pathlib import Path
@@ -13,6 +14,7 @@ from components.common.attributes import FILE as ATTRIBUTES
 from components.common.data.shards import index_key
 from components.common.errors import BadInputError
 from components.common.files import json_text, new_file, write_json, write_text
+from components.common.forgotten import forgotten_ids, replaced
 from components.common.storage import Store
 from components.ingest.plan.planning import MARK, batch_of, mark_key, plan_folder
 from components.ingest.previous.version import PreviousVersion, ids_of, latest_key, load_previous
@@ -66,12 +68,34 @@ def publish(
         store.write_if_absent(f"{root}/{name}", (folder / name).read_bytes())
     about = (folder / "dataset.json").read_bytes()
     is_new = store.write_if_absent(f"{root}/dataset.json", about)
+    _stop_if_forgotten(version, store)
     if previous.id != version.id:
         if not is_new:  # a version that comes back: equal bytes, whose time says when it was the newest
             store.write(f"{root}/dataset.json", about)
         pointer = json_text({"format": 1, "id": version.id, "previous": previous.id or None}).encode()
         if not store.replace_if_unchanged(latest_key(version.name), pointer, previous.pointer):
             _agree(version, store)
+    _stop_if_forgotten(version, store)
+
+
+def _stop_if_forgotten(version: Version, store: Store) -> None:
+    """BadInputError where an image of the version was forgotten while it was made.
+
+    Whoever forgets writes a tombstone, then looks for versions, notes what replaces this one, and then moves the
+    pointer. So where it has not seen dataset.json, the tombstone is seen here before the pointer is written; where it
+    has not seen the pointer, the note is seen here after it.
+    """
+    forgotten = forgotten_ids(store)
+    if forgotten and any(image in forgotten for image in ids_of(version.index)):
+        stat = store.stat(latest_key(version.name))
+        pointer = json.loads(store.read(latest_key(version.name))) if stat else {}
+        anew = replaced(store, version.name, version.id)
+        if stat and anew and anew.now and pointer["id"] == version.id:
+            store.replace_if_unchanged(stat.key, json_text({**pointer, "id": anew.now}).encode(), stat.etag)
+        raise BadInputError(
+            f"{store.uri}/{latest_key(version.name)}: an image of version {version.id[:12]} was forgotten while it was "
+            "made; run gleaner forget again, which takes it out, and then this"
+        )
 
 
 def clean_up(name: str, plan: str, store: Store, settings: IngestSettings) -> None:
