@@ -43,6 +43,12 @@ def forgotten_ids(store: Store) -> frozenset[str]:
     return frozenset(stat.key.removeprefix(IMAGES).removesuffix(".json") for stat in store.list(IMAGES))
 
 
+def asked_to_forget(store: Store, image: str) -> str:
+    """When it was asked for to forget an image, in ISO 8601; empty where nobody did."""
+    record = _read(store, tombstone_key(image))
+    return str(record["asked"]) if record else ""
+
+
 def replaced(store: Store, name: str, version: str) -> Replaced | None:
     """What became of a version of a dataset: the last of those that replaced it; None where it was not replaced.
 

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from components.common.artifacts import PROPAGATED, SPLITS, TRAIN
 from components.common.errors import BadInputError
-from components.common.forgotten import replaced
+from components.common.forgotten import forgotten_ids, replaced
 from components.common.parquet import read_table
 from components.common.storage import Store
 from components.lineage.reading.columns import in_readers
@@ -85,6 +85,7 @@ def releases_of_all(store: Store, ids: Sequence[str]) -> dict[str, list[Learned]
     """The same of several images, by id, at little more than the cost of one."""
     versions = versions_of(store)
     there = {(one.name, one.version) for one in versions}
+    gone = forgotten_ids(store)
     held = {(one.dataset, one.version, one.id): one for one in held_by(store, versions, ids)}
 
     def look(which: tuple[str, str, str]) -> list[Learned | None]:
@@ -95,12 +96,14 @@ def releases_of_all(store: Store, ids: Sequence[str]) -> dict[str, list[Learned]
         except BadInputError as error:
             return [Learned(model, version, UNKNOWN, str(error)) for _ in ids]
         given = given_in(labels, ids)
-        name, dataset = release.get("dataset_name", ""), release.get("digests", {}).get("dataset", "")
-        if anew := replaced(store, name, dataset):  # the same images, but for those that were forgotten
-            dataset = anew.now
+        name, made_of = release.get("dataset_name", ""), release.get("digests", {}).get("dataset", "")
+        anew = replaced(store, name, made_of) if (name, made_of) not in there else None
+        dataset = anew.now if anew else made_of  # the same but for images that were forgotten
         return [
             Learned(model, version, how_of(row), "", row["label"], row["annotator"] or row["source"], dataset)
             if (row := given.get(image))
+            else Learned(model, version, UNKNOWN, f"the image was forgotten: its dataset {made_of[:12]} {anew.told()}")
+            if anew and image in gone
             else _without_label(
                 model, version, name, dataset, (name, dataset) in there, held.get((name, dataset, image))
             )

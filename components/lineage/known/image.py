@@ -5,6 +5,7 @@ what they answered about it.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from components.common.forgotten import asked_to_forget
 from components.common.storage import Store
 from components.lineage.nodes import moment, short
 from components.lineage.reading.asked import Asked, asked_about
@@ -31,6 +32,7 @@ class Image(NamedTuple):
     called: dict[str, str]  # classes that were renamed
     releases: list[Learned]
     champions: dict[str, str]  # by model
+    forgotten: str  # when that was asked for, in ISO 8601; empty where it was not
     log: str  # where servers log to; empty where that was not looked at
     served: list[Served]
 
@@ -58,6 +60,7 @@ def image_of(store: Store, image: str, names: list[str], log: Store | None) -> I
         called,
         releases,
         champions,
+        asked_to_forget(store, image),
         log.uri if log else "",
         served_about(log, [image]) if log else [],
     )
@@ -68,6 +71,9 @@ def told(image: Image) -> Iterator[str]:
     known = [one for one in image.releases if one.how != UNKNOWN]
     learned = sum(one.learned is True for one in known)
     facts = {
+        "forgotten": f"as asked for at {moment(image.forgotten)}; no ingest takes it in again"
+        if image.forgotten
+        else "",
         "near-duplicates": ", ".join(map(short, image.near)),
         "learned from it": f"{learned:,} of the {len(known):,} releases below" if known else "no release that is known",
     }
