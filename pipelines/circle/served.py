@@ -14,7 +14,7 @@ import urllib3
 from components.common.clock import VARIABLE
 from components.common.errors import FailedError
 
-TOGETHER = 50  # images of one request
+TOGETHER = 32  # images of one request
 ROOT = Path(__file__).parents[2]
 
 
