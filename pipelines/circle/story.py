@@ -20,6 +20,7 @@ from pipelines.circle.served import serving
 from pipelines.circle.stream import Part, Stream
 from pipelines.configuration.config import RunConfig, load_config
 from pipelines.local.monitor import look
+from pipelines.local.objectstore import reach
 from pipelines.local.progress import open_display
 from pipelines.local.run import run_config
 
@@ -55,6 +56,7 @@ class Circle:
 
     def __init__(self, file: Path, overrides: Sequence[str], stream: Stream, workdir: Path) -> None:
         self.file, self.overrides, self.stream, self.workdir = file, list(overrides), stream, workdir
+        self.place = reached(load_config(file, self.overrides))
         self.config = self._config()
         self.store: Store = open_store(self.config.store)
         self.person = Person(self.config.name, self.store, stream.truth)
@@ -141,7 +143,7 @@ class Circle:
             raise FailedError(f"{self.releases}: no model was promoted; see the report of the run") from None
 
     def _config(self, overrides: Sequence[str] = ()) -> RunConfig:
-        return load_config(self.file, [*self.overrides, *overrides])
+        return load_config(self.file, [*self.overrides, *overrides]).model_copy(update={"store": self.place})
 
 
 def _share(said: Sequence[str], true: Sequence[str]) -> float:
@@ -160,6 +162,13 @@ def _at(time: datetime) -> Iterator[None]:
             del os.environ[VARIABLE]
         else:
             os.environ[VARIABLE] = before
+
+
+def reached(config: RunConfig) -> str:
+    """The store of a configuration, as this process and all that it starts find it."""
+    if config.object_store and config.store.startswith("s3://"):
+        return reach(config.store, Path(config.object_store).expanduser())
+    return config.store
 
 
 def recorded(weeks: Sequence[Week]) -> dict[str, Any]:
