@@ -38,7 +38,7 @@ def run(release: str, observed: Path, settings: MonitorSettings, drift: Path) ->
     """
     artifact = load(observed)
     said = artifact.about
-    about = _release(release, said)
+    about = _release(release, said) if said["version"] else {}
     store = open_store(said["store"]) if said["store"] else None
     earlier = [each for each in looks(store, said["model"]) if each["number"] < said["number"]] if store else []
     if why := why_not(artifact):
