@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from components.common.errors import BadInputError, FailedError
 from pipelines import handover
+from pipelines.circle import commands as circle
 from pipelines.collecting import commands as collecting
 from pipelines.compiling import commands as compiling
 from pipelines.configuration import commands as configuration
@@ -103,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
 
     local.add_run(commands)
     batch.add_batch(commands)
+    circle.add_circle(commands)
     monitor.add_monitor(commands)
     compiling.add_commands(commands)
     configuration.add_commands(commands)

@@ -65,7 +65,7 @@ def exported(inputs: Inputs, found: Measured, threads: int) -> Exported:
     network, spec, _ = load_classifier(inputs.classifier)
     store = open_store(inputs.store)
     images = Images(inputs.data, store, spec.mode, spec.image_size)
-    came = arrived(inputs.data, inputs.champion, store)
+    came = arrived(inputs.data, inputs.settings.present, store)
     source = Source(network, spec, inputs.data, images, came, inputs.seed, threads, inputs.settings.batch_size)
     file = export(network, spec)
     model = OnnxModel(file, threads)

@@ -1,55 +1,34 @@
 """Which images stand for what arrives at present.
 
 A model that was trained on old images and on those that a drift brought is not to be compared for ever with a mixture
-of both: what comes now is like the newest of them.
+of both: what comes now is like what came when the newest alarm was raised.
 """
 
-from typing import Any
+import json
 
 import numpy as np
 
+from components.common.alarms import FILE
 from components.common.artifacts import TRAIN, Dataset
 from components.common.errors import BadInputError
 from components.common.parquet import read_table
 from components.common.storage import Store
-from components.evaluate.champion import Champion
-from components.releases.bundle import verified_release
 
-LEAST = 50  # images that stand for the present
+LEAST = 20  # images that stand for the present: fewer cannot be compared with
 
 
-def arrived(data: Dataset, champion: Champion | None, store: Store) -> np.ndarray:
-    """Rows (ascending) of the held-out splits, of which no model learns, whose images came since the dataset of the
-    champion, or of the newest one before it for which there are LEAST of them; empty where there are not so many.
+def arrived(data: Dataset, look: str, store: Store) -> np.ndarray:
+    """Rows (ascending) of the held-out splits, of which no model learns, whose images a look saw that raised an alarm;
+    empty where there are fewer than LEAST. look: its key; empty where no look raised one.
 
-    A champion or a dataset that is gone ends the search.
+    Raises BadInputError where that look is gone, or holds no images.
     """
-    ids, held_out = data.column("id"), data.column("split") != TRAIN
-    about: dict[str, Any] = champion.about if champion else {}
-    while about:
-        known = _images(store, data.name, about.get("digests", {}).get("dataset", ""))
-        if known is None:
-            break
-        rows = np.flatnonzero(held_out & ~np.isin(ids, known))
-        if len(rows) >= LEAST:
-            return rows
-        about = _release(store, data.name, about.get("compared_with") or "")
-    return np.array([], np.int64)
-
-
-def _images(store: Store, name: str, version: str) -> np.ndarray | None:
-    """Ids of the images of a version of a dataset; None where it is gone."""
+    if not look:
+        return np.array([], np.int64)
     try:
-        table = read_table(store.read(f"datasets/{name}/{version}/index.parquet"))
+        entry = json.loads(store.read(look))["files"][FILE]
+        seen = read_table(store.read_verified(entry["key"], entry["sha256"], entry["size"])).column("id").to_pylist()
     except KeyError:
-        return None
-    return np.array(table.column("id").to_pylist(), object)
-
-
-def _release(store: Store, model: str, version: str) -> dict[str, Any]:
-    if not version:
-        return {}
-    try:
-        return verified_release(store, f"releases/{model}/{version}/")
-    except BadInputError:
-        return {}
+        raise BadInputError(f"{store.uri}/{look}: no such look, or one without {FILE}; run again") from None
+    rows = np.flatnonzero((data.column("split") != TRAIN) & np.isin(data.column("id"), np.array(seen, object)))
+    return rows if len(rows) >= LEAST else rows[:0]

@@ -61,6 +61,10 @@ class EvaluateSettings(Settings):
     since: str = ""
     """Key of the record of the round before, which the report compares with; each run fills it in."""
 
+    present: str = ""
+    """Key of the look of `gleaner monitor` that raised the newest alarm: the images that it saw stand for what arrives
+    at present, in the reference of the release; each run fills it in."""
+
     @field_validator("gates", mode="before")
     @classmethod
     def _of_version_1(cls, gates: Any) -> Any:

@@ -1,6 +1,8 @@
-"""Real images to try Gleaner on, written as an ordinary folder of class sub-folders.
+"""Real images to try Gleaner on, written as an ordinary folder of class sub-folders, or as a stream that changes from
+week to week.
 
 gleaner example mnist digits/
+gleaner example mnist stream/ --stream
 """
 
 import argparse
@@ -14,6 +16,7 @@ from PIL import Image
 from components.common.data.images import png
 from components.common.errors import BadInputError
 from components.common.files import new_folder
+from components.ingest.drifting import write_stream
 
 
 def mnist() -> tuple[np.ndarray, np.ndarray]:
@@ -64,8 +67,9 @@ def write_example(name: str, folder: Path) -> str:
 def main(argv: list[str] | None = None, prog: str = "gleaner example") -> None:
     parser = argparse.ArgumentParser(
         prog=prog,
-        description="Write a folder of real images, one sub-folder per class, to try Gleaner on.",
-        epilog=f"example:\n  {prog} mnist digits/",
+        description="Write a folder of real images, one sub-folder per class, to try Gleaner on; or a stream of them "
+        "that\nchanges from week to week, which `gleaner circle` rehearses.",
+        epilog=f"examples:\n  {prog} mnist digits/\n  {prog} mnist stream/ --stream",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
@@ -74,9 +78,13 @@ def main(argv: list[str] | None = None, prog: str = "gleaner example") -> None:
         help="mnist: 5,000 handwritten digits of 28 x 28 pixels; digits: 1,797 of 8 x 8, for a quick try",
     )
     parser.add_argument("folder", type=Path, metavar="DIR", help="a new or empty folder")
+    parser.add_argument("--stream", action="store_true", help="write DIR/start, DIR/week-01 and so on, and truth.csv")
     arguments = parser.parse_args(argv)
     try:
-        print(write_example(arguments.name, arguments.folder), flush=True)
+        if arguments.stream:
+            print(write_stream(*EXAMPLES[arguments.name](), arguments.folder), flush=True)
+        else:
+            print(write_example(arguments.name, arguments.folder), flush=True)
     except BadInputError as error:
         print(f"error: example: {error}", file=sys.stderr, flush=True)
         raise SystemExit(2) from None

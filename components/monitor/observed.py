@@ -2,7 +2,8 @@
 
 observed/observed.parquet  an image each (SCHEMA), in the order of time
 observed/observed.json     model, version, window, how many images there were, and why nothing can be told (`why`)
-observed/reference.parquet, reference.json  as the release holds them (components/evaluate/reference.py)
+observed/reference.parquet, reference.json  as the release holds them (components/evaluate/reference.py); neither where
+                                            no release is the champion yet
 """
 
 from collections.abc import Mapping
@@ -39,8 +40,9 @@ class Observed(NamedTuple):
 def save(folder: Path, about: dict[str, Any], table: pa.Table, reference: Mapping[str, bytes]) -> None:
     """Write the artifact, whole or not at all. about: observed.json but its format; reference: its files by name."""
     with new_folder(folder) as new:
-        for name in REFERENCE:
-            (new / name).write_bytes(reference[name])
+        for name, data in reference.items():
+            if name in REFERENCE:
+                (new / name).write_bytes(data)
         save_table(new / "observed.parquet", table, SCHEMA)
         write_json(new / "observed.json", {"format": FORMAT, **about})
 
@@ -51,6 +53,8 @@ def load(folder: Path) -> Observed:
     if not path.is_file():
         raise BadInputError(f"{folder}: holds no observed.json; expected the output of components.monitor.collect")
     table = load_table(folder / "observed.parquet", SCHEMA)
+    if not (folder / REFERENCE[0]).is_file():
+        return Observed(read_json(path), table, SCHEMA.empty_table(), {})
     return Observed(
         read_json(path), table, read_table(folder / "reference.parquet"), read_json(folder / "reference.json")
     )

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from components.common import draws
+from components.common.alarms import newest_alarm
 from components.common.answers import read_answers
 from components.common.code import code_digest
 from components.common.files import sha256_bytes, sha256_json, write_json
@@ -78,6 +79,7 @@ def run(
     told["release"] |= {"run": made_from, "run_key": run_key(made_from, listed.contents)}
     told["evaluate"]["champion"] = opponent(place, asked.name, told["release"]["run_key"])
     told["evaluate"]["since"] = newest_before(place, asked.name, number)
+    told["evaluate"]["present"] = newest_alarm(place, asked.name)
     workers = asked.sample.workers  # what tells the slices apart, and no more: new labels embed nothing again
     same = {"workers": workers, "threads": asked.threads}
     write_json(slices, [{**same, "part": number} for number in range(workers)])
@@ -97,7 +99,7 @@ def run_key(settings: dict[str, Any], contents: str) -> str:
 def _of_run(told: dict[str, Any]) -> dict[str, Any]:
     """The settings of a run without places, what is released of it, and what each run finds out itself."""
     settings = {key: copy.deepcopy(value) for key, value in told.items() if key not in PLACES}
-    for stage, found_out in (("evaluate", ("champion", "since")), ("sample", ("draws",))):
+    for stage, found_out in (("evaluate", ("champion", "since", "present")), ("sample", ("draws",))):
         settings[stage] = {key: value for key, value in told[stage].items() if key not in found_out}
     return settings
 

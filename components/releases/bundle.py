@@ -93,6 +93,18 @@ def store_of(place: str, release: dict[str, Any]) -> str | None:
     return (whole.removesuffix(tail).rstrip("/") or "/") if whole.endswith(f"/{tail}") else None
 
 
+def awaited(release: str) -> tuple[str, str] | None:
+    """The store and the model of `…/releases/<model>`, as the user gave it, where no release of it is the champion yet;
+    None where there is one, or it names something else.
+    """
+    base, found, model = release.rstrip("/").rpartition("/releases/")
+    if not found or not base or "/" in model:
+        return None
+    store = open_store(base if "://" in base else str(Path(base).expanduser().absolute()))
+    there = (f"releases/{model}/{name}" for name in ("champion.json", "release.json"))
+    return None if any(store.stat(key) is not None for key in there) else (store.uri, model)
+
+
 def log_of(place: str, release: dict[str, Any]) -> str | None:
     """Where a server of the release at `place` keeps its log, and who watches it looks for that, unless they are told:
     in its store. None where it lies outside of one.

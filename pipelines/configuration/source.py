@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from components.common.alarms import newest_alarm
 from components.common.files import sha256_json
 from components.common.storage import file_at, open_store
 from components.plan.settings import RunSettings
@@ -29,7 +30,8 @@ def source_fingerprint(source: str) -> str:
 
 
 def with_state(run: RunSettings) -> RunSettings:
-    """The same run, with the state of its source, its labels and its wanted images in the settings that name them.
+    """The same run, with the state of its source, its labels, its wanted images and the watch over its model in the
+    settings that name them.
 
     `plan` reads them as they then are; what stands here tells the cache only whether to ask it again.
     """
@@ -38,8 +40,12 @@ def with_state(run: RunSettings) -> RunSettings:
         "candidates_version": _file_fingerprint(run.sample.candidates_from),
         "draws": sorted(entry.key for entry in open_store(run.store).list(f"draws/{run.name}/")),
     }
-    source = run.source_version or source_fingerprint(run.source)
-    return run.model_copy(update={"source_version": source, "sample": run.sample.model_copy(update=seen)})
+    changes = {
+        "source_version": run.source_version or source_fingerprint(run.source),
+        "sample": run.sample.model_copy(update=seen),
+        "evaluate": run.evaluate.model_copy(update={"present": newest_alarm(open_store(run.store), run.name)}),
+    }
+    return run.model_copy(update=changes)
 
 
 def _answers_fingerprint(run: RunSettings) -> str:

@@ -3,8 +3,9 @@
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from pipelines.configuration.config import RunConfig
@@ -20,6 +21,14 @@ EXAMPLES = """examples:
   gleaner monitor -c my.yaml monitor.min_images=50     with another setting
   gleaner monitor history -c my.yaml                   every look, and what it started
 """
+
+
+class Looked(NamedTuple):
+    """What one look came to."""
+
+    drift: dict[str, Any]  # drift.json
+    decision: dict[str, Any]  # decision.json
+    page: Path  # drift.html
 
 
 def add_monitor(commands: Any) -> None:
@@ -59,7 +68,6 @@ def _monitor(options: argparse.Namespace) -> int:
     from pipelines.configuration.config import load_config
 
     config = load_config(options.config, options.overrides)  # before kfp: a typing mistake is told at once
-    from components.common.files import read_json
     from components.monitor.compare.told import told
     from pipelines.local.commands import end_with_the_terminal
     from pipelines.local.record import StageError
@@ -67,13 +75,11 @@ def _monitor(options: argparse.Namespace) -> int:
     end_with_the_terminal()
     config, source = _here(config, options)
     try:
-        run = _look(config, source, options)
+        found, decided, page = look(config, options.config, options.overrides, options.workdir, source)
     except StageError as failed:
         print(f"{failed.line}\nlog: {failed.log}", file=sys.stderr)
         return failed.code
-    drift, decision = (_output(run, stage, name) for stage, name in (("compare", "drift"), ("decide", "decision")))
-    found, decided = read_json(drift / "drift.json"), read_json(decision / "decision.json")
-    print("\n".join(told(found, os.path.relpath(drift / "drift.html"))))
+    print("\n".join(told(found, os.path.relpath(page))))
     if not decided["train"]:
         print(decided["why"])
         return 0
@@ -95,8 +101,12 @@ def _here(config: "RunConfig", options: argparse.Namespace) -> tuple["RunConfig"
     return config.model_copy(update={"store": store, "monitor": config.monitor.model_copy(update=changes)}), source
 
 
-def _look(config: "RunConfig", source: str, options: argparse.Namespace) -> "Run":
-    """Run the three tasks; raises StageError. Nothing is taken from a cache: each look is another one."""
+def look(config: "RunConfig", file: Path, overrides: Sequence[str], workdir: Path, source: str = "") -> Looked:
+    """Run the three tasks; raises StageError. Nothing is taken from a cache: each look is another one.
+
+    config: with a store that can be reached from here; file, overrides: where it was read from, for a training run.
+    """
+    from components.common.files import read_json
     from components.plan.form import fill
     from pipelines.configuration.monitoring import watch
     from pipelines.local.progress import open_display
@@ -105,15 +115,16 @@ def _look(config: "RunConfig", source: str, options: argparse.Namespace) -> "Run
     from pipelines.local.workdir import in_use
     from pipelines.monitoring import monitoring
 
-    how = {"config": str(options.config), "overrides": list(options.overrides)}
+    how = {"config": str(file), "overrides": list(overrides)}
     training = {"local": how, "parameters": fill(config)} if config.monitor.train else {}
-    with in_use(options.workdir):
+    with in_use(workdir):
         display = open_display()
-        run = new_run(options.workdir, f"{config.name}-{NAME}", display, config.threads)
+        run = new_run(workdir, f"{config.name}-{NAME}", display, config.threads)
         with display:
-            cache = options.workdir.absolute() / "cache"
+            cache = workdir.absolute() / "cache"
             run_pipeline(monitoring.pipeline_spec, watch(config, training, source), run, cache, fresh=True)
-    return run
+    drift, decision = (_output(run, stage, name) for stage, name in (("compare", "drift"), ("decide", "decision")))
+    return Looked(read_json(drift / "drift.json"), read_json(decision / "decision.json"), drift / "drift.html")
 
 
 def _output(run: "Run", stage: str, name: str) -> Path:

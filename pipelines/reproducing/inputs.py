@@ -86,13 +86,15 @@ def _copy_store(source: Store, inputs: Inputs) -> None:
 
 
 def _looked_up(inputs: Inputs, source: Store) -> Iterator[str]:
-    """Keys, or prefixes of keys, of what evaluate looks up in the store where it is there: the champion and the index
-    of what it learned from too.
+    """Keys, or prefixes of keys, of what evaluate looks up in the store where it is there: the champion, the index of
+    what it learned from, and the look that raised the newest alarm.
     """
     settings = json.loads((inputs.bundle / "metrics.json").read_bytes())["provenance"]["evaluate"]["settings"]
     yield read_json(inputs.labels / "labels.json")["candidates"].rstrip("/") + "/"
     if settings.get("since"):
         yield settings["since"]
+    if settings.get("present"):
+        yield settings["present"].removesuffix(".json")
     if champion := inputs.release["compared_with"]:
         folder = f"releases/{inputs.release['model']}/{champion}/"
         yield folder

@@ -1,21 +1,21 @@
-"""Which images stand for what arrives at present: those that came since the dataset of a champion."""
+"""Which images stand for what arrives at present: those that the look saw which raised the newest alarm."""
 
-from dataclasses import replace
+import io
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from components.common.artifacts import INDEX, Dataset
-from components.common.files import json_text
-from components.common.parquet import save_table
-from components.common.storage import Store, open_store
-from components.evaluate import present
-from components.evaluate.champion import Champion
+from components.common.alarms import FILE, newest_alarm
+from components.common.errors import BadInputError
+from components.common.storage import IntegrityError, Store, open_store
 from components.evaluate.present import LEAST, arrived
+from components.monitor.looks import publish
+
+UNTIL = "2026-03-02T06:00:00+00:00"
 
 
 @pytest.fixture
@@ -23,63 +23,45 @@ def store(tmp_path: Path) -> Store:
     return open_store(str(tmp_path / "store"))
 
 
-@pytest.fixture
-def data(tiny_world: Any) -> Dataset:
-    return replace(tiny_world.data, name="digits")
+def look(store: Store, number: int, ids: list[str] | None) -> str:
+    """Publish a look that raised an alarm over these images, or none; returns its key."""
+    files = {"drift.html": b"<html>"}
+    if ids is not None:
+        written = io.BytesIO()
+        pq.write_table(pa.table({"id": pa.array(ids, pa.string())}), written)
+        files[FILE] = written.getvalue()
+    assert publish(store, "digits", {"format": 1, "model": "digits", "number": number, "until": UNTIL}, files)
+    return f"monitor/digits/looks/{number:06d}.json"
 
 
-def every(data: Dataset, step: int) -> np.ndarray:
-    return np.arange(0, len(data.index), step)
+def test_the_newest_look_with_an_alarm_is_found(store):
+    assert newest_alarm(store, "digits") == ""
+    look(store, 1, None)
+    assert newest_alarm(store, "digits") == ""
+    key = look(store, 2, ["a"])
+    look(store, 3, None)
+    assert newest_alarm(store, "digits") == key
+    store.delete(key)  # what is not published is none
+    assert newest_alarm(store, "digits") == ""
 
 
-def others(data: Dataset, rows: np.ndarray) -> np.ndarray:
-    return np.setdiff1d(every(data, 1), rows)
-
-
-def held_out(data: Dataset, rows: np.ndarray) -> list[int]:
-    return [row for row in rows.tolist() if data.column("split")[row] != "train"]
-
-
-def keep(store: Store, data: Dataset, version: str, rows: np.ndarray, folder: Path) -> None:
-    """A version of the dataset that holds some rows of it."""
-    file = folder / f"{version}.parquet"
-    save_table(file, data.index.take(pa.array(rows)), INDEX)
-    store.write(f"datasets/digits/{version}/index.parquet", file.read_bytes())
-
-
-def champion(about: dict[str, Any]) -> Champion:
-    return Champion("now", SimpleNamespace(about=about), "")  # type: ignore[arg-type]
-
-
-def test_without_a_champion_nothing_came_since(data, store):
-    assert arrived(data, None, store).tolist() == []
-    assert arrived(data, champion({}), store).tolist() == []
-
-
-def test_what_came_since_the_champion_is_held_out_images_alone(data, store, tmp_path):
-    came = every(data, 2)
-    keep(store, data, "d1", others(data, came), tmp_path)
-    rows = arrived(data, champion({"digests": {"dataset": "d1"}}), store)
-    assert rows.tolist() == held_out(data, came)
+def test_held_out_images_that_it_saw_stand_for_the_present(store, tiny_world: Any):
+    data = tiny_world.data
+    ids = data.column("id")
+    seen = np.arange(0, len(ids), 2)
+    rows = arrived(data, look(store, 1, [*ids[seen].tolist(), "of no dataset"]), store)
+    assert rows.tolist() == [row for row in seen.tolist() if data.column("split")[row] != "train"]
     assert len(rows) >= LEAST
+    assert arrived(data, "", store).tolist() == []
+    few = data.rows("test")[: LEAST - 1]
+    assert arrived(data, look(store, 2, ids[few].tolist()), store).tolist() == []
 
 
-def test_where_too_few_came_the_champion_before_is_asked(data, store, tmp_path, monkeypatch):
-    first, second = every(data, 2), every(data, 20)  # what came since d1, and since d2
-    keep(store, data, "d1", others(data, first), tmp_path)
-    keep(store, data, "d2", others(data, second), tmp_path)
-    releases = {"releases/digits/before/": {"digests": {"dataset": "d1"}, "compared_with": ""}}
-    monkeypatch.setattr(present, "verified_release", lambda _, folder: releases[folder])
-    now = champion({"digests": {"dataset": "d2"}, "compared_with": "before"})
-    assert arrived(data, now, store).tolist() == held_out(data, first)
-    releases["releases/digits/before/"]["digests"] = {"dataset": "d2"}
-    assert arrived(data, now, store).tolist() == []
-
-
-def test_a_dataset_or_a_release_that_is_gone_ends_the_search(data, store, tmp_path):
-    assert arrived(data, champion({"digests": {"dataset": "gone"}}), store).tolist() == []
-    keep(store, data, "d1", every(data, 1), tmp_path)
-    store.write("releases/digits/torn/release.json", json_text({"format": 99}).encode())
-    for before in ("gone", "torn"):
-        now = champion({"digests": {"dataset": "d1"}, "compared_with": before})
-        assert arrived(data, now, store).tolist() == []
+def test_a_look_that_is_gone_or_was_changed_is_a_line(store, tiny_world: Any, tmp_path):
+    with pytest.raises(BadInputError, match=r"000007\.json: no such look"):
+        arrived(tiny_world.data, "monitor/digits/looks/000007.json", store)
+    key = look(store, 1, ["a"])
+    (file,) = (tmp_path / "store").rglob(FILE)
+    file.write_bytes(b"torn")
+    with pytest.raises(IntegrityError):
+        arrived(tiny_world.data, key, store)

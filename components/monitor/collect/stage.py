@@ -15,9 +15,9 @@ from components.monitor.collect.classified import classified
 from components.monitor.collect.found import Found
 from components.monitor.collect.logged import Window, logged
 from components.monitor.looks import last, window
-from components.monitor.observed import REFERENCE, save
+from components.monitor.observed import REFERENCE, SCHEMA, save
 from components.monitor.settings import MonitorSettings
-from components.releases.bundle import log_of, resolved, store_of, verified_file
+from components.releases.bundle import awaited, log_of, resolved, store_of, verified_file
 from components.releases.model import AGAIN
 
 CALIBRATION = "calibration.json"
@@ -28,9 +28,11 @@ def run(release: str, source: str, settings: MonitorSettings, observed: Path) ->
 
     release: folder or s3:// URI of a model, whose champion is watched, or of a version. source: empty for the serving
     log; else a folder, s3:// prefix, pattern, archive or table of images. observed: as components/monitor/observed.py
-    says. Where nothing can be told yet, its `why` says so. Raises BadInputError where the release has no reference,
-    where there is no log or no image, and where the last look ended after now.
+    says. Where nothing can be told yet, as before the first promotion, its `why` says so. Raises BadInputError where
+    the release has no reference, where there is no log or no image, and where the last look ended after now.
     """
+    if none := awaited(release):
+        return _none(observed, *none, settings)
     place, about = resolved(release)
     files = _files(place, about)
     home = store_of(place, about)
@@ -62,6 +64,35 @@ def run(release: str, source: str, settings: MonitorSettings, observed: Path) ->
     save(observed, said, found.table, files)
     print(f"{len(found.table):,} of {found.seen:,} images of {found.place}{f': {why}' if why else ''}", flush=True)
     return {"observed": {name: said[name] for name in ("model", "version", "images", "number", "since", "until")}}
+
+
+def _none(observed: Path, store: str, model: str, settings: MonitorSettings) -> Metadata:
+    """Write what a look is made from where there is no champion to look at, so that a schedule may come before it."""
+    since, until = (time.isoformat() for time in window(None, clock.now(), settings))
+    why = f"no release of {model} is the champion yet: a run whose model passes its gates makes one"
+    said: dict[str, Any] = {
+        "model": model,
+        "version": "",
+        "release": "",
+        "store": store,
+        "classes": [],
+        "temperature": None,
+        "thresholds": None,
+        "source": "log",
+        "number": 1,
+        "previous": None,
+        "why": why,
+        "place": "",
+        "since": since,
+        "until": until,
+        "images": 0,
+        "seen": 0,
+        "unreadable": 0,
+        "others": {},
+    }
+    save(observed, said, SCHEMA.empty_table(), {})
+    print(why, flush=True)
+    return {"observed": {"model": model, "why": why}}
 
 
 def _told(found: Found) -> dict[str, Any]:

@@ -49,7 +49,7 @@ def audited(
             about["model"],
             about["version"],
             level=level,
-            labels_file=sample.get("labels_file") or "",
+            labels_file=_named(sample.get("labels_file")),
             expected=lowest,
             least=settings.least_drop,
         )
@@ -59,3 +59,8 @@ def audited(
         return None
     figures = {name: rounded(found[name]) for name in ROUNDED}
     return {**found, **figures, "alarm": found["alarm"] and "audit" in settings.alarm_on}
+
+
+def _named(given: Any) -> str:
+    """A setting of a run as its release records it: a pipeline's parameter says null as a word."""
+    return "" if given in (None, "null") else str(given)

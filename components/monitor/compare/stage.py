@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from components.common.alarms import FILE as WINDOW
 from components.common.audits import FILE as AUDIT_FILE
 from components.common.cli import Metadata
 from components.common.data.images import png
@@ -38,7 +39,7 @@ def run(release: str, observed: Path, settings: MonitorSettings, drift: Path) ->
     """
     artifact = load(observed)
     said = artifact.about
-    about = _release(release, said)
+    about = _release(release, said) if said["version"] else {}
     store = open_store(said["store"]) if said["store"] else None
     earlier = [each for each in looks(store, said["model"]) if each["number"] < said["number"]] if store else []
     if why := why_not(artifact):
@@ -52,7 +53,7 @@ def run(release: str, observed: Path, settings: MonitorSettings, drift: Path) ->
             outcome, files = _published(store, said, outcome)
     with new_folder(drift) as new:
         (new / "drift.json").write_text(json_text(outcome.drift), encoding="utf-8")
-        for name in files.keys() - {AUDIT_FILE}:
+        for name in files.keys() - {AUDIT_FILE, WINDOW}:
             (new / name).write_bytes(files[name])
     print("\n".join(told(outcome.drift)), flush=True)
     verdict = outcome.drift["verdict"]
@@ -94,6 +95,8 @@ def _with_pictures(
     if len(audit) and store is not None:
         shown = drawn(observed, settings, {image: png(picture) for image, picture in images.items()})
         files |= {AUDIT_FILE: _parquet(shown), AUDIT_CSV: csv_of(shown).encode()}
+    if outcome.drift["verdict"]["alarm"]:
+        files[WINDOW] = _parquet(observed.table.select(["id"]))
     return files
 
 

@@ -20,6 +20,8 @@ def told(drift: Mapping[str, Any], page: str = "") -> list[str]:
         lines.append(f"  {drift['audit']['told']}")
     if drift["lacks"]:
         lines.append(f"  {drift['lacks']}")
+    if not drift["version"]:
+        return lines
     lines.append(
         f"look {drift['number']} at {drift['model']} {drift['version']}: {drift['images']:,} images from "
         f"{drift['since'][:10]} to {drift['until'][:10]}" + (f"; {page}" if page else "")

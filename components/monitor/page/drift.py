@@ -56,8 +56,12 @@ def render(
             ("The figures", tests(drift, settings)),
         ]
     lead = (
-        f"{drift['images']:,} {plural('image', drift['images'])} {span(drift['since'], drift['until'])}, beside "
-        f"{drift['reference_images']:,} that release {drift['version']} was measured on."
+        ""
+        if not drift["version"]
+        else (
+            f"{drift['images']:,} {plural('image', drift['images'])} {span(drift['since'], drift['until'])}, beside "
+            f"{drift['reference_images']:,} that release {drift['version']} was measured on."
+        )
     )
     style = charts.STYLE + STYLE
     return page(f"{drift['model']}: look {drift['number']}", sections, lead, style, contents=not verdict["cannot_tell"])

@@ -107,6 +107,23 @@ def test_mistakes_end_in_one_line(world: Watched, tmp_path: Path, capsys: pytest
     assert "error: monitor: " in capsys.readouterr().err
 
 
+def test_before_the_first_promotion_there_is_nothing_to_watch_and_no_fault(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = {"version": 2, "name": "flowers", "source": "photos", "store": str(tmp_path / "store")}
+    (tmp_path / "my.yaml").write_text(json.dumps(said), encoding="utf-8")
+    with pytest.raises(SystemExit, match="0"):
+        main(["monitor", "-c", str(tmp_path / "my.yaml"), "--workdir", str(tmp_path / "work")])
+    out = capsys.readouterr().out.splitlines()
+    assert out == [
+        "Cannot tell yet",
+        "  No release of flowers is the champion yet: a run whose model passes its gates makes one.",
+        "it cannot be told yet: nothing to do",
+    ]
+    assert not list((tmp_path / "store").rglob("*.json"))
+    assert len(list((tmp_path / "work").rglob("drift.html"))) == 1
+
+
 def test_history_is_the_component_s_own_command(world: Watched) -> None:
     assert handover.is_component_s(["monitor", "history", "-c", "x"])
     assert not handover.is_component_s(["monitor", "-c", "x"])
