@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 FIRST := sample.train_budget=10 pseudolabel.steps=100 'evaluate.gates=[accuracy not below champion at 95 %]'
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-images test-studio check checkov compile lock bench clean
+.PHONY: help demo circle test test-images test-studio check checkov compile lock bench clean
 
 help:     ## this list
 	@sed -n 's/^\([a-z-]*\): .*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 13
@@ -12,6 +12,10 @@ demo: .venv/demo     ## install, then run all eight stages on 5,000 real digits:
 	@$(BIN)/gleaner example mnist demo/mnist
 	@test -e demo/first || { $(BIN)/gleaner run pipelines/configs/mnist.yaml $(FIRST) && touch demo/first; }
 	@$(BIN)/gleaner run pipelines/configs/mnist.yaml
+
+circle: .venv/demo     ## rehearse the watch on eight weeks of digits that change: serve, alarm, label, train, promote (some minutes)
+	@$(BIN)/gleaner example mnist demo/stream --stream
+	@$(BIN)/gleaner circle pipelines/configs/circle.yaml --stream demo/stream -o demo/circle
 
 test: check     ## install with the development extras, check, then run every test but the two kinds below
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not images and not studio'

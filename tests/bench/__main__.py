@@ -22,7 +22,14 @@ BENCHES = (
     "predict",
     "drift",
 )
-BY_NAME = ("memory", "pods", "rounds", "selection", "serving")  # a quarter of an hour and more: only by their names
+BY_NAME = (
+    "circle",
+    "memory",
+    "pods",
+    "rounds",
+    "selection",
+    "serving",
+)  # a quarter of an hour and more: only by their names
 
 
 def main(names: list[str]) -> None:

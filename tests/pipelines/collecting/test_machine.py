@@ -127,6 +127,7 @@ def test_a_run_holds_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             seen.append(is_free)
 
     monkeypatch.setattr(run, "run_pipeline", look)
-    run.run_config(load_config(ROOT / "pipelines/configs/mnist.yaml", []), tmp_path, open_display())
+    config = load_config(ROOT / "pipelines/configs/mnist.yaml", [f"store={tmp_path / 'store'}"])
+    run.run_config(config, tmp_path, open_display())
     look()
     assert seen == [False, True]
