@@ -82,7 +82,8 @@ def test_the_watch_may_do_what_stages_may_and_start_runs(objects):
     assert [rule for rule in rules if rule not in starts] == named(objects, "Role", "gleaner-pipeline")["rules"]
     assert "pipelines.kubeflow.org" not in {each["apiGroups"][0] for each in rights(objects, "gleaner-pipeline")}
     assert {f"{rule['resources'][0]}: {verb}" for rule in starts for verb in rule["verbs"]} == {
-        "runs: create", "runs: list", "runs: terminate", "experiments: create", "experiments: list", "pipelines: get", "pipelines: list"
+        "runs: create", "runs: list", "runs: terminate",
+        "experiments: create", "experiments: list", "pipelines: get", "pipelines: list",
     }  # fmt: skip
 
 
