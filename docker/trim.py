@@ -15,6 +15,7 @@ UNREAD = (
     "pyarrow/*flight*",
     "pyarrow/*s3*",  # objects are read through boto3
     "pyarrow/**/*.p[xy][xdi]",
+    "scipy/**/tests",
     "uvloop/**/*.p[xy][xdi]",
     "uvloop/*.c",
     "onnxruntime/capi/libonnxruntime.so*",  # for programs in C; Python's module has it built in
