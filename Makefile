@@ -14,6 +14,7 @@ demo: .venv/demo     ## install, then run all eight stages on 5,000 real digits:
 	@$(BIN)/gleaner run pipelines/configs/mnist.yaml
 
 circle: .venv/demo     ## rehearse the watch on eight weeks of digits that change: serve, alarm, label, train, promote (some minutes)
+	@rm -rf demo/circle
 	@$(BIN)/gleaner example mnist demo/stream --stream
 	@$(BIN)/gleaner circle pipelines/configs/circle.yaml --stream demo/stream -o demo/circle
 

@@ -16,7 +16,7 @@ Beside the served model, the first one answers too: the figures say what the wat
 EXAMPLES = """examples:
   gleaner example mnist demo/stream --stream
   gleaner circle pipelines/configs/circle.yaml --stream demo/stream -o demo/circle
-  gleaner circle my.yaml --stream demo/stream -o out monitor.labels_per_alarm=20
+  gleaner circle my.yaml monitor.labels_per_alarm=20 --stream demo/stream -o out
 """
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from components.common.audits import drawn
 from components.common.clock import VARIABLE
-from components.common.errors import FailedError
+from components.common.errors import BadInputError, FailedError
 from components.common.storage import Store, open_store
 from components.monitor.claims import record, take
 from pipelines.circle.person import Person, asked_in
@@ -64,7 +64,17 @@ class Circle:
         self.log = self.config.monitor.log or f"{self.config.store.rstrip('/')}/log"
 
     def begin(self) -> str:
-        """Train the first champion on what there is at the start; returns its version."""
+        """Train the first champion on what there is at the start; returns its version.
+
+        Raises BadInputError where there is something already, of an earlier rehearsal or of somebody else.
+        """
+        source = Path(self.config.source)
+        begun = next(iter(self.store.list(f"monitor/{self.config.name}/")), None)
+        if begun is not None or (source.is_dir() and any(source.iterdir())):
+            raise BadInputError(
+                f"{source if begun is None else self.store.uri}: holds something already; a rehearsal begins with a "
+                "new source and a new store: remove those of an earlier one, or name others"
+            )
         self._arrive(self.stream.start)
         self.train([])
         return self._champion()

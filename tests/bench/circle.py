@@ -48,7 +48,7 @@ def main() -> None:
 def rehearsed(folder: Path) -> list[dict[str, Any]]:
     """Weeks of circle.json."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    here = ("--stream", "stream", "-o", "out", "source=source", "store=store")
+    here = ("source=source", "store=store", "--stream", "stream", "-o", "out")
     for words in (
         ("example", "mnist", "stream", "--stream"),
         ("circle", str(ROOT / "pipelines" / "configs" / "circle.yaml"), *here),

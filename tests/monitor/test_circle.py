@@ -170,6 +170,24 @@ def test_on_kubeflow_the_same_alarm_starts_the_same_run(story, tmp_path, kubeflo
     assert decision["labels"] == on_laptop.labels
 
 
+def test_it_begins_with_nothing_and_with_a_stream(story, tmp_path):
+    for words, told in (
+        (("--stream", "stream"), "source: holds something already; a rehearsal begins with a new source"),
+        (("source=new", "--stream", "stream"), "store: holds something already; a rehearsal begins with"),
+        (("--stream", "source"), "source: holds no truth.csv; expected a stream, as"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "pipelines", "circle", "digits.yaml", *words, "-o", str(tmp_path / "out")],
+            cwd=story.folder,
+            env=ENVIRONMENT,
+            capture_output=True,
+            text=True,
+        )
+        assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr
+        assert told in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_page_and_the_lines_tell_it(story):
     assert len(story.said.splitlines()) == 1 + 3 + 2
     page = (story.folder / "out" / "circle.html").read_text(encoding="utf-8")
