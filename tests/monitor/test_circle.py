@@ -141,7 +141,7 @@ def test_the_cluster_is_told_by_commits(story):
     promotions = [message for message in story.bare.log() if message.startswith("Promote")]
     assert promotions == [f"Promote digits {version}" for version in reversed(versions)]
     served = yaml.safe_load(story.bare.shown(path=MANIFEST))["spec"]["predictor"]["model"]
-    assert served["storageUri"] == f"{story.folder / 'store'}/releases/{NAME}/{versions[-1]}"
+    assert served["storageUri"] == f"store/releases/{NAME}/{versions[-1]}"
     git(story.bare.clone, "pull", "-q", "origin", "main")
     git(story.bare.clone, "revert", "--no-edit", "HEAD")
     git(story.bare.clone, "push", "-q", "origin", "HEAD:main")
@@ -172,7 +172,7 @@ def test_on_kubeflow_the_same_alarm_starts_the_same_run(story, tmp_path, kubeflo
 
 def test_it_begins_with_nothing_and_with_a_stream(story, tmp_path):
     for words, told in (
-        (("--stream", "stream"), "source: holds something already; a rehearsal begins with a new source"),
+        (("store=new", "--stream", "stream"), "source: holds something already; a rehearsal begins with a new source"),
         (("source=new", "--stream", "stream"), "store: holds something already; a rehearsal begins with"),
         (("--stream", "source"), "source: holds no truth.csv; expected a stream, as"),
     ):

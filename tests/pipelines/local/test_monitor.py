@@ -103,8 +103,8 @@ def test_mistakes_end_in_one_line(world: Watched, tmp_path: Path, capsys: pytest
         assert monitor(world, tmp_path, MONDAY, word) == 2
         (line,) = capsys.readouterr().err.splitlines()
         assert message in line
-    assert monitor(world, tmp_path, MONDAY, f"store={tmp_path}/nowhere") == 2
-    assert "error: monitor: " in capsys.readouterr().err
+    assert monitor(world, tmp_path, MONDAY + 9 * WEEK, f"monitor.log={tmp_path}/nowhere") == 2
+    assert f"{tmp_path}/nowhere" in capsys.readouterr().err.splitlines()[-2]
 
 
 def test_before_the_first_promotion_there_is_nothing_to_watch_and_no_fault(
