@@ -1,7 +1,6 @@
 """A scripted person, who knows what is on every image of a stream and answers whatever is asked."""
 
 import csv
-import os
 import subprocess
 import sys
 import tempfile
@@ -10,9 +9,9 @@ from pathlib import Path
 
 from components.common.errors import FailedError
 from components.common.storage import Store
+from pipelines.circle.served import environment
 
 NAME = "the script"
-ROOT = Path(__file__).parents[2]
 
 
 class Person:
@@ -42,7 +41,7 @@ class Person:
         which = ["--name", self.name, "--store", self.store.uri, "--annotator", NAME, "--new-classes"]
         done = subprocess.run(
             [sys.executable, "-m", "components.labels", "import", *which, str(table)],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])},
+            env=environment(),
             capture_output=True,
             text=True,
         )

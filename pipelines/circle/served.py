@@ -48,7 +48,7 @@ def serving(release: str, log: str = "", at: datetime | None = None) -> Iterator
     words = ["--log", log, "--log-rate", "1", "--log-seconds", "1", "--log-pixels"] if log else []
     process = subprocess.Popen(
         [sys.executable, "-m", "components.serve", release, "--port", "0", *words],
-        env={**os.environ, "PYTHONPATH": _path(), **({VARIABLE: at.isoformat()} if at else {})},
+        env={**environment(), **({VARIABLE: at.isoformat()} if at else {})},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -70,5 +70,7 @@ def _link(process: "subprocess.Popen[str]", release: str) -> str:
     raise FailedError(f"{release}: cannot be served: {errors.strip().rpartition(chr(10))[2]}")
 
 
-def _path() -> str:
-    return os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
+def environment() -> dict[str, str]:
+    """Of a process that imports what this one does, wherever it is started."""
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
+    return {**os.environ, "PYTHONPATH": path}
